@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs: start them, wait until they answer, stop them by their pid.
+
+Nothing here sleeps to let something happen: every wait polls a condition
+and has a limit.  A program started from the main thread gets a signal when
+this process dies, so that nothing is left behind even after kill -9.
+"""
+
+import ctypes
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+PR_SET_PDEATHSIG = 1
+POLL_S = 0.02
+
+
+class LabError(Exception):
+	"""Something in the laboratory failed; the text is for people."""
+
+
+def repository():
+	"""The root of the source tree."""
+	here = os.path.dirname(os.path.abspath(__file__))
+	return os.path.dirname(os.path.dirname(here))
+
+
+def builddir():
+	"""Where the programs were built: CF_BUILDDIR or the source tree."""
+	return os.path.abspath(os.environ.get("CF_BUILDDIR") or repository())
+
+
+def program(name):
+	"""The path of a program that the build made."""
+	for folder in ("", "milter", "keysrv", "common", "build"):
+		path = os.path.join(builddir(), folder, name)
+		if os.path.isfile(path) and os.access(path, os.X_OK):
+			return path
+	raise LabError("%s is not built (looked in %s; set CF_BUILDDIR)"
+	    % (name, builddir()))
+
+
+def private_dir(prefix="counterfoil-"):
+	"""A new temporary directory that other users may search, not list.
+
+	PostgreSQL and Postfix run under users of their own and must be able
+	to reach their folders below it.
+	"""
+	base = os.environ.get("TMPDIR") or "/tmp"
+	path = tempfile.mkdtemp(prefix=prefix, dir=base)
+	os.chmod(path, 0o711)
+	part = path
+	while part != "/":
+		part = os.path.dirname(part)
+		if not os.stat(part).st_mode & 0o001:
+			os.rmdir(path)
+			raise LabError("%s cannot be searched by other users, so "
+			    "PostgreSQL and Postfix could not reach their files "
+			    "below it; set TMPDIR" % part)
+	return path
+
+
+_given_ports = set()
+
+
+def free_port(host="127.0.0.1"):
+	"""A TCP port nobody listens on, below the range for outgoing calls."""
+	for _ in range(500):
+		port = random.randrange(12000, 32000)
+		if port in _given_ports:
+			continue
+		with socket.socket() as s:
+			try:
+				s.bind((host, port))
+			except OSError:
+				continue
+		_given_ports.add(port)
+		return port
+	raise LabError("no free TCP port on %s" % host)
+
+
+def port_answers(port, host="127.0.0.1"):
+	"""Does somebody accept connections there?"""
+	try:
+		with socket.create_connection((host, port), 1):
+			return True
+	except OSError:
+		return False
+
+
+def port_is_free(port, host="127.0.0.1"):
+	with socket.socket() as s:
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		try:
+			s.bind((host, port))
+		except OSError:
+			return False
+	return True
+
+
+def wait_for(predicate, limit_s, what):
+	"""Poll until predicate() is true; give its value.
+
+	LabError after limit_s seconds, naming `what`.
+	"""
+	end = time.monotonic() + limit_s
+	while True:
+		value = predicate()
+		if value:
+			return value
+		if time.monotonic() > end:
+			raise LabError("waited %g s for %s" % (limit_s, what))
+		time.sleep(POLL_S)
+
+
+def read_text(path):
+	try:
+		with open(path, "rb") as f:
+			return f.read().decode("utf-8", "replace")
+	except FileNotFoundError:
+		return ""
+
+
+def tail(path, lines=15):
+	return "\n".join(read_text(path).splitlines()[-lines:])
+
+
+def write_file(path, content, mode=0o644):
+	"""Write a file whole; it has its mode before it has its content."""
+	if isinstance(content, str):
+		content = content.encode()
+	new = path + ".new"
+	fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+	try:
+		os.fchmod(fd, mode)
+		with os.fdopen(fd, "wb", closefd=False) as f:
+			f.write(content)
+	finally:
+		os.close(fd)
+	os.rename(new, path)
+
+
+def run(argv, limit_s=60, check=True, **kw):
+	"""Run a program to its end; LabError with its output if it fails."""
+	kw.setdefault("stdin", subprocess.DEVNULL)
+	if "input" in kw:
+		kw.pop("stdin")
+	try:
+		done = subprocess.run(argv, stdout=subprocess.PIPE,
+		    stderr=subprocess.PIPE, timeout=limit_s, **kw)
+	except subprocess.TimeoutExpired:
+		raise LabError("%s did not end in %g s" % (argv[0], limit_s))
+	except FileNotFoundError:
+		raise LabError("%s is not installed" % argv[0])
+	if check and done.returncode != 0:
+		raise LabError("%s ended with %d:\n%s%s" % (" ".join(argv),
+		    done.returncode, done.stdout.decode("utf-8", "replace"),
+		    done.stderr.decode("utf-8", "replace")))
+	return done
+
+
+def _die_with_parent(sig):
+	libc = ctypes.CDLL(None, use_errno=True)
+	main = threading.current_thread() is threading.main_thread()
+
+	def in_child():
+		# Tied to the thread that forks: useless from a short-lived one.
+		if main:
+			libc.prctl(PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
+	return in_child
+
+
+class Process:
+	"""One running program, its log file and its end."""
+
+	def __init__(self, name, argv, log, env=None, death=signal.SIGTERM,
+	    own_session=True, cwd="/"):
+		self.name = name
+		self.argv = argv
+		self.log = log
+		with open(log, "ab") as out:
+			self.popen = subprocess.Popen(argv,
+			    stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+			    env=env, cwd=cwd, start_new_session=own_session,
+			    preexec_fn=_die_with_parent(death))
+		self.pid = self.popen.pid
+
+	def alive(self):
+		return self.popen.poll() is None
+
+	def returncode(self):
+		return self.popen.poll()
+
+	def why(self, text):
+		return LabError("%s %s; its log %s ends:\n%s"
+		    % (self.name, text, self.log, tail(self.log)))
+
+	def wait_ready(self, predicate, limit_s=20):
+		"""Until predicate() holds; LabError if the program ends first."""
+		def ready():
+			if not self.alive():
+				raise self.why("ended with %s while starting"
+				    % self.popen.returncode)
+			return predicate()
+		try:
+			return wait_for(ready, limit_s, self.name)
+		except LabError as e:
+			if not self.alive():
+				raise
+			raise self.why("is not ready: %s" % e)
+
+	def wait(self, limit_s=20):
+		"""Until it has ended by itself; its exit status."""
+		try:
+			return self.popen.wait(limit_s)
+		except subprocess.TimeoutExpired:
+			raise self.why("did not end in %g s" % limit_s)
+
+	def send(self, sig):
+		if self.alive():
+			self.popen.send_signal(sig)
+
+	def kill(self):
+		"""kill -9, and wait until it is gone."""
+		self.send(signal.SIGKILL)
+		return self.popen.wait(20)
+
+	def stop(self, sig=signal.SIGTERM, limit_s=30):
+		"""Ask it to end; its exit status.
+
+		LabError if it had to be killed: a program that does not stop
+		when told to is broken.
+		"""
+		self.send(sig)
+		try:
+			return self.popen.wait(limit_s)
+		except subprocess.TimeoutExpired:
+			self.kill()
+			raise self.why("did not stop within %g s" % limit_s)
+
+
+def remove_tree(path):
+	"""Remove a directory that private_dir() made."""
+	shutil.rmtree(path, ignore_errors=True)
