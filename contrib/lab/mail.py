@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Send a message as exact bytes; wait for a file in a Maildir."""
+
+import smtplib
+
+from lab import proc
+
+
+class Client(smtplib.SMTP):
+	"""smtplib without its opinions about the message."""
+
+	def send_exact(self, sender, recipients, content, options=()):
+		"""One transaction; content has CRLF lines.
+
+		Dots are stuffed, nothing else is changed.  A message without a
+		final newline goes by BDAT-less SMTP, which cannot say so: it
+		ends with CRLF, as the protocol demands.  Gives the reply to the
+		end of the data; SMTPResponseException for any refusal.
+		"""
+		self._expect(self.docmd("MAIL", "FROM:<%s>%s" % (sender,
+		    "".join(" " + o for o in options))))
+		for r in recipients:
+			self._expect(self.docmd("RCPT", "TO:<%s>" % r))
+		self._expect(self.docmd("DATA"), 354)
+		if not content.endswith(b"\r\n"):
+			content += b"\r\n"
+		stuffed = content.replace(b"\r\n.", b"\r\n..")
+		if stuffed.startswith(b"."):
+			stuffed = b"." + stuffed
+		self.send(stuffed + b".\r\n")
+		return self._expect(self.getreply())
+
+	@staticmethod
+	def _expect(reply, code=250):
+		if reply[0] != code:
+			raise smtplib.SMTPResponseException(*reply)
+		return reply
+
+
+def send(port, sender, recipients, content, source="127.0.0.1", options=(),
+    timeout_s=120):
+	"""Send to 127.0.0.1:port; gives (code, text) of the last reply.
+
+	A refusal is a value here, not an exception: tests look at it.
+	"""
+	if isinstance(recipients, str):
+		recipients = [recipients]
+	if isinstance(content, str):
+		content = content.encode()
+	client = Client("127.0.0.1", port, local_hostname="client.test",
+	    timeout=timeout_s, source_address=(source, 0))
+	try:
+		client.ehlo()
+		try:
+			return client.send_exact(sender, recipients, content,
+			    options)
+		except smtplib.SMTPResponseException as e:
+			return e.smtp_code, e.smtp_error
+	finally:
+		client.close()
+
+
+def wait(postfix, user, count=1, limit_s=30):
+	"""Wait until the user has `count` messages; gives their files."""
+	def enough():
+		files = postfix.messages(user)
+		return files if len(files) >= count else None
+	try:
+		return proc.wait_for(enough, limit_s, "mail %d for %s@%s"
+		    % (count, user, postfix.domain))
+	except proc.LabError as e:
+		raise proc.LabError("%s; the log ends:\n%s" % (e,
+		    proc.tail(postfix.maillog)))
+
+
+def wait_until_idle(postfix, limit_s=30):
+	"""Until nothing waits in the queue."""
+	proc.wait_for(lambda: not postfix.queue(), limit_s,
+	    "an empty queue of %s" % postfix.domain)
+
+
+def read(path):
+	with open(path, "rb") as f:
+		return f.read()
