@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_conf - configuration files as option tables, over libconfuse.
+ *
+ * One table per program gives key, type, field, default, check and the
+ * manual's sentence; loading, printing and the documents all read it.
+ * Every error says file:line.  An unknown key names the nearest valid one;
+ * a key given twice is an error.
+ * Threads: loading is serialised by a lock; a loaded struct is const after.
+ */
+#ifndef CF_COMMON_CONF_H
+#define CF_COMMON_CONF_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/err.h"
+
+enum cf_conf_type {
+	CF_CONF_STR,	/* field: char * (NULL when default is NULL) */
+	CF_CONF_INT,	/* field: long */
+	CF_CONF_BOOL,	/* field: bool */
+	CF_CONF_LIST	/* field: struct cf_conf_list */
+};
+
+struct cf_conf_list {
+	char **item;
+	size_t count;
+};
+
+struct cf_conf_opt {
+	const char *key;
+	enum cf_conf_type type;
+	size_t offset;		/* offsetof(struct, field) */
+	const char *def;	/* default as text; lists: "a b" by blanks */
+	long min, max;		/* CF_CONF_INT only; inclusive */
+	/* Checks a string or one list item, or NULL.  `why` gets a sentence. */
+	enum cf_err (*check)(const char *value, struct cf_why *why);
+	const char *manual;	/* one sentence, for the manual page */
+};
+
+/*
+ * Read `path` into `into` by the table of `count` options.  Fields are
+ * allocated; free with cf_conf_free().  On failure `into` is as empty as
+ * after cf_conf_free().  CF_E_CONFIG, `why` begins with "file:line: ".
+ */
+CF_MUST_USE enum cf_err cf_conf_load(const char *path,
+    const struct cf_conf_opt *table, size_t count, void *into,
+    struct cf_why *why);
+/* The defaults alone, for a program that may run without a file. */
+void cf_conf_defaults(const struct cf_conf_opt *table, size_t count,
+    void *into);
+void cf_conf_free(const struct cf_conf_opt *table, size_t count, void *into);
+/*
+ * Print the values in the file's own syntax, each under its manual sentence.
+ * File names of secrets are printed, secrets never stand in a configuration.
+ */
+void cf_conf_print(const struct cf_conf_opt *table, size_t count,
+    const void *from, FILE *out);
+bool cf_conf_list_has(const struct cf_conf_list *list, const char *item);
+
+/* Ready-made checks. */
+enum cf_err cf_conf_check_secret_file(const char *value, struct cf_why *why);
+enum cf_err cf_conf_check_readable(const char *value, struct cf_why *why);
+enum cf_err cf_conf_check_directory(const char *value, struct cf_why *why);
+/* https://host[:port], or http:// for loopback; no path, no final slash. */
+enum cf_err cf_conf_check_service_url(const char *value, struct cf_why *why);
+enum cf_err cf_conf_check_log(const char *value, struct cf_why *why);
+enum cf_err cf_conf_check_log_level(const char *value, struct cf_why *why);
+/* host:port of a listener; [::1]:port for IPv6. */
+enum cf_err cf_conf_check_hostport(const char *value, struct cf_why *why);
+
+#endif

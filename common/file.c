@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_file - see file.h. */
+#include "common/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+static enum cf_err
+io_fail(struct cf_why *why, const char *path)
+{
+	return cf_fail(CF_E_IO, why, "%s: %s", path, strerrordesc_np(errno));
+}
+
+enum cf_err
+cf_file_write_all(int fd, const void *data, size_t len, struct cf_why *why)
+{
+	const char *p = data;
+	ssize_t n;
+
+	while (len > 0) {
+		n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return io_fail(why, "write");
+		p += n;
+		len -= (size_t)n;
+	}
+	return CF_OK;
+}
+
+enum cf_err
+cf_file_sync_parent(const char *path, struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *copy = cf_strdup(path);
+	const char *dir = dirname(copy);
+	int fd, bad;
+
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return io_fail(why, dir);
+	bad = fsync(fd);
+	close(fd);
+	return bad ? io_fail(why, dir) : CF_OK;
+}
+
+enum cf_err
+cf_file_write_new(const char *path, mode_t mode, const void *data, size_t len,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *tmp = cf_asprintf("%s.XXXXXX", path);
+	enum cf_err rc;
+	int fd;
+
+	fd = mkostemp(tmp, O_CLOEXEC);
+	if (fd < 0)
+		return io_fail(why, path);
+	rc = cf_file_write_all(fd, data, len, why);
+	if (rc == CF_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
+		rc = io_fail(why, tmp);
+	close(fd);
+	/* link(2), not rename(2): it refuses to replace what is there. */
+	if (rc == CF_OK && link(tmp, path) != 0)
+		rc = io_fail(why, path);
+	unlink(tmp);
+	return rc == CF_OK ? cf_file_sync_parent(path, why) : rc;
+}
+
+enum cf_err
+cf_file_read_fd(int fd, struct cf_buf *buf, struct cf_why *why)
+{
+	char chunk[16384];
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, chunk, sizeof chunk);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return io_fail(why, "read");
+		if (n == 0)
+			return CF_OK;
+		cf_buf_add(buf, chunk, (size_t)n);
+		if (buf->full)
+			return cf_buf_check(buf, why);
+	}
+}
+
+enum cf_err
+cf_file_read(const char *path, struct cf_buf *buf, struct cf_why *why)
+{
+	enum cf_err rc;
+	int fd;
+
+	if (strcmp(path, "-") == 0)
+		return cf_file_read_fd(STDIN_FILENO, buf, why);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return io_fail(why, path);
+	rc = cf_file_read_fd(fd, buf, why);
+	close(fd);
+	return rc;
+}
+
+enum cf_err
+cf_file_spool(const char *dir, int *ret_fd, struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *tmp = NULL;
+	int fd;
+
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+	if (fd < 0) {
+		tmp = cf_asprintf("%s/.spool.XXXXXX", dir);
+		fd = mkostemp(tmp, O_CLOEXEC);
+		if (fd < 0)
+			return io_fail(why, dir);
+		unlink(tmp);
+	}
+	*ret_fd = fd;
+	return CF_OK;
+}

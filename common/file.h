@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_file - whole files, durably.
+ *
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_COMMON_FILE_H
+#define CF_COMMON_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+/*
+ * Write `len` bytes to a new file with `mode`: temporary name in the same
+ * directory, fsync, link into place, fsync of the directory.  CF_E_IO if
+ * `path` exists or anything fails; then no file of ours is left.
+ */
+CF_MUST_USE enum cf_err cf_file_write_new(const char *path, mode_t mode,
+    const void *data, size_t len, struct cf_why *why);
+/* Read all of `fd` or of `path` ("-" = standard input) into `buf`, up to its ceiling. */
+CF_MUST_USE enum cf_err cf_file_read_fd(int fd, struct cf_buf *buf,
+    struct cf_why *why);
+CF_MUST_USE enum cf_err cf_file_read(const char *path, struct cf_buf *buf,
+    struct cf_why *why);
+/* write(2) until all is written. */
+CF_MUST_USE enum cf_err cf_file_write_all(int fd, const void *data, size_t len,
+    struct cf_why *why);
+/* fsync the directory that holds `path`. */
+CF_MUST_USE enum cf_err cf_file_sync_parent(const char *path,
+    struct cf_why *why);
+/* An unlinked 0600 temporary file in `dir` (O_TMPFILE or mkostemp+unlink). */
+CF_MUST_USE enum cf_err cf_file_spool(const char *dir, int *ret_fd,
+    struct cf_why *why);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_link - see link.h. */
+#include "common/link.h"
+
+#include <ctype.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/mem.h"
+
+#define DECODE_ROUNDS 3
+#define FIND_MAX (4 * CF_READER_LINK_MAX)
+
+void
+cf_link_wipe(struct cf_link *link)
+{
+	OPENSSL_cleanse(link, sizeof *link);
+}
+
+static bool
+is_loopback(const char *host, size_t len)
+{
+	unsigned a, b, c, d;
+	char copy[64];
+	int used = 0;
+
+	if (len >= sizeof copy)
+		return false;
+	memcpy(copy, host, len);
+	copy[len] = '\0';
+	if (strcmp(copy, "localhost") == 0 || strcmp(copy, "[::1]") == 0)
+		return true;
+	return sscanf(copy, "%3u.%3u.%3u.%3u%n", &a, &b, &c, &d, &used) == 4 &&
+	    (size_t)used == len && a == 127 && b < 256 && c < 256 && d < 256;
+}
+
+/* Length of the host at `p`, 0 when it is none. */
+static size_t
+host_len(const char *p)
+{
+	size_t n;
+
+	if (*p == '[') {
+		n = strspn(p + 1, "0123456789abcdef:.");
+		return n > 1 && p[n + 1] == ']' ? n + 2 : 0;
+	}
+	n = strspn(p, "abcdefghijklmnopqrstuvwxyz0123456789-.");
+	if (n == 0 || n > 253 || p[0] == '.' || p[0] == '-' ||
+	    p[n - 1] == '-' || memmem(p, n, "..", 2) != NULL)
+		return 0;
+	return n;
+}
+
+/* Length of the service URL at the start of `text`, 0 with a sentence. */
+static size_t
+service_len(const char *text, struct cf_why *why)
+{
+	bool plain = strncmp(text, "http://", 7) == 0;
+	const char *p = text + (plain ? 7 : 8), *host = p;
+	size_t n, digits;
+
+	if (!plain && strncmp(text, "https://", 8) != 0) {
+		(void)cf_fail(CF_E_LINK_SYNTAX, why,
+		    "must begin with https:// (http:// only for loopback)");
+		return 0;
+	}
+	n = host_len(host);
+	p += n;
+	if (n == 0) {
+		(void)cf_fail(CF_E_LINK_SYNTAX, why,
+		    "the host name must be lower-case letters, digits, - "
+		    "and .");
+		return 0;
+	}
+	if (plain && !is_loopback(host, n)) {
+		(void)cf_fail(CF_E_LINK_SYNTAX, why,
+		    "http:// is for loopback only; use https://");
+		return 0;
+	}
+	if (*p == ':') {
+		digits = strspn(p + 1, "0123456789");
+		if (digits == 0 || digits > 5 || p[1] == '0' ||
+		    strtol(p + 1, NULL, 10) > 65535) {
+			(void)cf_fail(CF_E_LINK_SYNTAX, why,
+			    "the port must be 1 to 65535");
+			return 0;
+		}
+		p += 1 + digits;
+	}
+	return (size_t)(p - text);
+}
+
+enum cf_err
+cf_link_check_service(const char *url, struct cf_why *why)
+{
+	size_t n;
+
+	if (strlen(url) > CF_SERVICE_MAX)
+		return cf_fail(CF_E_LINK_TOO_LONG, why, "URL too long");
+	n = service_len(url, why);
+	if (n == 0)
+		return CF_E_LINK_SYNTAX;
+	if (url[n] != '\0')
+		return cf_fail(CF_E_LINK_SYNTAX, why,
+		    "must end after the host and port, without / or path");
+	return CF_OK;
+}
+
+bool
+cf_link_is_plain(const char *service)
+{
+	return strncmp(service, "http://", 7) == 0;
+}
+
+bool
+cf_link_is_blob(const char *text)
+{
+	unsigned char bytes[16];
+
+	return cf_b64url_decode(text, strlen(text), bytes, sizeof bytes);
+}
+
+static enum cf_err
+parse_into(const char *text, struct cf_link *link, struct cf_why *why)
+{
+	size_t n = service_len(text, why);
+	const char *p = text + n;
+
+	if (n == 0)
+		return CF_E_LINK_SYNTAX;
+	if (n > CF_SERVICE_MAX)
+		return cf_fail(CF_E_LINK_TOO_LONG, why, "host name too long");
+	memcpy(link->service, text, n);
+	if (strncmp(p, "/k/", 3) != 0)
+		return cf_fail(CF_E_LINK_SYNTAX, why,
+		    "no /k/ after the host: not a key retrieval link");
+	p += 3;
+	if (strcspn(p, "#") != CF_HANDLE_LEN || p[CF_HANDLE_LEN] != '#' ||
+	    !cf_b64url_decode(p, CF_HANDLE_LEN, link->key_id, CF_KEY_ID_LEN))
+		return cf_fail(CF_E_LINK_SYNTAX, why,
+		    "the key id in the link is incomplete");
+	memcpy(link->handle, p, CF_HANDLE_LEN);
+	p += CF_HANDLE_LEN + 1;
+	if (cf_secret_from_b64url(p, strlen(p), CF_TOKEN_LEN, &link->token,
+	    NULL) != CF_OK)
+		return cf_fail(CF_E_LINK_SYNTAX, why,
+		    "the link is incomplete: its end is missing or changed");
+	return CF_OK;
+}
+
+enum cf_err
+cf_link_parse(const char *text, struct cf_link *ret, struct cf_why *why)
+{
+	struct cf_link link = { 0 };
+	enum cf_err rc;
+
+	if (strlen(text) > CF_LINK_MAX)
+		return cf_fail(CF_E_LINK_TOO_LONG, why, "the link is too long");
+	rc = parse_into(text, &link, why);
+	if (rc == CF_OK)
+		*ret = link;
+	cf_link_wipe(&link);
+	return rc;
+}
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One round of percent-decoding in place; a stray % stays. */
+static void
+decode_once(char *s)
+{
+	char *out = s;
+
+	for (; *s != '\0'; s++) {
+		if (*s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
+			*out++ = (char)(hex(s[1]) * 16 + hex(s[2]));
+			s += 2;
+		} else {
+			*out++ = *s;
+		}
+	}
+	*out = '\0';
+}
+
+/* The last http(s):// in `s` is where L begins, if L is in it. */
+static const char *
+last_url(const char *s)
+{
+	const char *found = s, *p;
+
+	for (p = s; (p = strstr(p, "http")) != NULL; p++)
+		if (strncmp(p, "http://", 7) == 0 ||
+		    strncmp(p, "https://", 8) == 0)
+			found = p;
+	return found;
+}
+
+enum cf_err
+cf_link_find(const char *text, struct cf_link *ret, struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf copy =
+	    CF_BUF_INIT_SECRET(FIND_MAX);
+	enum cf_err rc = CF_E_LINK_SYNTAX;
+	int round;
+
+	cf_buf_adds(&copy, text);
+	if (copy.full || copy.data == NULL)
+		return cf_fail(copy.full ? CF_E_LINK_TOO_LONG :
+		    CF_E_LINK_SYNTAX, why, "not a link");
+	for (round = 0; round <= DECODE_ROUNDS && rc != CF_OK; round++) {
+		if (round > 0)
+			decode_once(copy.data);
+		rc = cf_link_parse(last_url(copy.data), ret, why);
+	}
+	return rc;
+}
+
+void
+cf_link_format(const struct cf_link *link, char *out)
+{
+	char token[CF_TOKEN_TEXT_LEN + 1];
+
+	cf_secret_to_b64url(&link->token, token);
+	(void)snprintf(out, CF_LINK_MAX + 1, "%s/k/%s#%s", link->service,
+	    link->handle, token);
+	OPENSSL_cleanse(token, sizeof token);
+}
+
+void
+cf_link_format_reader(const struct cf_link *link, const char *reader_url,
+    const char *blob, char *out)
+{
+	static const char plain[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789-._~";
+	char text[CF_LINK_MAX + 1];
+	const char *p;
+	int n;
+
+	cf_link_format(link, text);
+	n = snprintf(out, CF_READER_LINK_MAX + 1, "%s/m/%s#", reader_url, blob);
+	if (n < 0 || n > CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1)
+		cf_bug("reader URL was not checked");
+	out += n;
+	for (p = text; *p != '\0'; p++)
+		if (strchr(plain, *p) != NULL)
+			*out++ = *p;
+		else
+			out += snprintf(out, 4, "%%%02X", (unsigned char)*p);
+	*out = '\0';
+	OPENSSL_cleanse(text, sizeof text);
+}

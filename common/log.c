@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_log - see log.h. */
+#include "common/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+#define LINE_MAX_LEN 2000
+
+static const char *const level_names[CF_LOG__COUNT] = {
+	"error", "warn", "info", "debug"
+};
+
+/* Set once by cf_log_open() before any thread starts. */
+static enum cf_log_level max_level = CF_LOG_INFO;
+static bool to_syslog;
+static char program[32] = "counterfoil";
+
+bool
+cf_log_level_parse(const char *text, enum cf_log_level *ret)
+{
+	int i;
+
+	for (i = 0; i < CF_LOG__COUNT; i++)
+		if (strcmp(text, level_names[i]) == 0) {
+			*ret = (enum cf_log_level)i;
+			return true;
+		}
+	return false;
+}
+
+void
+cf_log_open(const char *name, const char *to, enum cf_log_level level)
+{
+	(void)snprintf(program, sizeof program, "%s", name);
+	to_syslog = strcmp(to, "syslog") == 0;
+	max_level = level;
+	if (to_syslog)
+		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+static size_t
+escape(const char *in, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	for (; *in != '\0' && n + 5 < cap; in++) {
+		unsigned char c = (unsigned char)*in;
+
+		if (c >= ' ' && c <= '~')
+			out[n++] = (char)c;
+		else
+			n += (size_t)snprintf(out + n, cap - n, "\\x%02x", c);
+	}
+	out[n] = '\0';
+	return n;
+}
+
+void
+cf_log(enum cf_log_level level, const char *fmt, ...)
+{
+	static const int priority[CF_LOG__COUNT] = {
+		LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG
+	};
+	char raw[LINE_MAX_LEN], line[2 * LINE_MAX_LEN], out[3 * LINE_MAX_LEN];
+	char now[CF_TIME_LEN + 1];
+	va_list ap;
+	int n;
+
+	if (level > max_level)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(raw, sizeof raw, fmt, ap);
+	va_end(ap);
+	escape(raw, line, sizeof line);
+	if (to_syslog) {
+		syslog(priority[level], "%s: %s", level_names[level], line);
+		return;
+	}
+	cf_clock_format(cf_clock_ms(), now);
+	n = snprintf(out, sizeof out, "%s %s[%ld]: %s: %s\n", now, program,
+	    (long)getpid(), level_names[level], line);
+	/* One write(2): lines of threads do not mix. */
+	if (n > 0 && write(STDERR_FILENO, out, (size_t)n) < 0)
+		return;
+}

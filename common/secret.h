@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_secret - up to 64 bytes of key material that wipe themselves.
+ *
+ * A plain struct, so that it lives on the stack or inside a context; every
+ * owner ends it with cf_secret_wipe() (CF_AUTO works).  Never printed, never
+ * logged: nothing in log.h takes one.
+ */
+#ifndef CF_COMMON_SECRET_H
+#define CF_COMMON_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/err.h"
+
+#define CF_SECRET_MAX 64
+
+struct cf_secret {
+	unsigned char bytes[CF_SECRET_MAX];
+	size_t len;	/* 0 = empty */
+};
+
+#define CF_SECRET_EMPTY { { 0 }, 0 }
+
+void cf_secret_wipe(struct cf_secret *s);
+/* Copy `len` (<= CF_SECRET_MAX) bytes in; the source is the caller's. */
+void cf_secret_set(struct cf_secret *s, const void *bytes, size_t len);
+/* `len` fresh bytes from the private random generator; aborts if it fails. */
+void cf_secret_random(struct cf_secret *s, size_t len);
+/* Constant-time comparison. */
+bool cf_secret_equal(const struct cf_secret *a, const struct cf_secret *b);
+/*
+ * b64url text <-> secret.  `text` need not be NUL-terminated.  The decoded
+ * length must be `want_len`.  CF_E_SYNTAX otherwise; never echoes the text.
+ */
+CF_MUST_USE enum cf_err cf_secret_from_b64url(const char *text,
+    size_t text_len, size_t want_len, struct cf_secret *ret,
+    struct cf_why *why);
+/* `out` takes CF_B64URL_LEN(s->len) + 1 bytes; the caller cleanses it. */
+void cf_secret_to_b64url(const struct cf_secret *s, char *out);
+/*
+ * Read a one-line secret file: b64url of `want_len` bytes, optional final
+ * newline.  Refuses (CF_E_CONFIG, `why` names the file) a file that others
+ * than its owner can read or write, that is not regular, or that is owned
+ * by somebody other than root or the running user.
+ */
+CF_MUST_USE enum cf_err cf_secret_read_file(const char *path,
+    size_t want_len, struct cf_secret *ret, struct cf_why *why);
+/*
+ * Write such a file, 0600, fsynced and renamed into place.  An existing file
+ * is not overwritten (CF_E_IO).
+ */
+CF_MUST_USE enum cf_err cf_secret_write_file(const char *path,
+    const struct cf_secret *s, struct cf_why *why);
+/* The permission check alone, for key files in other formats (PEM). */
+CF_MUST_USE enum cf_err cf_secret_check_file(const char *path,
+    struct cf_why *why);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The small modules everything stands on: b64url, buf, clock, conf, link. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/b64url.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/file.h"
+#include "common/link.h"
+#include "common/mem.h"
+#include "common/secret.h"
+
+static void
+t_b64url_round_trip_every_length(void **state)
+{
+	unsigned char in[70], out[70];
+	char text[100];
+	size_t len, i;
+
+	(void)state;
+	for (len = 0; len <= 64; len++) {
+		for (i = 0; i < len; i++)
+			in[i] = (unsigned char)(i * 37 + len * 11);
+		cf_b64url_encode(in, len, text);
+		assert_int_equal(strlen(text), CF_B64URL_LEN(len));
+		assert_true(cf_b64url_decode(text, strlen(text), out, len));
+		assert_memory_equal(in, out, len);
+	}
+	cf_b64url_encode("\0\x10\x83\x10\x51\x87\xfb\xff\xbe", 9, text);
+	assert_string_equal(text, "ABCDEFGH-_--");
+}
+
+static void
+t_b64url_rejects_foreign_text(void **state)
+{
+	unsigned char out[8];
+	char text[3] = "AA";
+	int c;
+
+	(void)state;
+	for (c = 0; c < 256; c++) {
+		text[0] = (char)c;
+		assert_int_equal(cf_b64url_decode(text, 2, out, 1),
+		    c != 0 && strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm"
+		    "nopqrstuvwxyz0123456789-_", c) != NULL);
+	}
+	assert_false(cf_b64url_decode("AB", 2, out, 1));	/* spare bits */
+	assert_false(cf_b64url_decode("AA=", 3, out, 1));
+	assert_false(cf_b64url_decode("A", 1, out, 1));
+}
+
+static void
+t_buf_keeps_its_ceiling(void **state)
+{
+	struct cf_buf buf = CF_BUF_INIT_SECRET(10);
+
+	(void)state;
+	cf_buf_adds(&buf, "12345");
+	cf_buf_addf(&buf, "%d", 67890);
+	assert_int_equal(cf_buf_check(&buf, NULL), CF_OK);
+	cf_buf_addc(&buf, 'x');
+	assert_int_equal(cf_buf_check(&buf, NULL), CF_E_TOO_LARGE);
+	assert_string_equal(cf_buf_str(&buf), "1234567890");
+	cf_buf_free(&buf);
+}
+
+static void
+t_clock_text_round_trips(void **state)
+{
+	char text[CF_TIME_LEN + 1], mail[32];
+	int64_t ms;
+
+	(void)state;
+	cf_clock_format(1795440900123, text);
+	assert_string_equal(text, "2026-11-23T13:35:00.123Z");
+	assert_true(cf_clock_parse(text, &ms));
+	assert_true(ms == 1795440900123);
+	cf_clock_format_mail(ms, mail);
+	assert_string_equal(mail, "Mon, 23 Nov 2026 13:35:00 +0000");
+	assert_false(cf_clock_parse("2026-02-30T00:00:00.000Z", &ms));
+	assert_false(cf_clock_parse("2026-11-23T13:35:00.123z", &ms));
+	assert_false(cf_clock_parse("2026-11-23T13:35:00.12Z", &ms));
+}
+
+#define HANDLE "AAECAwQFBgcICQoLDA0ODw"
+#define TOKEN "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+#define L "https://keys.example:8443/k/" HANDLE "#" TOKEN
+
+static void
+t_link_parses_and_formats(void **state)
+{
+	struct cf_link link;
+	char out[CF_READER_LINK_MAX + 1];
+
+	(void)state;
+	assert_int_equal(cf_link_parse(L, &link, NULL), CF_OK);
+	assert_string_equal(link.service, "https://keys.example:8443");
+	assert_string_equal(link.handle, HANDLE);
+	assert_int_equal(link.token.bytes[31], 31);
+	cf_link_format(&link, out);
+	assert_string_equal(out, L);
+	cf_link_format_reader(&link, "https://r.example", HANDLE, out);
+	assert_string_equal(out, "https://r.example/m/" HANDLE
+	    "#https%3A%2F%2Fkeys.example%3A8443%2Fk%2F" HANDLE "%23" TOKEN);
+	assert_int_equal(cf_link_find(out, &link, NULL), CF_OK);
+	assert_string_equal(link.service, "https://keys.example:8443");
+	cf_link_wipe(&link);
+}
+
+static void
+t_link_rejects(void **state)
+{
+	static const char *const bad[] = {
+		"", "https://", "http://keys.example/k/" HANDLE "#" TOKEN,
+		"https://Keys.example/k/" HANDLE "#" TOKEN,
+		"https://keys.example:0/k/" HANDLE "#" TOKEN,
+		"https://keys.example:65536/k/" HANDLE "#" TOKEN,
+		"https://u@keys.example/k/" HANDLE "#" TOKEN,
+		"https://keys..example/k/" HANDLE "#" TOKEN,
+		"https://keys.example/k/" HANDLE "x#" TOKEN,
+		"https://keys.example/k/" HANDLE "#" TOKEN "x",
+		"https://keys.example/k/" HANDLE "#" TOKEN "\n",
+		"https://keys.example/x/" HANDLE "#" TOKEN,
+		"http://127.0.0.1.example/k/" HANDLE "#" TOKEN,
+		"http://128.0.0.1/k/" HANDLE "#" TOKEN,
+	};
+	struct cf_link link;
+	char cut[sizeof L];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_int_not_equal(cf_link_parse(bad[i], &link, NULL), CF_OK);
+	for (i = 0; i + 1 < sizeof L; i++) {
+		memcpy(cut, L, i);
+		cut[i] = '\0';
+		assert_int_equal(cf_link_parse(cut, &link, NULL),
+		    CF_E_LINK_SYNTAX);
+	}
+	assert_int_equal(cf_link_parse("http://[::1]:80/k/" HANDLE "#" TOKEN,
+	    &link, NULL), CF_OK);
+	assert_int_equal(cf_link_parse("http://127.9.9.9:80/k/" HANDLE "#"
+	    TOKEN, &link, NULL), CF_OK);
+}
+
+struct sample {
+	char *name;
+	long number;
+	bool yes;
+	struct cf_conf_list items;
+	char *secret;
+};
+
+static const struct cf_conf_opt sample_table[] = {
+	{ "name", CF_CONF_STR, offsetof(struct sample, name), "anna", 0, 0,
+	    NULL, "The name." },
+	{ "number", CF_CONF_INT, offsetof(struct sample, number), "7", 1, 9,
+	    NULL, "The number." },
+	{ "yes", CF_CONF_BOOL, offsetof(struct sample, yes), "true", 0, 0,
+	    NULL, "Whether." },
+	{ "items", CF_CONF_LIST, offsetof(struct sample, items), "a b", 0, 0,
+	    cf_conf_check_service_url, "The items." },
+	{ "secret_file", CF_CONF_STR, offsetof(struct sample, secret), NULL,
+	    0, 0, cf_conf_check_secret_file, "The secret." },
+};
+
+#define N_OPTS (sizeof sample_table / sizeof sample_table[0])
+
+static enum cf_err
+load(const char *text, mode_t secret_mode, struct sample *s,
+    struct cf_why *why)
+{
+	char path[] = "/tmp/cfconfXXXXXX", secret[64];
+	struct cf_buf buf = CF_BUF_INIT(4096);
+	enum cf_err rc;
+	int fd = mkstemp(path), fd2;
+
+	(void)snprintf(secret, sizeof secret, "%s.secret", path);
+	fd2 = open(secret, O_CREAT | O_WRONLY, 0600);
+	(void)fchmod(fd2, secret_mode);
+	close(fd2);
+	cf_buf_adds(&buf, text);
+	cf_buf_addf(&buf, "secret_file = \"%s\"\n", secret);
+	assert_int_equal(cf_file_write_all(fd, buf.data, buf.len, NULL), CF_OK);
+	close(fd);
+	cf_buf_free(&buf);
+	rc = cf_conf_load(path, sample_table, N_OPTS, s, why);
+	unlink(path);
+	unlink(secret);
+	return rc;
+}
+
+static void
+t_conf_loads_and_defaults(void **state)
+{
+	struct sample s;
+	struct cf_why why;
+
+	(void)state;
+	assert_int_equal(load("number = 3\nitems = {\"https://x.example\"}\n",
+	    0600, &s, &why), CF_OK);
+	assert_string_equal(s.name, "anna");
+	assert_int_equal(s.number, 3);
+	assert_true(s.yes);
+	assert_int_equal(s.items.count, 1);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_null(s.name);
+}
+
+static void
+t_conf_refuses_with_file_and_line(void **state)
+{
+	static const struct {
+		const char *text, *want;
+		mode_t mode;
+	} bad[] = {
+		{ "\nnumbr = 3\n", ":2: unknown option \"numbr\"; the nearest "
+		    "one is \"number\"", 0600 },
+		{ "number = x\n", ":1: ", 0600 },
+		{ "number = 10\n", ":1: number: 10 is not between 1 and 9",
+		    0600 },
+		{ "yes = 7up\n", ":1: ", 0600 },
+		{ "\n\nname = \"a\"\nname = \"b\"\n", ":4: \"name\" is given "
+		    "twice", 0600 },
+		{ "items = {\"http://x.example\"}\n", ":1: items: http:// is "
+		    "for loopback only", 0600 },
+		{ "name = \"unended\n", ":", 0600 },
+		{ "\n", ":2: secret_file: ", 0644 },
+	};
+	struct sample s;
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		why.text[0] = '\0';
+		assert_int_equal(load(bad[i].text, bad[i].mode, &s, &why),
+		    CF_E_CONFIG);
+		if (strstr(why.text, bad[i].want) == NULL)
+			fail_msg("%s: got \"%s\"", bad[i].text, why.text);
+	}
+}
+
+static void
+t_secret_file_round_trips_and_is_guarded(void **state)
+{
+	char dir[] = "/tmp/cfsecXXXXXX", path[64];
+	struct cf_secret a, b = CF_SECRET_EMPTY;
+	struct cf_why why;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/s", dir);
+	cf_secret_random(&a, 32);
+	assert_int_equal(cf_secret_write_file(path, &a, &why), CF_OK);
+	assert_int_equal(cf_secret_write_file(path, &a, &why), CF_E_IO);
+	assert_int_equal(cf_secret_read_file(path, 32, &b, &why), CF_OK);
+	assert_true(cf_secret_equal(&a, &b));
+	assert_int_equal(cf_secret_read_file(path, 16, &b, &why), CF_E_CONFIG);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(cf_secret_read_file(path, 32, &b, &why), CF_E_CONFIG);
+	assert_non_null(strstr(why.text, "chmod 600"));
+	unlink(path);
+	rmdir(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(t_b64url_round_trip_every_length),
+		cmocka_unit_test(t_b64url_rejects_foreign_text),
+		cmocka_unit_test(t_buf_keeps_its_ceiling),
+		cmocka_unit_test(t_clock_text_round_trips),
+		cmocka_unit_test(t_link_parses_and_formats),
+		cmocka_unit_test(t_link_rejects),
+		cmocka_unit_test(t_conf_loads_and_defaults),
+		cmocka_unit_test(t_conf_refuses_with_file_and_line),
+		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
