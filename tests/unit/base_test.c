@@ -19,6 +19,7 @@
 #include "common/conf.h"
 #include "common/file.h"
 #include "common/link.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "common/secret.h"
 
@@ -276,6 +277,97 @@ t_secret_file_round_trips_and_is_guarded(void **state)
 	rmdir(dir);
 }
 
+/* Every row of errors.def is usable, and the classes agree with the codes. */
+static void
+t_error_table_is_consistent(void **state)
+{
+	int i, j;
+
+	(void)state;
+	for (i = 1; i < CF_ERR__COUNT; i++) {
+		enum cf_err rc = (enum cf_err)i;
+
+		assert_true(cf_err_http(rc) >= 400 && cf_err_http(rc) < 600);
+		assert_true(strlen(cf_err_text(rc)) > 10);
+		assert_int_equal(cf_err_from_slug(cf_err_slug(rc)), rc);
+		if (cf_err_class(rc) != CF_CLASS_PERM)
+			assert_int_equal(cf_err_smtp(rc)[0], '4');
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(cf_err_slug(rc),
+			    cf_err_slug((enum cf_err)j));
+	}
+	assert_int_equal(cf_err_from_slug("no such slug"), CF_E_PROTOCOL);
+}
+
+static void
+t_why_is_one_printable_line(void **state)
+{
+	struct cf_why why;
+
+	(void)state;
+	assert_int_equal(cf_fail(CF_E_IO, &why, "a%cb%cc%c", '\n', '\r', 0x9b),
+	    CF_E_IO);
+	assert_string_equal(why.text, "a?b?c?");
+	assert_int_equal(cf_fail(CF_E_IO, NULL, "x"), CF_E_IO);
+}
+
+static void
+t_log_line_cannot_be_forged(void **state)
+{
+	char got[4096];
+	int fds[2], saved = dup(STDERR_FILENO);
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	cf_log_open("base_test", "stderr", CF_LOG_INFO);
+	cf_log(CF_LOG_INFO, "from %s", "a\nerror: forged\x1b[2J\xc3\xa4");
+	cf_log(CF_LOG_DEBUG, "not wanted");
+	dup2(saved, STDERR_FILENO);
+	close(fds[1]);
+	n = read(fds[0], got, sizeof got - 1);
+	close(fds[0]);
+	close(saved);
+	assert_true(n > 0);
+	got[n] = '\0';
+	assert_non_null(strstr(got, "info: from a\\x0aerror: forged\\x1b[2J"
+	    "\\xc3\\xa4\n"));
+	assert_ptr_equal(strchr(got, '\n'), got + n - 1);
+}
+
+static void
+t_file_is_written_whole_or_not_at_all(void **state)
+{
+	char dir[] = "/tmp/cffileXXXXXX", path[64];
+	struct cf_buf buf = CF_BUF_INIT(100), small = CF_BUF_INIT(3);
+	struct stat st;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/f", dir);
+	assert_int_equal(cf_file_write_new(path, 0640, "hello", 5, NULL),
+	    CF_OK);
+	assert_int_equal(cf_file_write_new(path, 0640, "other", 5, NULL),
+	    CF_E_IO);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(cf_file_read(path, &buf, NULL), CF_OK);
+	assert_string_equal(buf.data, "hello");
+	assert_int_equal(cf_file_read(path, &small, NULL), CF_E_TOO_LARGE);
+	assert_int_equal(cf_file_spool(dir, &fd, NULL), CF_OK);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(st.st_mode & 077, 0);
+	close(fd);
+	cf_buf_free(&buf);
+	cf_buf_free(&small);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);	/* nothing else was left */
+}
+
 int
 main(void)
 {
@@ -289,6 +381,10 @@ main(void)
 		cmocka_unit_test(t_conf_loads_and_defaults),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
+		cmocka_unit_test(t_error_table_is_consistent),
+		cmocka_unit_test(t_why_is_one_printable_line),
+		cmocka_unit_test(t_log_line_cannot_be_forged),
+		cmocka_unit_test(t_file_is_written_whole_or_not_at_all),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
