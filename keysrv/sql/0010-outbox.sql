@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- The outbox: one row is one receipt mail, from release to sent.
+--
+-- A first release inserts a row with kind 'released', not_before a little
+-- later; next_try and the rest keep their defaults.  An opening proof turns
+-- that row into kind 'opened' with event_id of the opened event and
+-- not_before = now(), while it is waiting and lease_until is null or past;
+-- otherwise it inserts a row of its own.  No index of another table, no
+-- foreign key: the row holds all that its mail says.
+CREATE TABLE counterfoil.outbox (
+	outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	event_id bytea NOT NULL UNIQUE CHECK (octet_length(event_id) = 16),
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	message_ref bytea NOT NULL,
+	kind text NOT NULL CHECK (kind IN ('released', 'opened')),
+	sender text NOT NULL,
+	recipient text NOT NULL,
+	original_message_id text NOT NULL,
+	released_at timestamptz NOT NULL,
+	opened_at timestamptz,
+	assurance text NOT NULL
+	    CHECK (assurance IN ('bearer', 'mailbox', 'account', 'certificate')),
+	principal text NOT NULL,
+	not_before timestamptz NOT NULL,
+	next_try timestamptz NOT NULL DEFAULT '-infinity',
+	lease_until timestamptz,
+	attempts integer NOT NULL DEFAULT 0,
+	state text NOT NULL DEFAULT 'waiting'
+	    CHECK (state IN ('waiting', 'sent', 'undeliverable')),
+	last_error text,
+	sent_at timestamptz,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	CHECK (kind = 'released' OR opened_at IS NOT NULL),
+	CHECK ((state = 'sent') = (sent_at IS NOT NULL))
+);
+COMMENT ON TABLE counterfoil.outbox IS
+    'Receipt mails to senders: waiting, sent or undeliverable.';
+COMMENT ON COLUMN counterfoil.outbox.lease_until IS
+    'Somebody is sending this row until then; null or past: free.';
+COMMENT ON COLUMN counterfoil.outbox.attempts IS
+    'Leases so far; marks a late worker''s answer as out of date.';
+COMMENT ON COLUMN counterfoil.outbox.next_try IS
+    'Back-off after a failure; not_before is the wish of the release.';
+
+-- For the search for due rows; sent ones are not in it.
+CREATE INDEX outbox_due ON counterfoil.outbox (not_before)
+    WHERE state = 'waiting';
+-- For the opening proof, the second mail's wording and the status page.
+CREATE INDEX outbox_key ON counterfoil.outbox (key_id);
+
+GRANT SELECT, INSERT, UPDATE ON counterfoil.outbox TO counterfoil_keysrv;
