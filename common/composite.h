@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_composite - P, the mail that travels: notice + E + L in MIME.
+ *
+ *   MIME-Version: 1.0
+ *   Content-Type: multipart/mixed; boundary="=_cf_<22 b64url>"
+ *   Counterfoil-Version: 1
+ *     multipart/alternative
+ *       text/plain; charset=utf-8    quoted-printable   notice
+ *       text/html; charset=utf-8     quoted-printable   notice
+ *     application/pkcs7-mime; smime-type=authEnveloped-data   base64
+ *       Counterfoil-Locator: L                          E
+ *
+ * Knows: MIME (reading by GMime), the structure above.
+ * Does not know: what notices say, keys, milters, allow lists.
+ * Threads: cf_composite_init() once before threads start; then no shared
+ * state.   Logging: never.
+ */
+#ifndef CF_COMMON_COMPOSITE_H
+#define CF_COMMON_COMPOSITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/container.h"
+#include "common/err.h"
+#include "common/link.h"
+#include "common/mform.h"
+
+#define CF_BOUNDARY_LEN (5 + 22)	/* =_cf_<22> */
+
+/* Start GMime.  Any number of times, but first before threads start. */
+void cf_composite_init(void);
+
+/* ---- outer header ---- */
+
+/*
+ * One edit, to be done in the order of the list.  `index` counts from 1
+ * among the fields of that name (any case) as they stand BEFORE all edits;
+ * the list deletes from the highest index down, so it means the same to
+ * Postfix and to Sendmail.  Values have no leading blank and no line end.
+ */
+enum cf_edit_kind {
+	CF_EDIT_CHANGE,		/* set the value of the index-th `name` */
+	CF_EDIT_DELETE,		/* remove it; value is NULL */
+	CF_EDIT_ADD		/* append a field; index is 0 */
+};
+
+struct cf_edit {
+	enum cf_edit_kind kind;
+	const char *name;	/* lends: from the fields, or static */
+	unsigned index;
+	char *value;
+};
+
+struct cf_edits {
+	struct cf_edit *item;
+	size_t count;
+	/* The header as it will be outside, in order; lends likewise. */
+	struct cf_field *outer;
+	size_t outer_count;
+};
+
+/*
+ * What must change in the outer header of the message with `fields`, so that
+ * P stands behind it: the flag, Bcc, Resent-Bcc, Disposition-Notification-To,
+ * Return-Receipt-To and every Content-* field but one Content-Type go;
+ * MIME-Version, Content-Type and Counterfoil-Version are there once, with
+ * P's values.  All else stays.  `boundary` is CF_BOUNDARY_LEN characters.
+ * ret->outer is what cf_mform_head() wants as `outer`.
+ * Fills *ret; free with cf_edits_free().  `fields` must live as long.
+ */
+void cf_composite_edits(const struct cf_field *fields, size_t count,
+    const char *boundary, struct cf_edits *ret);
+void cf_edits_free(struct cf_edits *edits);
+
+/* ---- writing the body of P ---- */
+
+/* Fresh random boundary. */
+void cf_composite_boundary(char ret[CF_BOUNDARY_LEN + 1]);
+
+struct cf_composite_parts {
+	const char *boundary;	/* CF_BOUNDARY_LEN characters */
+	const char *text;	/* notice, UTF-8, lines end in LF or CRLF */
+	const char *html;	/* the same */
+	const char *locator;	/* L, NUL-terminated */
+	/* E = head || ciphertext || tail */
+	const void *head;
+	size_t head_len;
+	const void *ciphertext;	/* in memory, or NULL: */
+	int ciphertext_fd;	/* read with pread() from offset 0 */
+	uint64_t ciphertext_len;
+	const void *tail;
+	size_t tail_len;
+};
+
+/* Takes the next bytes; anything but CF_OK ends the writing with it. */
+typedef enum cf_err cf_composite_write_fn(void *arg, const void *data,
+    size_t len, struct cf_why *why);
+
+/*
+ * Write the body of P: CRLF lines of at most 76 characters (only L's line is
+ * longer), ASCII, ends in CRLF.  Pieces of up to 64 kB go to `write`.
+ * CF_E_IO  the descriptor does not give ciphertext_len bytes
+ */
+CF_MUST_USE enum cf_err cf_composite_write(
+    const struct cf_composite_parts *parts, cf_composite_write_fn *write,
+    void *arg, struct cf_why *why);
+/* How many bytes cf_composite_write() will write. */
+uint64_t cf_composite_size(const struct cf_composite_parts *parts);
+/* Append `text` in quoted-printable, CRLF lines of at most 76 characters. */
+void cf_composite_quote(const char *text, struct cf_buf *ret);
+
+/* ---- reading ---- */
+
+struct cf_composite {
+	struct cf_link locator;		/* L; a secret */
+	struct cf_buf e;		/* E, DER */
+	struct cf_container container;	/* lends from `e` */
+	/*
+	 * Exactly P: Counterfoil-Version: 1, this structure and nothing
+	 * beside it.  Only then are the offsets set: into the message, of
+	 * the body and of the (quoted-printable) content of the two notice
+	 * parts, which end in front of the line end that belongs to the
+	 * boundary line.
+	 */
+	bool exact;
+	size_t body_off;
+	size_t text_off, text_len;
+	size_t html_off, html_len;
+	struct cf_why inexact;		/* why not exact, for the log */
+};
+
+/*
+ * Find E and L in a whole message (header, empty line, body; CRLF or LF).
+ * E must be the only application/pkcs7-mime part and stand directly in the
+ * top multipart/mixed, or be the top itself: never below foreign parts.  L
+ * is in its Counterfoil-Locator field.  E is parsed strictly, and its key id
+ * must be the one in L.  The allow list is the caller's job.
+ * Fills *ret; free with cf_composite_free().  Untouched on failure.
+ * CF_E_NOT_SEALED  no such part, more than one, or too deep
+ * CF_E_LINK_SYNTAX, CF_E_LINK_TOO_LONG  there is no proper L with it
+ * CF_E_CONTAINER   its content is not E, or L names another key
+ */
+CF_MUST_USE enum cf_err cf_composite_parse(const void *message, size_t len,
+    struct cf_composite *ret, struct cf_why *why);
+void cf_composite_free(struct cf_composite *composite);
+/*
+ * Write the body of the message that gave `composite` (exact) again, with
+ * the content of the two notice parts replaced and every other byte, part 2
+ * above all, as it was.
+ */
+CF_MUST_USE enum cf_err cf_composite_rewrite(const void *message, size_t len,
+    const struct cf_composite *composite, const char *text, const char *html,
+    cf_composite_write_fn *write, void *arg, struct cf_why *why);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_mform - the plaintext form M: a message with RFC 9788 header
+ * protection that can be taken off again to the byte.
+ *
+ *   M (plain)  = Counterfoil-M line
+ *                n fields "HP-Outer: Name: value"
+ *                the header fields of m, in order, byte for byte, with
+ *                  ct=suffix  ;CRLF SP hp="cipher"  behind the first
+ *                             Content-Type field's value
+ *                  mv=made    MIME-Version: 1.0  after the last field
+ *                  ct=made    Content-Type: text/plain; charset=us-ascii;
+ *                             hp="cipher"  as the very last field
+ *                  kept       nothing
+ *                CRLF, body of m
+ *   M (rfc822) = Counterfoil-M line (outer=0; ct=kept; mv=kept)
+ *                MIME-Version: 1.0
+ *                Content-Type: message/rfc822
+ *                CRLF, all of m
+ *
+ *   Counterfoil-M: v=1; outer=<n>; ct=suffix|made|kept; mv=kept|made;
+ *   form=plain|rfc822   (one line, exactly this text; n decimal)
+ *
+ * The writer takes rfc822 whenever the header of m is not a run of lines
+ * "Name: value" that ends in an empty line, all ended by CRLF.
+ *
+ * Knows: lines and field names.   Does not know: encryption, MIME trees.
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_COMMON_MFORM_H
+#define CF_COMMON_MFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+/* The flag with which a sender asks for a return receipt. */
+#define CF_FLAG_FIELD "X-Return-Receipt"
+
+/*
+ * One header field as a milter sees it: the name; the value with the blanks
+ * behind the colon (SMFIP_HDR_LEADSPC; without that, give it one space) and
+ * with bare LF in its folds.  Both NUL-terminated, both any other bytes.
+ */
+struct cf_field {
+	const char *name;
+	const char *value;
+};
+
+/* Bcc, Resent-Bcc or the flag: fields that M leaves out. */
+bool cf_mform_drops(const char *name);
+
+/*
+ * Append to `head` all of M that stands before the body, with the empty
+ * line, for the fields of m in their order.  What cf_mform_drops() is left
+ * out; LF becomes CRLF; the rest is copied as it is.  The body follows
+ * unchanged, in whatever pieces it comes.  `outer` are the fields that will
+ * be seen outside, as they will be sent (cf_composite_outer()); structural
+ * ones (MIME-Version, Content-*) get no HP-Outer; values that are not ASCII
+ * are pre-encoded (RFC 2047).
+ * `head` should be a secret buffer.
+ * CF_E_TOO_LARGE  over the ceiling of `head`
+ */
+CF_MUST_USE enum cf_err cf_mform_head(const struct cf_field *fields,
+    size_t count, const struct cf_field *outer, size_t outer_count,
+    struct cf_buf *head, struct cf_why *why);
+/*
+ * The same for a whole message of any bytes at once: nothing is dropped.
+ * Appends all of M to `ret`.
+ */
+CF_MUST_USE enum cf_err cf_mform_add(const void *m, size_t len,
+    const struct cf_field *outer, size_t outer_count, struct cf_buf *ret,
+    struct cf_why *why);
+/*
+ * Take off what was added and append m, as the milter was shown it, to
+ * `ret`.  Obeys the Counterfoil-M field alone, and checks everything that it
+ * removes.  On failure `ret` is as it was.
+ * CF_E_MFORM      not M, of another version, or what should be removed is
+ *                 not there
+ * CF_E_TOO_LARGE  over the ceiling of `ret`
+ */
+CF_MUST_USE enum cf_err cf_mform_strip(const void *mform, size_t len,
+    struct cf_buf *ret, struct cf_why *why);
+
+#endif
