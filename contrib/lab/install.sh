@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Install Debian packages without changing anything else on the machine.
+# Read by contrib/quickstart and contrib/check; needs bash, dpkg and apt only.
+#
+#   - apt is simulated first: if it would remove a package, nothing is done;
+#   - no service of a new package is started (policy-rc.d) or enabled;
+#   - no default PostgreSQL cluster is made;
+#   - what was there keeps its state.
+#
+# DPKG_ROOT, when set, names another root directory (the tests use one).
+
+CF_BUILD_PACKAGES="build-essential autoconf automake pkg-config m4
+	libmilter-dev libssl-dev libssl3 libpq-dev libcurl4-openssl-dev
+	libgmime-3.0-dev libmicrohttpd-dev libjansson-dev libconfuse-dev
+	ca-certificates"
+CF_WORLD_PACKAGES="postfix postgresql-15 postgresql-client-15 openssl python3
+	util-linux"
+CF_BROWSER_PACKAGES="chromium"
+CF_CHECK_PACKAGES="libcmocka-dev libnss3-tools clang libclang-rt-14-dev llvm
+	procps xz-utils"
+CF_LIBSSL_MINIMUM=3.0.22
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# step LOG TEXT COMMAND...: one line of progress; the log's end on failure.
+step()
+{
+	local log=$1 text=$2 began=$SECONDS
+	shift 2
+	printf '  %-46s ' "$text"
+	if "$@" >>"$log" 2>&1 </dev/null; then
+		printf 'ok (%d s)\n' $((SECONDS - began))
+	else
+		printf 'FAILED\n'
+		tail -n 20 "$log" | sed 's/^/    | /'
+		die "$text failed; the whole log is $log"
+	fi
+}
+
+# have_package NAME
+have_package()
+{
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = \
+	    installed ]
+}
+
+# Names from the list that are not installed, one a line.
+missing_packages()
+{
+	local name
+	for name in "$@"; do
+		have_package "$name" || printf '%s\n' "$name"
+	done
+}
+
+# node and npm are needed as programs, whoever packaged them.
+node_packages()
+{
+	command -v node >/dev/null || printf 'nodejs\n'
+	command -v npm >/dev/null || printf 'npm\n'
+}
+
+libssl_is_new_enough()
+{
+	dpkg --compare-versions \
+	    "$(dpkg-query -W -f '${Version}' libssl3 2>/dev/null)" ge \
+	    "$CF_LIBSSL_MINIMUM"
+}
+
+# The state that an installation must not change: every enabled unit and
+# every start link, one a line.
+units_enabled()
+{
+	local root=${DPKG_ROOT:-}
+	{
+		find "$root/etc/systemd/system" "$root/etc/systemd/user" \
+		    -type l -path '*.wants/*' -printf 'link %p\n'
+		find "$root/etc/systemd/system" "$root/etc/systemd/user" \
+		    -type l -path '*.requires/*' -printf 'link %p\n'
+		find "$root/etc" -maxdepth 2 -path "$root/etc/rc?.d/S*" \
+		    -printf 'rc %p\n'
+	} 2>/dev/null | LC_ALL=C sort
+}
+
+# Every unit that runs, one a line; nothing where systemd does not run.
+units_active()
+{
+	[ -d /run/systemd/system ] || return 0
+	systemctl list-units --no-legend --plain --state=active \
+	    --type=service,socket,timer,path 2>/dev/null |
+	    awk '{ print "active " $1 }' | LC_ALL=C sort
+}
+
+# packages_installed: name and version, one a line.
+packages_installed()
+{
+	dpkg-query -W -f '${db:Status-Status} ${Package}:${Architecture} ${Version}\n' |
+	    awk '$1 == "installed" { print $2, $3 }' | LC_ALL=C sort
+}
+
+# units_disable_new BEFORE: disable what units_enabled shows more than the
+# file BEFORE does.  Through Debian's own helpers, so that a later upgrade
+# does not enable it again.
+units_disable_new()
+{
+	local kind path unit
+	units_enabled | LC_ALL=C comm -13 "$1" - |
+	while read -r kind path; do
+		unit=${path##*/}
+		if [ "$kind" = link ]; then
+			if command -v deb-systemd-helper >/dev/null; then
+				deb-systemd-helper disable "$unit" ||:
+			fi
+			rm -f "$path"
+		else
+			unit=${unit#S??}
+			[ ! -e "$path" ] || update-rc.d "$unit" disable ||:
+			[ ! -e "$path" ] ||
+			    mv "$path" "${path%/*}/K01$unit"
+		fi
+	done
+}
+
+# removed_by_simulation FILE: names apt would remove, from its dry run.
+removed_by_simulation()
+{
+	awk '$1 == "Remv" { print $2 }' "$1"
+}
+
+# Put files aside, install, put everything back.  In a subshell: the trap
+# must run whatever happens.
+install_quietly()
+(
+	policy=/usr/sbin/policy-rc.d
+	cluster_dir=/etc/postgresql-common/createcluster.d
+	cluster=$cluster_dir/zz-counterfoil-quickstart.conf
+	before=$(mktemp)
+	made=$before
+	units_enabled >"$before"
+	cleanup()
+	{
+		units_disable_new "$before"
+		# shellcheck disable=SC2086
+		rm -f $made
+		rmdir --ignore-fail-on-non-empty "$cluster_dir" \
+		    /etc/postgresql-common 2>/dev/null ||:
+	}
+	trap cleanup EXIT
+	trap 'exit 1' INT TERM HUP
+	if [ ! -e "$policy" ]; then
+		made="$made $policy"
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	made="$made $cluster"
+	mkdir -p "$cluster_dir"
+	printf 'create_main_cluster = false\n' >"$cluster"
+	DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+	    apt-get -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold \
+	    install -y --no-install-recommends "$@"
+)
+
+# install_packages LOG NAME...: what of these is missing.
+install_packages()
+{
+	local log=$1 simulated removed code=0 missing
+	shift
+	# shellcheck disable=SC2046
+	missing=$(missing_packages $(printf '%s\n' "$@"))
+	if libssl_is_new_enough; then
+		if [ -z "$missing" ]; then
+			say "  every package is there; nothing is installed"
+			return 0
+		fi
+	else
+		missing="$missing libssl3"
+	fi
+	# shellcheck disable=SC2086
+	missing=$(printf '%s ' $missing)
+	[ "$(id -u)" = 0 ] ||
+	    die "packages are missing; run as root, or install: $missing"
+	say "  missing packages: $missing"
+	if [ -x /usr/sbin/policy-rc.d ]; then
+		/usr/sbin/policy-rc.d postfix start >/dev/null 2>&1 || code=$?
+		[ "$code" = 101 ] || die "/usr/sbin/policy-rc.d is there and \
+would let new services start; nothing was installed. Move it away for the \
+time of the installation, or install these yourself: $missing"
+	fi
+	step "$log" "apt-get update" \
+	    apt-get -o DPkg::Lock::Timeout=120 update
+	simulated=$(mktemp)
+	# shellcheck disable=SC2086
+	if ! apt-get -s install --no-install-recommends $missing \
+	    >"$simulated" 2>>"$log"; then
+		cat "$simulated" >>"$log"
+		rm -f "$simulated"
+		die "apt cannot install $missing(see $log)"
+	fi
+	removed=$(removed_by_simulation "$simulated" | tr '\n' ' ')
+	rm -f "$simulated"
+	[ -z "$removed" ] || die "apt would remove $removed(another mail \
+server?) to install what is missing; nothing was changed. Use a machine or \
+a container where that does no harm."
+	# shellcheck disable=SC2086
+	step "$log" "apt-get install" install_quietly $missing
+	libssl_is_new_enough || die "libssl3 is older than \
+$CF_LIBSSL_MINIMUM; enable bookworm-security in /etc/apt/sources.list (see \
+https://www.debian.org/security/) and start again"
+}

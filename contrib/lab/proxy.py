@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A key server in front of the key server that misbehaves on demand.
+
+Faults, set by Proxy.fault:
+    None       passes everything on
+    "refused"  the port is closed
+    "500"      answers 500
+    "garbage"  answers bytes that are no HTTP
+    "json"     answers 201 with a body that is no JSON
+    "half"     sends the first half of the real reply and closes
+    "silent"   reads the request and says nothing
+    "lost"     passes the request on, and loses the reply
+Every request that was passed on is in Proxy.passed as (path, body, status,
+reply).
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+
+
+class Proxy:
+	def __init__(self, upstream, port, tls=None, ca_file=None,
+	    host="localhost"):
+		"""upstream: a keysrv.KeyServer; port: a free one."""
+		self.upstream = upstream
+		self.ca_file = ca_file
+		self.port = port
+		self.url = "%s://%s:%d" % ("https" if tls else "http", host, port)
+		self.fault = None
+		self.passed = []
+		self.met = 0		# connections that met a fault
+		self.lock = threading.Lock()
+		self.context = None
+		self.socket = None
+		self.stopping = threading.Event()
+		self.set_certificate(tls)
+
+	def set_certificate(self, tls):
+		if tls:
+			context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+			context.load_cert_chain(*tls)
+			self.context = context
+
+	def start(self):
+		self.open()
+		return self
+
+	def open(self):
+		"""Listen; again after close()."""
+		if self.socket:
+			return
+		s = socket.socket()
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		s.bind(("127.0.0.1", self.port))
+		s.listen(64)
+		self.socket = s
+		threading.Thread(target=self._accept, args=(s,),
+		    daemon=True).start()
+
+	def close(self):
+		"""Refuse connections until open()."""
+		if self.socket:
+			s, self.socket = self.socket, None
+			s.shutdown(socket.SHUT_RDWR)
+			s.close()
+
+	def set(self, fault):
+		self.fault = fault
+		if fault == "refused":
+			self.close()
+		else:
+			self.open()
+
+	def stop(self):
+		self.stopping.set()
+		self.close()
+
+	def _accept(self, listener):
+		while True:
+			try:
+				connection, _ = listener.accept()
+			except OSError:
+				return
+			threading.Thread(target=self._serve,
+			    args=(connection,), daemon=True).start()
+
+	def _serve(self, connection):
+		try:
+			connection.settimeout(60)
+			if self.context:
+				connection = self.context.wrap_socket(
+				    connection, server_side=True)
+			while self._one(connection):
+				pass
+		except (OSError, ValueError):
+			with self.lock:
+				self.met += 1
+		finally:
+			connection.close()
+
+	def _one(self, connection):
+		"""One request; False when the connection is to be closed."""
+		request = self._read_request(connection)
+		if request is None:
+			return False
+		fault = self.fault
+		if fault is None:
+			connection.sendall(self._pass_on(*request))
+			return True
+		with self.lock:
+			self.met += 1
+		if fault == "500":
+			self._answer(connection, b"500 Internal Server Error",
+			    b"<h1>oops</h1>", b"text/html")
+		elif fault == "json":
+			self._answer(connection, b"201 Created",
+			    b'{"request_id": ', b"application/json")
+		elif fault == "garbage":
+			connection.sendall(bytes(range(256)) * 4)
+		elif fault == "half":
+			reply = self._pass_on(*request)
+			connection.sendall(reply[:len(reply) - 60])
+		elif fault == "lost":
+			self._pass_on(*request)
+		elif fault == "silent":
+			# Until the client gives up.
+			while not self.stopping.is_set():
+				if not connection.recv(4096):
+					break
+		return False
+
+	@staticmethod
+	def _answer(connection, status, body, kind):
+		connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Type: "
+		    + kind + b"\r\nContent-Length: %d\r\nConnection: close"
+		    b"\r\n\r\n" % len(body) + body)
+
+	@staticmethod
+	def _read_request(connection):
+		data = b""
+		while b"\r\n\r\n" not in data:
+			part = connection.recv(65536)
+			if not part:
+				return None
+			data += part
+		head, body = data.split(b"\r\n\r\n", 1)
+		lines = head.decode("latin-1").split("\r\n")
+		method, path, _ = lines[0].split(" ")
+		headers = dict((k.strip(), v.strip()) for k, v in
+		    (line.split(":", 1) for line in lines[1:]))
+		lower = {k.lower(): v for k, v in headers.items()}
+		length = int(lower.get("content-length", 0))
+		if lower.get("expect", "").lower() == "100-continue":
+			connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+		while len(body) < length:
+			part = connection.recv(65536)
+			if not part:
+				return None
+			body += part
+		return method, path, headers, body
+
+	def _pass_on(self, method, path, headers, body):
+		port = self.upstream.port
+		if self.upstream.url.startswith("https"):
+			client = http.client.HTTPSConnection("localhost", port,
+			    timeout=60, context=ssl.create_default_context(
+			    cafile=self.ca_file))
+		else:
+			client = http.client.HTTPConnection("127.0.0.1", port,
+			    timeout=60)
+		headers = {k: v for k, v in headers.items()
+		    if k.lower() not in ("connection", "expect", "host")}
+		client.request(method, path, body, headers)
+		reply = client.getresponse()
+		content = reply.read()
+		with self.lock:
+			self.passed.append((path, body, reply.status, content))
+		out = b"HTTP/1.1 %d %s\r\n" % (reply.status,
+		    reply.reason.encode())
+		for name, value in reply.getheaders():
+			if name.lower() not in ("connection", "content-length",
+			    "transfer-encoding"):
+				out += ("%s: %s\r\n" % (name, value)).encode()
+		client.close()
+		return out + b"Content-Length: %d\r\n\r\n" % len(content) + content
