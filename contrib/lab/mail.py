@@ -13,17 +13,18 @@ class Client(smtplib.SMTP):
 		"""One transaction; content has CRLF lines.
 
 		Dots are stuffed, nothing else is changed.  A message without a
-		final newline goes by BDAT-less SMTP, which cannot say so: it
-		ends with CRLF, as the protocol demands.  Gives the reply to the
-		end of the data; SMTPResponseException for any refusal.
+		final newline goes by BDAT, as DATA cannot say so.  Gives the
+		reply to the end of the data; SMTPResponseException for any
+		refusal.
 		"""
 		self._expect(self.docmd("MAIL", "FROM:<%s>%s" % (sender,
 		    "".join(" " + o for o in options))))
 		for r in recipients:
 			self._expect(self.docmd("RCPT", "TO:<%s>" % r))
-		self._expect(self.docmd("DATA"), 354)
 		if not content.endswith(b"\r\n"):
-			content += b"\r\n"
+			self.send(b"BDAT %d LAST\r\n" % len(content) + content)
+			return self._expect(self.getreply())
+		self._expect(self.docmd("DATA"), 354)
 		stuffed = content.replace(b"\r\n.", b"\r\n..")
 		if stuffed.startswith(b"."):
 			stuffed = b"." + stuffed

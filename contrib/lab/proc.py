@@ -55,15 +55,25 @@ def private_dir(prefix="counterfoil-"):
 	base = os.environ.get("TMPDIR") or "/tmp"
 	path = tempfile.mkdtemp(prefix=prefix, dir=base)
 	os.chmod(path, 0o711)
-	part = path
-	while part != "/":
-		part = os.path.dirname(part)
+	try:
+		check_searchable(path)
+	except LabError:
+		os.rmdir(path)
+		raise
+	return path
+
+
+def check_searchable(path):
+	"""LabError unless every user may come through to `path`."""
+	part = os.path.abspath(path)
+	while True:
 		if not os.stat(part).st_mode & 0o001:
-			os.rmdir(path)
 			raise LabError("%s cannot be searched by other users, so "
 			    "PostgreSQL and Postfix could not reach their files "
-			    "below it; set TMPDIR" % part)
-	return path
+			    "in %s; choose another place" % (part, path))
+		if part == "/":
+			return
+		part = os.path.dirname(part)
 
 
 _given_ports = set()

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages for tests and the quickstart, and what must come out of them."""
+
+import base64
+import email
+import email.policy
+import os
+import re
+import struct
+import urllib.parse
+import zlib
+
+from lab import proc
+
+FLAG = b"X-Return-Receipt: yes\r\n"
+TEXT = ("Dear Bob,\r\n\r\nthe offer is attached. Grüße aus Köln, "
+    "précis et sûr.\r\nThe next line has one dot:\r\n.\r\n..and this one "
+    "begins with two.\r\n\r\nAlice")
+
+
+def png(size=16, colour=(196, 62, 28)):
+	"""A small square, as PNG."""
+	row = b"\0" + bytes(colour) * size
+	def chunk(kind, data):
+		body = kind + data
+		return (struct.pack(">I", len(data)) + body
+		    + struct.pack(">I", zlib.crc32(body)))
+	return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB",
+	    size, size, 8, 2, 0, 0, 0)) + chunk(b"IDAT",
+	    zlib.compress(row * size)) + chunk(b"IEND", b""))
+
+
+def html(cid):
+	return ('<html><head><style>p.o { color: #c43e1c }</style></head>'
+	    '<body>\r\n<p class="o">Dear Bob, the <b>offer</b> is attached. '
+	    'Grüße!</p>\r\n<img alt="seal" src="cid:%s">\r\n'
+	    '</body></html>' % cid)
+
+
+def lines76(data):
+	text = base64.b64encode(data)
+	return b"".join(text[i:i + 76] + b"\r\n"
+	    for i in range(0, len(text), 76))
+
+
+class Full:
+	"""One message with everything that is easily damaged on the way.
+
+	Folded and non-ASCII fields, a field given twice, HTML with an inline
+	image, 8-bit text, a line with one dot, a random attachment of `size`
+	bytes, no final newline.
+	"""
+
+	sender = "alice@a.test"
+	attachment_name = "offer.bin"
+
+	def __init__(self, to="bob@b.test", size=2 * 1024 * 1024, flag=FLAG):
+		mark = base64.b16encode(os.urandom(8)).decode().lower()
+		self.to = to
+		self.mark = mark
+		self.text = TEXT
+		self.html = html("seal-%s@a.test" % mark)
+		self.attachment = os.urandom(size)
+		self.message_id = "<%s@a.test>" % mark
+		self.subject = "Your offer, Grüße %s" % mark
+		self.before = (
+		    b"From: =?utf-8?Q?Alice_=C3=84rger?=\r\n\t<alice@a.test>\r\n"
+		    b"To: " + to.encode() + b"\r\n"
+		    b"Subject: Your offer,\r\n =?utf-8?Q?_Gr=C3=BC=C3=9Fe?=\r\n\t"
+		    + mark.encode() + b"\r\n"
+		    b"Date: Mon, 23 Nov 2026 13:35:00 +0100\r\n"
+		    b"Message-ID: " + self.message_id.encode() + b"\r\n")
+		self.after = (
+		    b"Comments: first  of two, two blanks inside \r\n"
+		    b"X-Raw: Gr\xc3\xbc\xc3\x9fe, raw\r\n"
+		    b"Comments:second of two\r\n"
+		    b"X-Folded: a\r\n  b\r\n\tc\r\n"
+		    b"Disposition-Notification-To: alice@a.test\r\n"
+		    b"MIME-Version: 1.0 (made by hand)\r\n"
+		    b"Content-Type: multipart/mixed;\r\n"
+		    b'\tboundary="out-' + mark.encode() + b'"\r\n')
+		self.body = self._body(mark.encode())
+		self.sent = (self.before + flag + self.after + b"\r\n"
+		    + self.body)
+		self.unflagged = (self.before + self.after + b"\r\n" + self.body)
+
+	def _body(self, mark):
+		return (b"This is the preamble.\r\n--out-" + mark + b"\r\n"
+		    b'Content-Type: multipart/related; boundary="rel-' + mark
+		    + b'"\r\n\r\n--rel-' + mark + b"\r\n"
+		    b'Content-Type: multipart/alternative; boundary="alt-'
+		    + mark + b'"\r\n\r\n--alt-' + mark + b"\r\n"
+		    b"Content-Type: text/plain; charset=utf-8\r\n"
+		    b"Content-Transfer-Encoding: 8bit\r\n\r\n"
+		    + self.text.encode() + b"\r\n--alt-" + mark + b"\r\n"
+		    b"Content-Type: text/html; charset=utf-8\r\n"
+		    b"Content-Transfer-Encoding: 8bit\r\n\r\n"
+		    + self.html.encode() + b"\r\n--alt-" + mark + b"--\r\n"
+		    b"\r\n--rel-" + mark + b"\r\n"
+		    b"Content-Type: image/png\r\nContent-ID: <seal-" + mark
+		    + b"@a.test>\r\nContent-Disposition: inline\r\n"
+		    b"Content-Transfer-Encoding: base64\r\n\r\n"
+		    + lines76(png()) + b"--rel-" + mark + b"--\r\n"
+		    b"\r\n--out-" + mark + b"\r\n"
+		    b"Content-Type: application/octet-stream\r\n"
+		    b"Content-Transfer-Encoding: base64\r\n"
+		    b'Content-Disposition: attachment; filename="'
+		    + self.attachment_name.encode() + b'"\r\n\r\n'
+		    + lines76(self.attachment) + b"--out-" + mark + b"--")
+
+	def compare(self, opened):
+		"""Is this the message, byte for byte, as the milter saw it?
+
+		In front of what was sent stands what Postfix puts there, its
+		Received fields, and nothing else; the flag is missing; a last
+		line without an end has got one, as SMTP between the hops cannot
+		say otherwise.  Gives None or a sentence.
+		"""
+		return compare_whole(opened, self.unflagged)
+
+
+TRACE = re.compile(rb"(Received:[^\r\n]*(\r\n[ \t][^\r\n]*)*\r\n)+")
+
+
+def compare_whole(opened, wanted):
+	"""None, or a sentence about the first difference."""
+	trace = TRACE.match(opened)
+	if not trace:
+		return ("the opened message does not begin with Postfix's "
+		    "Received field: %r" % opened[:200])
+	if not wanted.endswith(b"\r\n"):
+		wanted += b"\r\n"
+	rest = opened[trace.end():]
+	if rest == wanted:
+		return None
+	at = next((i for i, (x, y) in enumerate(zip(rest, wanted))
+	    if x != y), min(len(rest), len(wanted)))
+	return ("the opened message differs from the sent one at byte %d of "
+	    "%d (%d): %r instead of %r" % (at, len(wanted), len(rest),
+	    rest[max(0, at - 40):at + 40], wanted[max(0, at - 40):at + 40]))
+
+
+def parse(content):
+	return email.message_from_bytes(content, policy=email.policy.default)
+
+
+def notice_text(content):
+	"""The text of a delivered notice, decoded."""
+	part = parse(content).get_body(("plain",))
+	if part is None:
+		raise proc.LabError("the delivered message has no text part")
+	return part.get_content()
+
+
+def notice_html(content):
+	return parse(content).get_body(("html",)).get_content()
+
+
+LINK = re.compile(r"https?://[^\s<>\"]+/m/[A-Za-z0-9_-]{22}#[^\s<>\"]+")
+
+
+def link(content):
+	"""The one reader link of a delivered notice."""
+	found = LINK.findall(notice_text(content))
+	if len(found) != 1:
+		raise proc.LabError("the notice has %d links instead of one:\n%s"
+		    % (len(found), notice_text(content)))
+	return found[0]
+
+
+def locator(reader_link):
+	"""L, out of the fragment of a reader link."""
+	return urllib.parse.unquote(reader_link.split("#", 1)[1])
+
+
+def handle(reader_link):
+	"""The key's public name."""
+	return re.search(r"/k/([A-Za-z0-9_-]{22})#", locator(reader_link)
+	    ).group(1)
+
+
+def token(reader_link):
+	"""The secret half of L."""
+	return locator(reader_link).split("#")[1]
+
+
+def simple(mark, flag=FLAG, to="bob@b.test", body=b"Hello.\r\n", more=b""):
+	"""A short message; `mark` is found again in Subject and body."""
+	mark = mark.encode() if isinstance(mark, str) else mark
+	return (b"From: Alice <alice@a.test>\r\nTo: " + to.encode()
+	    + b"\r\n" + flag + b"Subject: test " + mark
+	    + b"\r\nDate: Mon, 23 Nov 2026 13:35:00 +0100\r\nMessage-ID: <"
+	    + mark + b"@a.test>\r\n" + more + b"\r\n" + body + mark + b"\r\n")
