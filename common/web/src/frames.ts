@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * frames - the documents in which a message's text and HTML are shown.
+ *
+ * Four walls: DOMPurify takes out scripts and forms; the frame's sandbox
+ * runs no script and has no origin; the frame's own policy loads nothing
+ * from anywhere; the page's policy, which the frame inherits, neither.
+ * What DOMPurify returns is not changed afterwards.
+ *
+ * Knows: HTML.   Does not know: keys, the network.
+ */
+import DOMPurify from "dompurify";
+import type { MailFile } from "./mail";
+
+export interface FrameDocument {
+	html: string;
+	remote: number;			/* things from elsewhere, left out */
+	shown: Set<MailFile>;		/* files that stand in the HTML */
+}
+
+const POLICY = "default-src 'none'; img-src data: blob:;"
+	+ " style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+const HEAD = "<!doctype html><html lang=\"\"><head><meta charset=\"utf-8\">"
+	+ `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`
+	+ "<meta name=\"referrer\" content=\"no-referrer\">"
+	+ "<meta http-equiv=\"x-dns-prefetch-control\" content=\"off\">"
+	+ "<title>Message</title>";
+
+const TEXT_STYLE = "<style>html{color-scheme:light dark;background:#fff;"
+	+ "color:#1b1f22}pre{margin:0;padding:16px 20px;white-space:pre-wrap;"
+	+ "overflow-wrap:anywhere;font:15px/1.6 system-ui,sans-serif}"
+	+ "body{margin:0}@media(prefers-color-scheme:dark){html{"
+	+ "background:#1c2023;color:#e5e7e6}}</style>";
+
+const HTML_STYLE = "<style>html{color-scheme:light;background:#fff;"
+	+ "color:#1b1f22}body{margin:0;padding:16px 20px;overflow-wrap:anywhere;"
+	+ "font:15px/1.6 system-ui,sans-serif}img{max-width:100%;height:auto}"
+	+ "</style>";
+
+const IMAGE = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml|x-icon)$/i;
+
+export function escapeText(text: string): string
+{
+	return text.replace(/&/g, "&amp;").replace(/</g, "&lt;")
+		.replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+}
+
+export function textDocument(text: string): FrameDocument
+{
+	return {
+		html: `${HEAD}${TEXT_STYLE}</head><body><pre>`
+			/* A newline right behind <pre> would be swallowed. */
+			+ `\n${escapeText(text.replace(/\0/g, "\ufffd"))}`
+			+ "</pre></body></html>",
+		remote: 0,
+		shown: new Set(),
+	};
+}
+
+function dataUrl(file: MailFile): string
+{
+	let binary = "";
+
+	for (let at = 0; at < file.bytes.length; at += 8192)
+		binary += String.fromCharCode(...file.bytes.subarray(at, at + 8192));
+	return `data:${file.type.toLowerCase()};base64,${btoa(binary)}`;
+}
+
+/* A browser that enforces trusted types takes srcdoc only from a policy. */
+interface TypesFactory {
+	createPolicy(name: string, rules: {
+		createHTML(text: string): string;
+	}): { createHTML(text: string): string };
+}
+const factory = (window as { trustedTypes?: TypesFactory }).trustedTypes;
+const policy = factory?.createPolicy("counterfoil",
+	{ createHTML: text => text });
+
+function trusted(html: string): string
+{
+	return policy?.createHTML(html) ?? html;
+}
+
+const FORBIDDEN_TAGS = ["form", "input", "button", "textarea", "select",
+	"option", "optgroup", "datalist", "label", "fieldset", "legend", "output",
+	"meter", "progress", "audio", "video", "source", "track", "picture",
+	"map", "area", "dialog", "details", "summary", "template", "slot"];
+const FORBIDDEN_ATTRIBUTES = ["srcset", "background", "poster", "ping",
+	"autofocus", "tabindex", "accesskey", "popover", "popovertarget"];
+
+export function htmlDocument(html: string, files: MailFile[]): FrameDocument
+{
+	const purifier = DOMPurify;
+	const shown = new Set<MailFile>();
+	const elsewhere = new Set<string>();
+	const byId = new Map(files.filter(file => file.contentId !== ""
+		&& IMAGE.test(file.type)).map(file => [file.contentId, file]));
+
+	const inline = (id: string): string | null => {
+		let file = byId.get(id);
+
+		try {
+			file ??= byId.get(decodeURIComponent(id));
+		} catch {
+			/* not percent-encoded after all */
+		}
+		if (file === undefined)
+			return null;
+		shown.add(file);
+		return dataUrl(file);
+	};
+
+	purifier.addHook("uponSanitizeAttribute", (node, attribute) => {
+		const value = attribute.attrValue.trim();
+
+		if (attribute.attrName === "style") {
+			attribute.attrValue = value.replace(
+				/url\(\s*(["']?)cid:([^"')\s]+)\1\s*\)/gi,
+				(_, _quote, id: string) => `url(${inline(id) ?? "data:,"})`);
+			for (const [url] of attribute.attrValue
+			    .matchAll(/(?:https?:)?\/\/[^\s"')]+/gi))
+				elsewhere.add(url);
+			return;
+		}
+		if (attribute.attrName !== "src" || node.nodeName !== "IMG")
+			return;
+		if (/^cid:/i.test(value)) {
+			const url = inline(value.slice(4));
+
+			attribute.attrValue = url ?? "";
+			attribute.keepAttr = url !== null;
+		} else if (!/^data:image\//i.test(value)) {
+			elsewhere.add(value);
+			attribute.keepAttr = false;
+		}
+	});
+	purifier.addHook("afterSanitizeAttributes", node => {
+		if (node.nodeName === "A" && node.hasAttribute("href")) {
+			node.setAttribute("target", "_blank");
+			node.setAttribute("rel", "noopener noreferrer nofollow");
+		}
+	});
+
+	/* One purifier for all: it may make its trusted types policy once. */
+	const clean = purifier.sanitize(html, {
+		USE_PROFILES: { html: true },
+		FORBID_TAGS: FORBIDDEN_TAGS,
+		FORBID_ATTR: FORBIDDEN_ATTRIBUTES,
+		ADD_ATTR: ["target"],
+		ALLOW_DATA_ATTR: false,
+		FORCE_BODY: true,
+		ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|#)/i,
+	});
+
+	purifier.removeAllHooks();
+	return {
+		html: `${HEAD}${HTML_STYLE}</head><body>${clean}</body></html>`,
+		remote: elsewhere.size,
+		shown,
+	};
+}
+
+/*
+ * The frame for a document.  Links in it open a new window; nothing else
+ * is allowed to it.
+ */
+export function frameFor(document_: FrameDocument, title: string,
+	part: "text" | "html"): HTMLIFrameElement
+{
+	const frame = document.createElement("iframe");
+
+	frame.setAttribute("sandbox",
+		"allow-popups allow-popups-to-escape-sandbox");
+	frame.setAttribute("referrerpolicy", "no-referrer");
+	frame.title = title;
+	frame.dataset["part"] = part;
+	frame.srcdoc = trusted(document_.html);
+	return frame;
+}
+
+/*
+ * How high the HTML will be, roughly: a frame without origin cannot be
+ * asked.  Counted in an inert document, where nothing loads or runs.
+ */
+export function guessHeight(document_: FrameDocument, width: number): number
+{
+	const inert = new DOMParser().parseFromString(trusted(document_.html),
+		"text/html");
+	let height = 56 + 34 * inert.querySelectorAll(
+		"p,li,tr,br,h1,h2,h3,h4,div,blockquote").length;
+
+	for (const element of inert.querySelectorAll("style,title"))
+		element.remove();
+	for (const image of inert.querySelectorAll("img"))
+		height += Number(image.getAttribute("height")) || 160;
+	const chars = inert.body.textContent?.replace(/\s+/g, " ").length ?? 0;
+
+	return height + chars / Math.max(width / 8, 20) * 24;
+}

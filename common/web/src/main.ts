@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * main - the way of one message through the page.
+ *
+ *   link -> E -> describe -> (the person's click) -> key -> message -> proof
+ *
+ * Nothing that is recorded happens before the click.
+ */
+import { describe, watchPolicy } from "./api";
+import type { Bytes } from "./bytes";
+import { findSealed } from "./composite";
+import { MAX_CONTAINER } from "./container";
+import { blobOfPath, findLocator, type LinkResult, type Locator }
+	from "./link";
+import { readMail } from "./mail";
+import { open, prepare, type Sealed } from "./opening";
+import { Trouble } from "./trouble";
+import * as view from "./view";
+
+/* A later start makes what an earlier one is still doing void. */
+let run = 0;
+
+/*
+ * The fragment, taken out of the address at once: neither the history nor
+ * a copied address keeps the secret.
+ */
+function takeFragment(): string
+{
+	const fragment = location.hash;
+
+	if (fragment !== "" || location.href.endsWith("#"))
+		history.replaceState(null, "", location.pathname + location.search);
+	return fragment;
+}
+
+function locatorOf(found: LinkResult): Locator
+{
+	if (found.kind !== "ok")
+		throw new Trouble(`link-${found.kind}`);
+	return found.locator;
+}
+
+function checkBrowser(): void
+{
+	if (!window.isSecureContext)
+		throw new Trouble("not-secure");
+	if (typeof crypto.subtle === "undefined")
+		throw new Trouble("too-old");
+}
+
+/* A body that may be large, with a limit that holds without a length. */
+async function bodyOf(response: Response): Promise<Bytes>
+{
+	const pieces: Uint8Array[] = [];
+	const reader = response.body?.getReader();
+	let len = 0;
+
+	for (;;) {
+		const piece = await reader?.read();
+
+		if (piece === undefined || piece.done)
+			break;
+		len += piece.value.length;
+		if (len > MAX_CONTAINER) {
+			await reader?.cancel();
+			throw new Trouble("sealed-too-large");
+		}
+		pieces.push(piece.value);
+	}
+	const whole = new Uint8Array(len);
+	let at = 0;
+
+	for (const piece of pieces) {
+		whole.set(piece, at);
+		at += piece.length;
+	}
+	return whole;
+}
+
+async function fetchSealed(blob: string): Promise<Bytes>
+{
+	try {
+		const response = await fetch(`/e/${blob}`, {
+			credentials: "omit", cache: "no-store", redirect: "error",
+			referrerPolicy: "no-referrer",
+		});
+
+		if (response.status === 404 || response.status === 410)
+			throw new Trouble("sealed-missing");
+		if (!response.ok)
+			throw new Trouble("sealed-unreachable",
+				`HTTP status ${response.status}`);
+		return await bodyOf(response);
+	} catch (error) {
+		throw error instanceof Trouble ? error
+			: new Trouble("sealed-unreachable");
+	}
+}
+
+/* The click: from here on things are recorded. */
+async function openAndShow(mine: number, sealed: Sealed): Promise<void>
+{
+	const { host } = sealed.locator;
+
+	view.showOpening();
+	const opened = await open(sealed);
+	const { message } = opened.original;
+	const { issuer } = opened.release;
+	const mail = await readMail(message);
+
+	if (mine !== run)
+		return;
+	view.showOpened({ mail, message, issuer, host });
+	try {
+		view.showReceipt(true, await opened.confirm());
+	} catch {
+		view.showReceipt(false, "");
+	}
+}
+
+async function describeAndShow(mine: number, sealed: Sealed): Promise<void>
+{
+	const { locator, possession } = sealed;
+
+	view.showBusy("Asking the key server who sent this message …");
+	const description = await describe(locator, possession);
+
+	if (mine !== run)
+		return;
+	view.showReady({
+		description, host: locator.host, handle: locator.handle,
+		onOpen: () => attempt(mine, () => openAndShow(mine, sealed), {
+			again: () => attempt(mine,
+				() => describeAndShow(mine, sealed)),
+		}),
+	});
+}
+
+/*
+ * Do one step and show what went wrong with it.  The person may then try
+ * again, which does the same step unless told otherwise.
+ */
+function attempt(mine: number, step: () => Promise<void>,
+	ways: Partial<view.Ways> = {}): void
+{
+	step().catch((error: unknown) => {
+		if (mine !== run)
+			return;
+		if (!(error instanceof Trouble))
+			console.error(error);
+		view.showTrouble(
+			error instanceof Trouble ? error : new Trouble("internal"), {
+				again: ways.again ?? (() => attempt(mine, step, ways)),
+				back: ways.back ?? null,
+			});
+	});
+}
+
+function chooseFile(link: string): void
+{
+	view.showChoose({ link, onFile: openFile });
+}
+
+function openFile(file: File, pasted: string): void
+{
+	const mine = ++run;
+
+	attempt(mine, async () => {
+		if (file.size > 1.5 * MAX_CONTAINER)
+			throw new Trouble("sealed-too-large");
+		const found = findSealed(new Uint8Array(await file.arrayBuffer()));
+
+		if (found === null)
+			throw new Trouble("not-sealed");
+		const link = found.link ?? pasted;
+
+		if (link.trim() === "")
+			throw new Trouble("link-needed");
+		await describeAndShow(mine,
+			await prepare(found.e, locatorOf(findLocator(link))));
+	}, { back: () => chooseFile(pasted) });
+}
+
+function start(): void
+{
+	const mine = ++run;
+	const fragment = takeFragment();
+	const onDisk = location.protocol === "file:";
+	const blob = onDisk ? null : blobOfPath(location.pathname);
+
+	attempt(mine, async () => {
+		checkBrowser();
+		if (blob === null && (onDisk || location.pathname === "/")) {
+			chooseFile("");
+			return;
+		}
+		const locator = locatorOf(findLocator(fragment));
+
+		if (blob === null)
+			throw new Trouble("link-unknown");
+		view.showBusy("Loading the sealed message …");
+		await describeAndShow(mine,
+			await prepare(await fetchSealed(blob), locator));
+	});
+}
+
+watchPolicy(document);
+window.addEventListener("hashchange", () => {
+	if (location.hash !== "")
+		start();
+});
+
+/* A page that is left keeps nothing; one that comes back starts anew. */
+window.addEventListener("pagehide", () => {
+	run++;
+	view.clear();
+});
+window.addEventListener("pageshow", event => {
+	if (event.persisted)
+		start();
+});
+start();

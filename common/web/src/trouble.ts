@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * trouble - everything that can go wrong, in words for people.
+ *
+ * Each sort of trouble has a title, a sentence that says what happened and
+ * one that says what to do.   Does not know: how it is shown.
+ */
+
+interface Words {
+	title: string;
+	what: string;
+	todo: string;
+	again?: boolean;	/* trying again on this page can help */
+}
+
+const OPEN_AGAIN = "Go back to the mail and open its link again.";
+const ASK_SENDER = "Tell the sender, by another way than by answering this"
+	+ " mail, and ask for the message to be sent again.";
+
+const WORDS = {
+	"link-none": {
+		title: "Please open the link again",
+		what: "The secret part of the link is not in the address. This page"
+			+ " takes it out as soon as it has read it, so that it stays in"
+			+ " no history; reloading the page therefore loses it.",
+		todo: OPEN_AGAIN,
+	},
+	"link-incomplete": {
+		title: "The link is incomplete",
+		what: "The end of the link is missing. Some mail programs break long"
+			+ " links in two.",
+		todo: "Go back to the mail and copy the whole link, up to its last"
+			+ " character, into the address bar.",
+	},
+	"link-ambiguous": {
+		title: "The link is not clear",
+		what: "There is more than one key link in this address, and this page"
+			+ " does not guess.",
+		todo: OPEN_AGAIN,
+	},
+	"link-unknown": {
+		title: "The link cannot be read",
+		what: "This is not a link to a sealed message, or it was changed on"
+			+ " the way.",
+		todo: "Go back to the mail and copy the whole link, up to its last"
+			+ " character, into the address bar.",
+	},
+	"not-secure": {
+		title: "This page cannot open messages here",
+		what: "It was loaded over a connection that is not secure. Browsers"
+			+ " switch off decryption on such pages.",
+		todo: "Open the link with https:// at its beginning. If that does not"
+			+ " work, tell the people who run your mail.",
+	},
+	"too-old": {
+		title: "This browser cannot open the message",
+		what: "It lacks the decryption functions this page needs.",
+		todo: "Open the link in a current version of Firefox, Chrome, Edge or"
+			+ " Safari.",
+	},
+	"sealed-missing": {
+		title: "The sealed message is not here",
+		what: "This reader does not have the message, or no longer has it.",
+		todo: "Save the mail as a file, or save its attachment smime.p7m, and"
+			+ " open that file on this reader’s first page.",
+	},
+	"sealed-unreachable": {
+		title: "The message could not be loaded",
+		what: "This reader did not answer.",
+		todo: "Check your connection and try again.",
+		again: true,
+	},
+	"sealed-too-large": {
+		title: "The message is too large for a browser",
+		what: "It is larger than 100 MB.",
+		todo: "Save the mail as a file and open it with the command"
+			+ " “counterfoil open”.",
+	},
+	"not-sealed": {
+		title: "This file is not a sealed message",
+		what: "It is neither a whole mail with a sealed part nor the sealed"
+			+ " attachment smime.p7m.",
+		todo: "Save the mail from your mail program as an .eml file and open"
+			+ " that. Nothing was sent anywhere.",
+	},
+	"link-needed": {
+		title: "The link is needed too",
+		what: "The sealed attachment alone does not say where its key is.",
+		todo: "Copy the link out of the mail into the field, then choose the"
+			+ " file again.",
+	},
+	"not-together": {
+		title: "The link belongs to another message",
+		what: "The key that the link names is not the key of this sealed"
+			+ " message.",
+		todo: "Open the link and the attachment of the same mail.",
+	},
+	"key-unreachable": {
+		title: "The key server cannot be reached",
+		what: "It did not answer. Your message is safe, and nothing has been"
+			+ " lost.",
+		todo: "Check your connection and try again in a few minutes.",
+		again: true,
+	},
+	"key-busy": {
+		title: "The key server is busy",
+		what: "It asks for a little patience. Nothing has been lost.",
+		todo: "Try again in a few seconds.",
+		again: true,
+	},
+	"key-foreign": {
+		title: "This reader does not work with that key server",
+		what: "The link names a key server that the people who run this reader"
+			+ " have not allowed.",
+		todo: "If you expected this message, tell them the name of the key"
+			+ " server below.",
+	},
+	"key-garbage": {
+		title: "The key server gave an answer that makes no sense",
+		what: "Its answer is not what the protocol asks for, so nothing was"
+			+ " opened.",
+		todo: "Try again later. If it stays so, tell the sender.",
+		again: true,
+	},
+	"unknown-key": {
+		title: "The key server does not know this message",
+		what: "The link is wrong, or its last part was changed on the way.",
+		todo: OPEN_AGAIN,
+	},
+	"refused": {
+		title: "The key server refused the key",
+		what: "Nothing was opened.",
+		todo: "If you think this is a mistake, tell the sender.",
+	},
+	"changed": {
+		title: "The message is damaged",
+		what: "This copy is not the one that the sender sealed: the key server"
+			+ " does not accept it as the message it has the key for.",
+		todo: ASK_SENDER,
+	},
+	"damaged": {
+		title: "The message is damaged",
+		what: "The sealed part was changed or cut off on the way. It cannot be"
+			+ " opened, and nothing of it is shown.",
+		todo: ASK_SENDER,
+	},
+	"wrong-key": {
+		title: "The key does not fit",
+		what: "The key that the key server gave does not open this message.",
+		todo: ASK_SENDER,
+	},
+	"mismatch": {
+		title: "The message does not match its registration",
+		what: "What is sealed in it is not what the sender registered with the"
+			+ " key server. Such a message could show different texts to"
+			+ " different people, so nothing of it is shown.",
+		todo: ASK_SENDER,
+	},
+	"malformed": {
+		title: "The message has an unknown form",
+		what: "It was opened, but what is inside is not built as this page"
+			+ " expects, so nothing of it is shown.",
+		todo: "The reader may be too old for this message. Tell the people who"
+			+ " run your mail.",
+	},
+	"internal": {
+		title: "This page has failed",
+		what: "Something happened that should not have.",
+		todo: OPEN_AGAIN,
+	},
+} satisfies Record<string, Words>;
+
+export type TroubleKind = keyof typeof WORDS;
+
+export class Trouble extends Error {
+	readonly words: Words;
+
+	/*
+	 * `reason` is a sentence from the key server or a name that helps; it
+	 * is shown as text and never trusted.
+	 */
+	constructor(readonly kind: TroubleKind, readonly reason = "")
+	{
+		super(kind);
+		this.words = WORDS[kind];
+	}
+}

@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * view - what stands on the page.
+ *
+ * One screen at a time in <main>, whose data-state says which.  Text from
+ * outside reaches the document as text only.
+ *
+ * Knows: the document.   Does not know: keys, the network, the link.
+ */
+import type { Description } from "./api";
+import { safeName, sizeText } from "./files";
+import { frameFor, guessHeight, htmlDocument, textDocument } from "./frames";
+import type { Bytes } from "./bytes";
+import { senderIsVouchedFor, type Mail, type Person } from "./mail";
+import type { Trouble } from "./trouble";
+
+type Child = Node | string | null;
+type Attributes = Record<string, string>;
+
+export type State =
+	"busy" | "ready" | "opening" | "opened" | "trouble" | "choose";
+
+/* Addresses of what is offered for saving, freed with the screen. */
+let offered: string[] = [];
+
+function el<K extends keyof HTMLElementTagNameMap>(name: K,
+	attributes: Attributes, ...children: Child[]): HTMLElementTagNameMap[K]
+{
+	const element = document.createElement(name);
+
+	for (const [key, value] of Object.entries(attributes))
+		element.setAttribute(key, value);
+	for (const child of children)
+		if (child !== null)
+			element.append(child);
+	return element;
+}
+
+function heading(text: string): HTMLHeadingElement
+{
+	return el("h1", { tabindex: "-1" }, text);
+}
+
+function place(id: string): HTMLElement
+{
+	const element = document.getElementById(id);
+
+	if (element === null)
+		throw new Error(`no #${id}`);
+	return element;
+}
+
+/* For screen readers: said once, shown nowhere. */
+function say(text: string): void
+{
+	place("live").textContent = text;
+}
+
+function show(state: State, focus: boolean, ...children: Child[]): void
+{
+	const main = place("main");
+
+	for (const url of offered)
+		URL.revokeObjectURL(url);
+	offered = [];
+	main.dataset["state"] = state;
+	main.replaceChildren(...children.filter(child => child !== null));
+	if (focus)
+		main.querySelector<HTMLElement>("h1")?.focus();
+}
+
+function rows(...pairs: [string, Child][]): HTMLDListElement
+{
+	return el("dl", { class: "rows" }, ...pairs
+		.filter(([, value]) => value !== null && value !== "")
+		.map(([name, value]) => el("div", {},
+			el("dt", {}, name), el("dd", {}, value))));
+}
+
+function details(...pairs: [string, Child][]): HTMLDetailsElement
+{
+	return el("details", {}, el("summary", {}, "Technical details"),
+		rows(...pairs));
+}
+
+/* A moment as the person's own clock and calendar show it. */
+export function timeText(time: string): string
+{
+	const date = new Date(time);
+
+	if (Number.isNaN(date.getTime()))
+		return time.slice(0, 80);
+	return date.toLocaleString("en-GB", {
+		day: "numeric", month: "long", year: "numeric",
+		hour: "2-digit", minute: "2-digit",
+	});
+}
+
+/* Never a name without its address. */
+function personText({ name, address }: Person): string
+{
+	if (address === "")
+		return name === "" ? "(no address)" : `${name} (no address)`;
+	return name === "" || name === address ? address
+		: `${name} <${address}>`;
+}
+
+function peopleText(list: Person[]): string
+{
+	return list.map(personText).join(", ");
+}
+
+/* --- busy ------------------------------------------------------------- */
+
+export function showBusy(text: string): void
+{
+	say(text);
+	show("busy", false, el("section", { class: "card quiet" },
+		el("div", { class: "spinner", "aria-hidden": "true" }),
+		el("p", {}, text)));
+}
+
+/* --- ready: who sent it, what will be recorded ------------------------ */
+
+const ASSURANCE: Record<string, string> = {
+	bearer: "Nobody checks who you are. Whoever holds this mail and its link"
+		+ " can open it.",
+};
+
+const STATE: Record<string, string> = {
+	released: "The key of this message has been given out before.",
+	opened: "This message has been opened before.",
+};
+
+export interface ReadyScreen {
+	description: Description;
+	host: string;
+	handle: string;
+	onOpen: () => void;
+}
+
+export function showReady({ description, host, handle, onOpen }:
+	ReadyScreen): void
+{
+	const { issuer } = description;
+	const before = STATE[description.state] ?? null;
+	const assurance = ASSURANCE[description.assurance] ?? null;
+	const button = el("button", { type: "button", class: "primary",
+		id: "open" }, "Open the message");
+
+	button.addEventListener("click", onOpen, { once: true });
+	say(`Sealed message from ${issuer.address}.`);
+	show("ready", false, el("section", { class: "card ticket" },
+		el("div", { class: "body" },
+			heading("A sealed message for you"),
+			el("p", { class: "label" }, "From"),
+			el("p", { class: "sender", id: "issuer" }, issuer.address),
+			el("p", { class: "vouch" }, "Checked: ",
+				el("b", {}, host), " confirms that this sender may write for ",
+				el("b", {}, issuer.domain), "."),
+			rows(["Sealed on", timeText(description.issuedAt)]),
+			before === null ? null : el("p", { class: "note" }, before)),
+		el("div", { class: "stub" },
+			el("h2", {}, "If you open it"),
+			el("p", { id: "records" }, description.records),
+			assurance === null ? null : el("p", {}, assurance),
+			button,
+			el("p", { class: "small" }, "Nothing has been recorded so far. To"
+				+ " leave it unopened, close this page."))),
+		details(["Key server", host], ["Account", issuer.account],
+			["Key", el("code", {}, handle)],
+			["Assurance", description.assurance],
+			["Algorithm", description.algorithm]));
+}
+
+/* The button was pressed. */
+export function showOpening(): void
+{
+	const button = document.getElementById("open") as HTMLButtonElement | null;
+
+	place("main").dataset["state"] = "opening";
+	say("Opening the message.");
+	if (button === null)
+		return;
+	button.disabled = true;
+	button.textContent = "Opening …";
+}
+
+/* --- opened ----------------------------------------------------------- */
+
+export interface OpenedScreen {
+	mail: Mail;
+	message: Bytes;		/* the original, for Save as .eml */
+	issuer: { address: string, domain: string };
+	host: string;
+}
+
+function saveLink(bytes: Bytes, name: string, attributes: Attributes,
+	...children: Child[]): HTMLAnchorElement
+{
+	const url = URL.createObjectURL(
+		new Blob([bytes], { type: "application/octet-stream" }));
+
+	offered.push(url);
+	return el("a", { ...attributes, href: url, download: name }, ...children);
+}
+
+function warning(mail: Mail, issuer: { address: string, domain: string }):
+	HTMLElement | null
+{
+	if (senderIsVouchedFor(mail.from, issuer.domain))
+		return null;
+	const from = mail.from.length === 0 ? "no clear sender"
+		: peopleText(mail.from);
+
+	return el("div", { class: "warning", role: "alert", id: "warning" },
+		el("b", {}, "Take care: the sender’s name is not confirmed."), " ",
+		`Inside, the message names ${from}. It was sealed by`
+		+ ` ${issuer.address}, who may write for ${issuer.domain} only.`);
+}
+
+/* As high as the text needs; measured with text, which cannot act. */
+function textHeight(text: string, width: number): number
+{
+	const probe = el("pre", { class: "probe", "aria-hidden": "true" }, text);
+
+	probe.style.width = `${width}px`;
+	document.body.append(probe);
+	const height = probe.offsetHeight;
+
+	probe.remove();
+	return height + 4;
+}
+
+interface Parts {
+	element: HTMLElement;
+	listed: Mail["files"];
+}
+
+function messageParts(mail: Mail): Parts
+{
+	const width = Math.min(place("main").clientWidth || 700, 860) - 40;
+	const limit = Math.max(window.innerHeight * 0.72, 320);
+	const views: { label: string, frame: HTMLIFrameElement }[] = [];
+	const box = el("div", { class: "message" });
+	let listed = mail.files;
+
+	if (mail.html !== null) {
+		const html = htmlDocument(mail.html, mail.files);
+		const frame = frameFor(html, "The message, formatted", "html");
+		const height = guessHeight(html, width);
+
+		frame.style.height = `${Math.min(Math.max(height, 160), limit)}px`;
+		views.push({ label: "Formatted", frame });
+		listed = mail.files.filter(file => !html.shown.has(file));
+		if (html.remote > 0)
+			box.append(el("p", { class: "note", id: "remote" },
+				html.remote === 1
+				? "One picture from elsewhere was not loaded."
+				: `${html.remote} pictures from elsewhere were not loaded.`,
+				" Loading it would tell its owner that you are reading."));
+	}
+	if (mail.text !== null) {
+		const frame = frameFor(textDocument(mail.text),
+			"The message as plain text", "text");
+
+		frame.style.height = `${Math.min(Math.max(
+			textHeight(mail.text, width), 96), limit)}px`;
+		views.push({ label: "Plain text", frame });
+	}
+	if (views.length > 1)
+		box.prepend(switcher(views));
+	if (views.length === 0)
+		box.append(el("p", { class: "note" }, "This message has no text."));
+	box.append(...views.map(({ frame }) => frame));
+	return { element: box, listed };
+}
+
+/* Radio buttons that show one of several frames. */
+function switcher(views: { label: string, frame: HTMLIFrameElement }[]):
+	HTMLElement
+{
+	return el("fieldset", { class: "switch" },
+		el("legend", { class: "hidden" }, "Show the message as"),
+		...views.map(({ label, frame }, i) => {
+			const input = el("input", { type: "radio", name: "view",
+				value: String(i) });
+
+			input.checked = i === 0;
+			frame.hidden = i !== 0;
+			input.addEventListener("change", () => {
+				for (const view of views)
+					view.frame.hidden = view.frame !== frame;
+			});
+			return el("label", {}, input, el("span", {}, label));
+		}));
+}
+
+function fileList(files: Mail["files"]): HTMLElement | null
+{
+	if (files.length === 0)
+		return null;
+	return el("section", { class: "files", "aria-labelledby": "files-title" },
+		el("h2", { id: "files-title" }, files.length === 1
+			? "One attachment" : `${files.length} attachments`),
+		el("ul", {}, ...files.map(file => el("li", {},
+			saveLink(file.bytes, file.name, { "data-file": file.name },
+				el("span", { class: "file-name" }, file.name),
+				el("span", { class: "file-note" },
+					`${sizeText(file.bytes.length)} · ${file.type}`),
+				el("span", { class: "file-save" }, "Save"))))));
+}
+
+export function showOpened({ mail, message, issuer, host }: OpenedScreen):
+	void
+{
+	const parts = messageParts(mail);
+	const name = `${safeName(mail.subject, "message").slice(0, 80)}.eml`;
+
+	say("The message is open.");
+	show("opened", true);
+	place("main").append(
+		el("article", { class: "card", "aria-label": "Message" },
+			el("header", {},
+				heading(mail.subject === "" ? "(no subject)" : mail.subject),
+				rows(["From", peopleText(mail.from) || "(not given)"],
+					["To", peopleText(mail.to)], ["Cc", peopleText(mail.cc)],
+					["Date", mail.date === "" ? "" : timeText(mail.date)]),
+				warning(mail, issuer)
+				?? el("p", { class: "vouch" }, "Sealed by ",
+					el("b", {}, issuer.address), ", confirmed by ",
+					el("b", {}, host), ".")),
+			parts.element,
+			fileList(parts.listed),
+			el("footer", { class: "actions" },
+				saveLink(message, name, { class: "button", id: "save-eml" },
+					"Save as .eml"),
+				el("p", { class: "small", id: "receipt", role: "status" },
+					"Telling the key server that the message was opened …"))));
+	place("main").querySelector<HTMLElement>("h1")?.focus();
+}
+
+/* What became of the opening proof. */
+export function showReceipt(recorded: boolean, time: string): void
+{
+	const line = document.getElementById("receipt");
+
+	if (line === null)
+		return;
+	line.dataset["recorded"] = recorded ? "yes" : "no";
+	line.textContent = recorded
+		? `Opening recorded on ${timeText(time)}. When you close this page,`
+			+ " nothing of the message stays here."
+		: "The opening could not be reported. The key server has recorded"
+			+ " only that it gave out the key. You need not do anything.";
+}
+
+/* --- trouble ---------------------------------------------------------- */
+
+export interface Ways {
+	again: (() => void) | null;	/* the same once more */
+	back: (() => void) | null;	/* to the choice of a file */
+}
+
+function wayButton(text: string, act: (() => void) | null):
+	HTMLButtonElement | null
+{
+	if (act === null)
+		return null;
+	const button = el("button", { type: "button", class: "button" }, text);
+
+	button.addEventListener("click", act, { once: true });
+	return button;
+}
+
+export function showTrouble(trouble: Trouble, ways: Ways): void
+{
+	const { title, what, todo, again } = trouble.words;
+
+	say("");
+	show("trouble", true, el("section",
+		{ class: "card trouble", "data-trouble": trouble.kind },
+		el("div", { class: "mark", "aria-hidden": "true" }, "!"),
+		el("div", {},
+			heading(title),
+			el("p", { id: "what" }, what),
+			trouble.reason === "" ? null
+			: el("p", { class: "reason", id: "reason" }, trouble.reason),
+			el("p", {}, el("b", {}, "What to do: "), todo),
+			el("p", { class: "ways" },
+				wayButton("Try again", again === true ? ways.again : null),
+				wayButton("Choose a file", ways.back)))));
+}
+
+/* --- choose a file ---------------------------------------------------- */
+
+export interface ChooseScreen {
+	link: string;		/* what stood in the field before */
+	onFile: (file: File, link: string) => void;
+}
+
+export function showChoose({ link: before, onFile }: ChooseScreen): void
+{
+	const file = el("input", { type: "file", id: "file",
+		accept: ".eml,.p7m,message/rfc822,application/pkcs7-mime" });
+	const link = el("input", { type: "text", id: "link", autocomplete: "off",
+		spellcheck: "false", autocapitalize: "none",
+		placeholder: "https://…" });
+
+	link.value = before;
+	const zone = el("label", { class: "zone", for: "file" },
+		el("span", { class: "zone-title" }, "Drop the file here"),
+		el("span", { class: "small" }, "or click to choose it"), file);
+	const take = (list: FileList | null | undefined): void => {
+		const chosen = list?.[0];
+
+		if (chosen !== undefined)
+			onFile(chosen, link.value);
+		file.value = "";
+	};
+
+	file.addEventListener("change", () => take(file.files));
+	zone.addEventListener("dragover", event => {
+		event.preventDefault();
+		zone.classList.add("over");
+	});
+	zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+	zone.addEventListener("drop", event => {
+		event.preventDefault();
+		zone.classList.remove("over");
+		take(event.dataTransfer?.files);
+	});
+	show("choose", false, el("section", { class: "card" },
+		heading("Open a sealed message from a file"),
+		el("p", {}, "Save the mail from your mail program as an .eml file and"
+			+ " drop it here. The file stays in this browser; it is not"
+			+ " sent anywhere."),
+		zone,
+		el("div", { class: "field" },
+			el("label", { for: "link" }, "Link from the mail"),
+			link,
+			el("p", { class: "small" }, "Needed only for the sealed attachment"
+				+ " smime.p7m. Paste the link before you drop the file."))));
+}
+
+/* Nothing of a message may stay in a page that is left. */
+export function clear(): void
+{
+	say("");
+	show("busy", false);
+}
