@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the suites of tests/SUITES and count; used by contrib/check.
+
+    suites.py --logs DIR [--fault-build DIR] [--known-good NAME...]
+        [SUITE...]
+
+The programs are those of CF_BUILDDIR.  Last line: `N passed, N failed`.
+"""
+
+import argparse
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from lab import proc  # noqa: E402
+
+LIMIT_S = 900
+LONG_LIMIT_S = 6 * 3600
+
+
+def manifest():
+	"""[(suite, file)], in the order of tests/SUITES."""
+	rows = []
+	for line in proc.read_text(os.path.join(proc.repository(), "tests",
+	    "SUITES")).splitlines():
+		words = line.split("#")[0].split()
+		if words:
+			rows.append((words[0], words[1]))
+	return rows
+
+
+def unlisted(rows):
+	"""Runnable files below tests/ that tests/SUITES does not know."""
+	top = proc.repository()
+	listed = {name for _, name in rows}
+	found = []
+	for pattern in ("*.py", "*.t", "*.mjs", "*.sh"):
+		for path in glob.glob(os.path.join(top, "tests", "*", pattern)):
+			if os.access(path, os.X_OK):
+				found.append(os.path.relpath(path, top))
+	for path in glob.glob(os.path.join(top, "tests", "unit", "*_test.c")):
+		found.append(os.path.relpath(path, top)[:-2])
+	return sorted(set(found) - listed)
+
+
+class Counts:
+	def __init__(self):
+		self.passed = 0
+		self.failed = 0
+
+
+def read_tap(text):
+	"""(passed, [what failed]) of one program's output."""
+	passed, bad, plan, numbers = 0, [], None, 0
+	for line in text.splitlines():
+		m = re.match(r"1\.\.(\d+)\s*(#.*)?$", line)
+		if m:
+			plan = (plan or 0) + int(m.group(1))
+			if m.group(2) and "skip" in m.group(2).lower():
+				bad.append("skipped: " + line)
+			continue
+		m = re.match(r"(not )?ok\b(.*)", line)
+		if m:
+			numbers += 1
+			if m.group(1):
+				bad.append(line)
+			elif re.search(r"#\s*(skip|todo)", m.group(2), re.I):
+				bad.append("skipped: " + line)
+			else:
+				passed += 1
+		elif line.startswith("Bail out!"):
+			bad.append(line)
+	if plan is None:
+		bad.append("no plan (1..N) was printed")
+	elif plan != numbers:
+		bad.append("%d tests announced, %d reported" % (plan, numbers))
+	return passed, bad
+
+
+def command(suite, name):
+	if suite == "unit":
+		return [os.path.join(proc.builddir(), name)]
+	path = os.path.join(proc.repository(), name)
+	if name.endswith(".py"):
+		return ["/usr/bin/python3", path]
+	if name.endswith(".mjs"):
+		return ["node", path]
+	return [path]
+
+
+def sanitizer_reports(folder):
+	return sorted(glob.glob(os.path.join(folder, "*"))) if folder else []
+
+
+def run_one(suite, name, options, counts):
+	log = os.path.join(options.logs, name.replace("/", "-") + ".log")
+	env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
+	    top_srcdir=proc.repository())
+	env["CF_NORMAL_BUILDDIR"] = env["CF_BUILDDIR"]
+	if suite == "fault" and options.fault_build:
+		env["CF_BUILDDIR"] = options.fault_build
+	limit = LONG_LIMIT_S if os.environ.get("CF_LONG") else LIMIT_S
+	known = set(sanitizer_reports(options.reports))
+	began = time.monotonic()
+	print("%-8s %-44s" % (suite, name), end=" ", flush=True)
+	with open(log, "wb") as out:
+		try:
+			code = subprocess.run(command(suite, name), stdout=out,
+			    stderr=subprocess.STDOUT, env=env, timeout=limit,
+			    stdin=subprocess.DEVNULL,
+			    cwd=proc.repository()).returncode
+		except subprocess.TimeoutExpired:
+			code = "no end in %d s" % limit
+		except OSError as e:
+			code = str(e)
+	text = proc.read_text(log)
+	passed, bad = read_tap(text)
+	if code != 0 and not bad:
+		bad.append("ended with %s although no test failed" % code)
+	for report in sanitizer_reports(options.reports):
+		if report not in known:
+			bad.append("sanitizer report %s:\n%s" % (report,
+			    proc.read_text(report)[:6000]))
+	counts.passed += passed
+	counts.failed += len(bad)
+	print("%4d ok%s (%d s)" % (passed, ", %d FAILED" % len(bad) if bad
+	    else "", time.monotonic() - began), flush=True)
+	for line in bad:
+		print("         " + line.replace("\n", "\n         "))
+	if bad:
+		print("         log: %s, the end:" % log)
+		for line in text.splitlines()[-40:]:
+			print("         | " + line[:400])
+	sys.stdout.flush()
+
+
+def main():
+	parser = argparse.ArgumentParser()
+	parser.add_argument("--logs", required=True)
+	parser.add_argument("--reports", help="folder of sanitizer reports")
+	parser.add_argument("--fault-build")
+	parser.add_argument("--passed", type=int, default=0)
+	parser.add_argument("suites", nargs="*")
+	options = parser.parse_args()
+	counts = Counts()
+	counts.passed = options.passed
+	rows = manifest()
+	for name in unlisted(rows):
+		counts.failed += 1
+		print("%s is not listed in tests/SUITES" % name)
+	known = []
+	for suite, _ in rows:
+		if suite not in known and suite != "-":
+			known.append(suite)
+	for suite in options.suites:
+		if suite not in known:
+			counts.failed += 1
+			print("unknown suite %s (there are: %s)" % (suite,
+			    " ".join(known)))
+	for suite, name in rows:
+		if suite != "-" and (not options.suites
+		    or suite in options.suites):
+			run_one(suite, name, options, counts)
+	print("%d passed, %d failed" % (counts.passed, counts.failed))
+	sys.exit(1 if counts.failed or not counts.passed else 0)
+
+
+if __name__ == "__main__":
+	main()
