@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_privs - see privs.h. */
+#include "common/privs.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static enum cf_err
+change_ids(const char *user, uid_t uid, gid_t gid, struct cf_why *why)
+{
+	/* Already that user, started so by a service manager. */
+	if (geteuid() == uid && getuid() == uid)
+		return CF_OK;
+	if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
+	    setresuid(uid, uid, uid) != 0)
+		return cf_fail(CF_E_CONFIG, why, "cannot become user %s: %s",
+		    user, strerrordesc_np(errno));
+	if (uid != 0 && setuid(0) == 0)
+		cf_bug("root came back");
+	return CF_OK;
+}
+
+enum cf_err
+cf_privs_drop(const char *user, const char *group, struct cf_why *why)
+{
+	enum cf_err rc = CF_OK;
+	struct passwd *pw;
+	struct group *gr;
+	gid_t gid;
+
+	if (user != NULL && *user != '\0') {
+		pw = getpwnam(user);
+		if (pw == NULL)
+			return cf_fail(CF_E_CONFIG, why,
+			    "there is no user named %s", user);
+		gid = pw->pw_gid;
+		if (group != NULL && *group != '\0') {
+			gr = getgrnam(group);
+			if (gr == NULL)
+				return cf_fail(CF_E_CONFIG, why,
+				    "there is no group named %s", group);
+			gid = gr->gr_gid;
+		}
+		rc = change_ids(user, pw->pw_uid, gid, why);
+	}
+	if (rc == CF_OK && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return cf_fail(CF_E_CONFIG, why, "prctl: %s",
+		    strerrordesc_np(errno));
+	return rc;
+}

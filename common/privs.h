@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_privs - stop being root.
+ *
+ * Call after sockets are bound and secrets are read, before threads start.
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_COMMON_PRIVS_H
+#define CF_COMMON_PRIVS_H
+
+#include "common/err.h"
+
+/*
+ * Become `user` (NULL or "": stay as we are) with the groups of that user and
+ * `group` as the primary one (NULL or "": the user's own).  Core dumps are
+ * turned off either way.
+ * CF_E_CONFIG  no such user or group, or not allowed to change to it
+ */
+CF_MUST_USE enum cf_err cf_privs_drop(const char *user, const char *group,
+    struct cf_why *why);
+
+#endif
