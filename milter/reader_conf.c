@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_reader_conf - see reader_conf.h. */
+#include "milter/reader_conf.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/link.h"
+#include "common/listen.h"
+
+#define F(field) offsetof(struct cf_reader_conf, field)
+
+const struct cf_conf_opt cf_reader_options[] = {
+	{ "listen", CF_CONF_STR, F(listen), "127.0.0.1:8480", 0, 0,
+	    cf_conf_check_hostport,
+	    "Numeric address and port to listen on; without TLS files it must "
+	    "be a loopback address." },
+	{ "reader_url", CF_CONF_STR, F(reader_url), NULL, 0, 0,
+	    cf_conf_check_service_url,
+	    "The address people reach this reader at, as the milter puts it "
+	    "into links; required." },
+	{ "tls_certificate", CF_CONF_STR, F(tls_certificate), NULL, 0, 0,
+	    cf_conf_check_readable,
+	    "PEM file with the server's certificate and its chain." },
+	{ "tls_key", CF_CONF_STR, F(tls_key), NULL, 0, 0,
+	    cf_conf_check_secret_file,
+	    "PEM file with the certificate's private key, mode 0600." },
+	{ "store_directory", CF_CONF_STR, F(store_directory),
+	    CF_STATEDIR "/store", 0, 0, cf_conf_check_directory,
+	    "Where the milter keeps sealed messages; only read here." },
+	{ "page_directory", CF_CONF_STR, F(page_directory),
+	    CF_DATADIR "/web", 0, 0, cf_conf_check_directory,
+	    "Where the recipient's page is installed; read at start." },
+	{ "allowed_key_servers", CF_CONF_LIST, F(allowed_key_servers), NULL,
+	    0, 0, cf_conf_check_service_url,
+	    "Key servers the page may ask, the same list as the milter's; at "
+	    "least one." },
+	{ "threads", CF_CONF_INT, F(threads), "4", 1, 64, NULL,
+	    "Threads that serve connections." },
+	{ "connections", CF_CONF_INT, F(connections), "1000", 4, 100000, NULL,
+	    "Connections served at the same time; more wait." },
+	{ "connections_per_address", CF_CONF_INT, F(connections_per_address),
+	    "0", 0, 100000, NULL,
+	    "Connections from one address at the same time; 0 is no limit, "
+	    "as it must be behind a proxy." },
+	{ "timeout_s", CF_CONF_INT, F(timeout_s), "30", 1, 3600, NULL,
+	    "Seconds for a client to send its request, and the longest "
+	    "silence while it is answered." },
+	{ "request_timeout_s", CF_CONF_INT, F(request_timeout_s), "900", 1,
+	    86400, NULL,
+	    "Seconds after which an answer is broken off, however steadily "
+	    "the client reads." },
+	{ "drain_s", CF_CONF_INT, F(drain_s), "20", 0, 3600, NULL,
+	    "Seconds that answers under way get to finish when the program "
+	    "is told to end." },
+	{ "user", CF_CONF_STR, F(user), NULL, 0, 0, NULL,
+	    "User to become after start." },
+	{ "group", CF_CONF_STR, F(group), NULL, 0, 0, NULL,
+	    "Group to become after start; the user's own if not given." },
+	{ "log", CF_CONF_STR, F(log), "stderr", 0, 0, cf_conf_check_log,
+	    "Where log lines go: stderr or syslog." },
+	{ "log_level", CF_CONF_STR, F(log_level), "info", 0, 0,
+	    cf_conf_check_log_level,
+	    "What is logged: error, warn, info (one line a request) or "
+	    "debug." },
+};
+const size_t cf_reader_options_count =
+    sizeof cf_reader_options / sizeof cf_reader_options[0];
+
+static enum cf_err
+check_whole(const char *path, struct cf_reader_conf *c, struct cf_why *why)
+{
+	struct cf_why inner = { "" };
+	bool loopback = false;
+
+	if (cf_listen_is_loopback(c->listen, &loopback, &inner) != CF_OK)
+		return cf_fail(CF_E_CONFIG, why, "%s: listen: %s", path,
+		    inner.text);
+	if ((c->tls_certificate == NULL) != (c->tls_key == NULL))
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s: tls_certificate and tls_key go together; one of "
+		    "them is missing", path);
+	c->tls = c->tls_key != NULL;
+	if (!c->tls && !loopback)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s: listen: %s can be reached from other machines, so "
+		    "tls_certificate and tls_key are needed; without them "
+		    "only a loopback address is taken (for a web server on "
+		    "the same machine)", path, c->listen);
+	if (c->reader_url == NULL)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s: reader_url is not given", path);
+	c->hsts = !cf_link_is_plain(c->reader_url);
+	/* Given values were checked with their line, defaults were not. */
+	if (cf_conf_check_directory(c->store_directory, &inner) != CF_OK ||
+	    cf_conf_check_directory(c->page_directory, &inner) != CF_OK)
+		return cf_fail(CF_E_CONFIG, why, "%s: %s", path, inner.text);
+	if (c->allowed_key_servers.count == 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s: allowed_key_servers is not given; without one the "
+		    "page can open nothing", path);
+	return CF_OK;
+}
+
+enum cf_err
+cf_reader_conf_load(const char *path, struct cf_reader_conf *conf,
+    struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = cf_conf_load(path, cf_reader_options, cf_reader_options_count,
+	    conf, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = check_whole(path, conf, why);
+	if (rc != CF_OK)
+		cf_reader_conf_free(conf);
+	return rc;
+}
+
+void
+cf_reader_conf_free(struct cf_reader_conf *conf)
+{
+	cf_conf_free(cf_reader_options, cf_reader_options_count, conf);
+}

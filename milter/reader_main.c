@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * counterfoil-reader - serves the recipient's page and sealed messages.
+ *
+ * Start, wait for a signal, end.  See counterfoil-reader(8).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/listen.h"
+#include "common/log.h"
+#include "common/privs.h"
+#include "config.h"
+#include "milter/reader_conf.h"
+#include "milter/reader_http.h"
+
+#define NAME "counterfoil-reader"
+
+enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
+	    "       " NAME " -V\n"
+	    "  -c file         configuration (" CF_SYSCONFDIR "/reader.conf)\n"
+	    "  -n              check configuration and page files, then end\n"
+	    "  --print-config  print the values in force, then end\n"
+	    "  -f              stay in the foreground (always so)\n"
+	    "  -V              print the version\n", out);
+}
+
+/* -1: go on; else the exit status. */
+static int
+parse_arguments(int argc, char **argv, const char **ret_path,
+    enum task *ret_task)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+			*ret_path = argv[++i];
+		} else if (strcmp(argv[i], "-n") == 0) {
+			*ret_task = TASK_CHECK;
+		} else if (strcmp(argv[i], "--print-config") == 0) {
+			*ret_task = TASK_PRINT;
+		} else if (strcmp(argv[i], "-V") == 0) {
+			puts(NAME " " PACKAGE_VERSION);
+			return 0;
+		} else if (strcmp(argv[i], "-h") == 0 ||
+		    strcmp(argv[i], "--help") == 0) {
+			usage(stdout);
+			return 0;
+		} else if (strcmp(argv[i], "-f") != 0) {
+			usage(stderr);
+			return 2;
+		}
+	}
+	return -1;
+}
+
+static void
+block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Serve until told to end.  SIGHUP ends too: a restart reads all anew. */
+static void
+wait_for_end(struct cf_reader_http *http, const sigset_t *set)
+{
+	const struct timespec second = { 1, 0 };
+	int sig;
+
+	for (;;) {
+		sig = sigtimedwait(set, NULL, &second);
+		if (sig > 0) {
+			cf_log(CF_LOG_INFO, "%s: ending", strsignal(sig));
+			return;
+		}
+		if (errno == EAGAIN)
+			cf_reader_http_sweep(http);
+	}
+}
+
+static enum cf_err
+serve(const struct cf_reader_conf *conf, struct cf_reader_http *http,
+    struct cf_why *why)
+{
+	enum cf_err rc;
+	sigset_t set;
+	int fd;
+
+	block_signals(&set);
+	rc = cf_listen_tcp(conf->listen, &fd, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_privs_drop(conf->user, conf->group, why);
+	if (rc != CF_OK) {
+		close(fd);
+		return rc;
+	}
+	if (geteuid() == 0)
+		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
+	rc = cf_reader_http_start(http, fd, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves %s on %s://%s",
+	    conf->reader_url, conf->tls ? "https" : "http", conf->listen);
+	wait_for_end(http, &set);
+	cf_reader_http_stop(http);
+	cf_log(CF_LOG_INFO, "ended");
+	return CF_OK;
+}
+
+static enum cf_err
+run(const struct cf_reader_conf *conf, enum task task, struct cf_why *why)
+{
+	CF_AUTO(cf_reader_http_free) struct cf_reader_http *http = NULL;
+	enum cf_log_level level = CF_LOG_INFO;
+	enum cf_err rc;
+
+	if (task == TASK_PRINT) {
+		cf_conf_print(cf_reader_options, cf_reader_options_count, conf,
+		    stdout);
+		return CF_OK;
+	}
+	rc = cf_reader_http_new(conf, &http, why);
+	if (rc != CF_OK || task == TASK_CHECK)
+		return rc;
+	(void)cf_log_level_parse(conf->log_level, &level);
+	cf_log_open(NAME, conf->log, level);
+	return serve(conf, http, why);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = CF_SYSCONFDIR "/counterfoil-reader.conf";
+	struct cf_reader_conf conf = { 0 };
+	struct cf_why why = { "" };
+	enum task task = TASK_RUN;
+	enum cf_err rc;
+	int status;
+
+	status = parse_arguments(argc, argv, &path, &task);
+	if (status >= 0)
+		return status;
+	cf_log_open(NAME, "stderr", CF_LOG_INFO);
+	rc = cf_reader_conf_load(path, &conf, &why);
+	if (rc == CF_OK) {
+		rc = run(&conf, task, &why);
+		cf_reader_conf_free(&conf);
+	}
+	if (rc != CF_OK) {
+		fprintf(stderr, NAME ": %s\n", why.text);
+		return 1;
+	}
+	return 0;
+}
