@@ -29,7 +29,7 @@ const struct cf_conf_opt cf_reader_options[] = {
 	    CF_STATEDIR "/store", 0, 0, cf_conf_check_directory,
 	    "Where the milter keeps sealed messages; only read here." },
 	{ "page_directory", CF_CONF_STR, F(page_directory),
-	    CF_DATADIR "/web", 0, 0, cf_conf_check_directory,
+	    CF_DATADIR "/page", 0, 0, cf_conf_check_directory,
 	    "Where the recipient's page is installed; read at start." },
 	{ "allowed_key_servers", CF_CONF_LIST, F(allowed_key_servers), NULL,
 	    0, 0, cf_conf_check_service_url,
