@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_container - see container.h. */
+#include "common/container.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/proofs.h"
+
+/* EVP counts in int; larger runs are cut here. */
+#define EVP_PIECE ((size_t)1 << 30)
+
+/*
+ * Every byte of E in front of the ciphertext that is always the same, in
+ * order.  Writer and reader use the same rows.
+ */
+static const unsigned char der_type[] = {	/* id-ct-authEnvelopedData */
+	0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10,
+	0x01, 0x17
+};
+static const unsigned char der_version[] = { 0x02, 0x01, 0x00 };
+static const unsigned char der_recipient[] = {	/* SET { [2] { 4, kekid */
+	0x31, 0x50, 0xa2, 0x4e, 0x02, 0x01, 0x04, 0x30, 0x12, 0x04, 0x10
+};
+static const unsigned char der_wrap[] = {	/* id-aes256-wrap, 40 bytes */
+	0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04,
+	0x01, 0x2d, 0x04, 0x28
+};
+static const unsigned char der_data[] = {	/* id-data */
+	0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01
+};
+static const unsigned char der_gcm[] = {	/* id-aes256-GCM, nonce */
+	0x30, 0x1e, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04,
+	0x01, 0x2e, 0x30, 0x11, 0x04, 0x0c
+};
+static const unsigned char der_icvlen[] = { 0x02, 0x01, 0x10 };
+static const unsigned char der_mac[] = { 0x04, 0x10 };
+
+#define DER_SEQUENCE 0x30
+#define DER_EXPLICIT_0 0xa0
+#define DER_CONTENT_0 0x80
+
+/* id-data, algorithm with nonce: what stands in front of the ciphertext. */
+#define CONTENT_HEAD_LEN (sizeof der_data + sizeof der_gcm + CF_NONCE_LEN + \
+	sizeof der_icvlen)
+/* The version and the one recipient. */
+#define RECIPIENT_LEN (sizeof der_version + sizeof der_recipient + \
+	CF_KEY_ID_LEN + sizeof der_wrap + CF_WRAPPED_LEN)
+
+struct cf_sealer {
+	EVP_CIPHER_CTX *gcm;
+	EVP_MD_CTX *sha;	/* over ciphertext, then tag */
+	struct cf_secret cek;
+	unsigned char nonce[CF_NONCE_LEN];
+	unsigned char tag[CF_TAG_LEN];
+	unsigned char opening[CF_PUBLIC_KEY_LEN];
+	unsigned char possession[CF_PUBLIC_KEY_LEN];
+	uint64_t len;
+	bool final;
+};
+
+static void
+cipher_free(EVP_CIPHER_CTX **ctx)
+{
+	EVP_CIPHER_CTX_free(*ctx);	/* wipes the key schedule */
+	*ctx = NULL;
+}
+
+static void
+digest_free(EVP_MD_CTX **ctx)
+{
+	EVP_MD_CTX_free(*ctx);
+	*ctx = NULL;
+}
+
+/* The library refused something that cannot fail on good input. */
+static enum cf_err
+fail_evp(const char *what, struct cf_why *why)
+{
+	unsigned long code = ERR_get_error();
+	const char *reason = ERR_reason_error_string(code);
+
+	ERR_clear_error();
+	return cf_fail(CF_E_INTERNAL, why, "%s: %s", what,
+	    reason == NULL ? "libcrypto gave no reason" : reason);
+}
+
+/* ---- DER, writing ---- */
+
+static size_t
+length_size(uint64_t len)
+{
+	size_t n = 1;
+
+	if (len >= 0x80)
+		for (; len > 0; len >>= 8)
+			n++;
+	return n;
+}
+
+static uint64_t
+tlv_size(uint64_t len)
+{
+	return 1 + length_size(len) + len;
+}
+
+static void
+add_header(struct cf_buf *buf, unsigned tag, uint64_t len)
+{
+	size_t n = length_size(len) - 1;
+
+	cf_buf_addc(buf, (char)tag);
+	if (n == 0)
+		cf_buf_addc(buf, (char)len);
+	else
+		cf_buf_addc(buf, (char)(0x80 | n));
+	for (; n > 0; n--)
+		cf_buf_addc(buf, (char)(len >> (8 * (n - 1))));
+}
+
+struct sizes {
+	uint64_t content;	/* EncryptedContentInfo */
+	uint64_t enveloped;	/* AuthEnvelopedData */
+	uint64_t info;		/* ContentInfo */
+};
+
+static struct sizes
+sizes_for(uint64_t plain_len)
+{
+	struct sizes s;
+
+	s.content = CONTENT_HEAD_LEN + tlv_size(plain_len);
+	s.enveloped = RECIPIENT_LEN + tlv_size(s.content) +
+	    CF_CONTAINER_TAIL_LEN;
+	s.info = sizeof der_type + tlv_size(tlv_size(s.enveloped));
+	return s;
+}
+
+uint64_t
+cf_container_size(uint64_t plain_len)
+{
+	return tlv_size(sizes_for(plain_len).info);
+}
+
+/* ---- sealing ---- */
+
+void
+cf_sealer_free(struct cf_sealer **sealer)
+{
+	if (*sealer == NULL)
+		return;
+	cipher_free(&(*sealer)->gcm);
+	digest_free(&(*sealer)->sha);
+	cf_secret_wipe(&(*sealer)->cek);
+	free(*sealer);
+	*sealer = NULL;
+}
+
+enum cf_err
+cf_sealer_new(struct cf_sealer **ret, struct cf_why *why)
+{
+	CF_AUTO(cf_sealer_free) struct cf_sealer *s = NULL;
+
+	s = cf_calloc(1, sizeof *s);
+	cf_secret_random(&s->cek, CF_CEK_LEN);
+	s->gcm = EVP_CIPHER_CTX_new();
+	s->sha = EVP_MD_CTX_new();
+	if (s->gcm == NULL || s->sha == NULL ||
+	    RAND_bytes(s->nonce, CF_NONCE_LEN) != 1 ||
+	    EVP_EncryptInit_ex(s->gcm, EVP_aes_256_gcm(), NULL, s->cek.bytes,
+	    s->nonce) != 1 ||
+	    EVP_DigestInit_ex(s->sha, EVP_sha256(), NULL) != 1)
+		return fail_evp("starting to seal", why);
+	*ret = s;
+	s = NULL;
+	return CF_OK;
+}
+
+enum cf_err
+cf_sealer_update(struct cf_sealer *s, const void *plain, size_t len,
+    unsigned char *ret_cipher, struct cf_why *why)
+{
+	const unsigned char *in = plain;
+	size_t n;
+	int out_len;
+
+	if (s->final)
+		cf_bug("update after final");
+	if (len > CF_PLAIN_MAX - s->len)
+		return cf_fail(CF_E_TOO_LARGE, why,
+		    "a sealed message may have at most 4 GiB");
+	for (; len > 0; len -= n) {
+		n = len < EVP_PIECE ? len : EVP_PIECE;
+		if (EVP_EncryptUpdate(s->gcm, ret_cipher, &out_len, in,
+		    (int)n) != 1 || (size_t)out_len != n ||
+		    EVP_DigestUpdate(s->sha, ret_cipher, n) != 1)
+			return fail_evp("sealing", why);
+		in += n;
+		ret_cipher += n;
+		s->len += n;
+	}
+	return CF_OK;
+}
+
+enum cf_err
+cf_sealer_final(struct cf_sealer *s, struct cf_why *why)
+{
+	CF_AUTO(cf_secret_wipe) struct cf_secret seed = CF_SECRET_EMPTY;
+	unsigned char digest[CF_DIGEST_LEN], none[1];
+	int len;
+
+	if (s->final)
+		cf_bug("final twice");
+	if (EVP_EncryptFinal_ex(s->gcm, none, &len) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(s->gcm, EVP_CTRL_AEAD_GET_TAG, CF_TAG_LEN,
+	    s->tag) != 1 ||
+	    EVP_DigestUpdate(s->sha, s->tag, CF_TAG_LEN) != 1 ||
+	    EVP_DigestFinal_ex(s->sha, digest, NULL) != 1)
+		return fail_evp("ending the seal", why);
+	cf_proof_opening_seed(&s->cek, &seed);
+	cf_proof_public_key(&seed, s->opening);
+	cf_proof_possession_seed(s->nonce, digest, &seed);
+	cf_proof_public_key(&seed, s->possession);
+	s->final = true;
+	return CF_OK;
+}
+
+uint64_t
+cf_sealer_len(const struct cf_sealer *s)
+{
+	return s->len;
+}
+
+void
+cf_sealer_public_keys(const struct cf_sealer *s,
+    unsigned char ret_opening[CF_PUBLIC_KEY_LEN],
+    unsigned char ret_possession[CF_PUBLIC_KEY_LEN])
+{
+	if (!s->final)
+		cf_bug("keys before final");
+	memcpy(ret_opening, s->opening, CF_PUBLIC_KEY_LEN);
+	memcpy(ret_possession, s->possession, CF_PUBLIC_KEY_LEN);
+}
+
+/* RFC 3394: the CEK under `kek`, with the standard check value. */
+static enum cf_err
+wrap_key(const struct cf_secret *cek, const struct cf_secret *kek,
+    unsigned char ret[CF_WRAPPED_LEN], struct cf_why *why)
+{
+	CF_AUTO(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int len = 0;
+
+	if (ctx == NULL)
+		return fail_evp("wrapping the key", why);
+	EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+	if (EVP_EncryptInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek->bytes,
+	    NULL) != 1 ||
+	    EVP_EncryptUpdate(ctx, ret, &len, cek->bytes, CF_CEK_LEN) != 1 ||
+	    len != CF_WRAPPED_LEN)
+		return fail_evp("wrapping the key", why);
+	return CF_OK;
+}
+
+static void
+add_head(const struct cf_sealer *s, const unsigned char *key_id,
+    const unsigned char *wrapped, struct cf_buf *head)
+{
+	struct sizes n = sizes_for(s->len);
+
+	add_header(head, DER_SEQUENCE, n.info);
+	cf_buf_add(head, der_type, sizeof der_type);
+	add_header(head, DER_EXPLICIT_0, tlv_size(n.enveloped));
+	add_header(head, DER_SEQUENCE, n.enveloped);
+	cf_buf_add(head, der_version, sizeof der_version);
+	cf_buf_add(head, der_recipient, sizeof der_recipient);
+	cf_buf_add(head, key_id, CF_KEY_ID_LEN);
+	cf_buf_add(head, der_wrap, sizeof der_wrap);
+	cf_buf_add(head, wrapped, CF_WRAPPED_LEN);
+	add_header(head, DER_SEQUENCE, n.content);
+	cf_buf_add(head, der_data, sizeof der_data);
+	cf_buf_add(head, der_gcm, sizeof der_gcm);
+	cf_buf_add(head, s->nonce, CF_NONCE_LEN);
+	cf_buf_add(head, der_icvlen, sizeof der_icvlen);
+	add_header(head, DER_CONTENT_0, s->len);
+}
+
+enum cf_err
+cf_sealer_frame(const struct cf_sealer *s,
+    const unsigned char key_id[CF_KEY_ID_LEN], const struct cf_secret *kek,
+    struct cf_buf *head, struct cf_buf *tail, struct cf_why *why)
+{
+	unsigned char wrapped[CF_WRAPPED_LEN];
+	enum cf_err rc;
+
+	if (!s->final || kek->len != CF_KEK_LEN)
+		cf_bug("frame before final, or with a key of another size");
+	rc = wrap_key(&s->cek, kek, wrapped, why);
+	if (rc != CF_OK)
+		return rc;
+	add_head(s, key_id, wrapped, head);
+	cf_buf_add(tail, der_mac, sizeof der_mac);
+	cf_buf_add(tail, s->tag, CF_TAG_LEN);
+	rc = cf_buf_check(head, why);
+	return rc != CF_OK ? rc : cf_buf_check(tail, why);
+}
+
+/* ---- DER, reading ---- */
+
+/*
+ * A walk over E.  The first refusal sets `bad`; every step after it does
+ * nothing, so a run of steps is checked once.
+ */
+struct walk {
+	const unsigned char *der;
+	size_t have;		/* bytes that are there */
+	uint64_t total;		/* bytes of E */
+	uint64_t pos;		/* <= have */
+	const char *bad;	/* a sentence, or NULL */
+};
+
+static bool
+available(struct walk *w, size_t len)
+{
+	if (w->bad == NULL && len > w->have - w->pos)
+		w->bad = "it is cut off";
+	return w->bad == NULL;
+}
+
+static void
+expect(struct walk *w, const unsigned char *bytes, size_t len,
+    const char *what)
+{
+	if (!available(w, len))
+		return;
+	if (memcmp(w->der + w->pos, bytes, len) != 0)
+		w->bad = what;
+	else
+		w->pos += len;
+}
+
+static void
+take(struct walk *w, unsigned char *ret, size_t len)
+{
+	if (!available(w, len))
+		return;
+	memcpy(ret, w->der + w->pos, len);
+	w->pos += len;
+}
+
+/*
+ * Enter a value: tag, then a definite length in the shortest form of at most
+ * four bytes (DER; X.690 10.1), which must make it end at `end`.
+ */
+static void
+enter(struct walk *w, unsigned char tag, uint64_t end, const char *what)
+{
+	uint64_t len = 0;
+	unsigned char first;
+	size_t i, n;
+
+	expect(w, &tag, 1, what);
+	if (!available(w, 1))
+		return;
+	first = w->der[w->pos++];
+	n = first & 0x7f;
+	if (first < 0x80) {
+		len = first;
+	} else if (n == 0 || n > 4) {
+		w->bad = "a length is indefinite or longer than four bytes";
+		return;
+	} else if (available(w, n)) {
+		for (i = 0; i < n; i++)
+			len = len << 8 | w->der[w->pos++];
+		if (length_size(len) != n + 1)
+			w->bad = "a length is not in its shortest form";
+	}
+	if (w->bad == NULL && (w->pos > end || len != end - w->pos))
+		w->bad = "a length inside does not fit the whole: cut off, "
+		    "bytes too many, or attributes";
+}
+
+static void
+read_head(struct walk *w, struct cf_container *c)
+{
+	uint64_t content_end;
+
+	if (w->total < CF_CONTAINER_TAIL_LEN) {
+		w->bad = "it is cut off";
+		return;
+	}
+	content_end = w->total - CF_CONTAINER_TAIL_LEN;
+	enter(w, DER_SEQUENCE, w->total, "it is not DER");
+	expect(w, der_type, sizeof der_type, "it is not AuthEnvelopedData");
+	enter(w, DER_EXPLICIT_0, w->total, "it is not AuthEnvelopedData");
+	enter(w, DER_SEQUENCE, w->total, "it is not AuthEnvelopedData");
+	expect(w, der_version, sizeof der_version,
+	    "it is not AuthEnvelopedData version 0");
+	expect(w, der_recipient, sizeof der_recipient,
+	    "it has not exactly one recipient with a 16-byte key id");
+	take(w, c->key_id, CF_KEY_ID_LEN);
+	expect(w, der_wrap, sizeof der_wrap,
+	    "its key is not wrapped with AES-256-KW");
+	take(w, c->wrapped_key, CF_WRAPPED_LEN);
+	enter(w, DER_SEQUENCE, content_end, "its encrypted content is missing");
+	expect(w, der_data, sizeof der_data, "its content is not id-data");
+	expect(w, der_gcm, sizeof der_gcm,
+	    "it is not AES-256-GCM with a 12-byte nonce");
+	take(w, c->nonce, CF_NONCE_LEN);
+	expect(w, der_icvlen, sizeof der_icvlen,
+	    "its tag is not declared as 16 bytes");
+	enter(w, DER_CONTENT_0, content_end, "its ciphertext is not in one "
+	    "piece");
+	if (w->bad != NULL)
+		return;
+	c->ciphertext_off = (size_t)w->pos;
+	c->ciphertext_len = (size_t)(content_end - w->pos);
+}
+
+static void
+read_tail(struct walk *w, struct cf_container *c)
+{
+	if (w->bad != NULL)
+		return;
+	c->ciphertext = w->der + w->pos;
+	w->pos += c->ciphertext_len;
+	expect(w, der_mac, sizeof der_mac, "its tag is not 16 bytes");
+	take(w, c->tag, CF_TAG_LEN);
+}
+
+static enum cf_err
+walked(const struct walk *w, const struct cf_container *c,
+    struct cf_container *ret, struct cf_why *why)
+{
+	if (w->bad != NULL)
+		return cf_fail(CF_E_CONTAINER, why,
+		    "the sealed part is not a Counterfoil container: %s",
+		    w->bad);
+	*ret = *c;
+	return CF_OK;
+}
+
+enum cf_err
+cf_container_parse_head(const void *prefix, size_t have, uint64_t total_len,
+    struct cf_container *ret, struct cf_why *why)
+{
+	struct walk w = { prefix, have, total_len, 0, NULL };
+	struct cf_container c = { 0 };
+
+	if (have > total_len)
+		cf_bug("more bytes than there are");
+	read_head(&w, &c);
+	return walked(&w, &c, ret, why);
+}
+
+enum cf_err
+cf_container_parse(const void *der, size_t len, struct cf_container *ret,
+    struct cf_why *why)
+{
+	struct walk w = { der, len, len, 0, NULL };
+	struct cf_container c = { 0 };
+
+	read_head(&w, &c);
+	read_tail(&w, &c);
+	return walked(&w, &c, ret, why);
+}
+
+enum cf_err
+cf_container_digest(const struct cf_container *c,
+    unsigned char ret_digest[CF_DIGEST_LEN], struct cf_why *why)
+{
+	CF_AUTO(digest_free) EVP_MD_CTX *sha = EVP_MD_CTX_new();
+
+	if (c->ciphertext == NULL)
+		cf_bug("digest of a head");
+	if (sha == NULL || EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1 ||
+	    EVP_DigestUpdate(sha, c->ciphertext, c->ciphertext_len) != 1 ||
+	    EVP_DigestUpdate(sha, c->tag, CF_TAG_LEN) != 1 ||
+	    EVP_DigestFinal_ex(sha, ret_digest, NULL) != 1)
+		return fail_evp("hashing the sealed part", why);
+	return CF_OK;
+}
+
+enum cf_err
+cf_container_unwrap(const struct cf_container *c, const struct cf_secret *kek,
+    struct cf_secret *ret_cek, struct cf_why *why)
+{
+	CF_AUTO(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	/* The library may write a block more than it returns. */
+	unsigned char cek[CF_WRAPPED_LEN + 8];
+	enum cf_err rc = CF_OK;
+	int len = 0;
+
+	if (kek->len != CF_KEK_LEN)
+		return cf_fail(CF_E_WRONG_KEY, why,
+		    "the key must have %d bytes", CF_KEK_LEN);
+	if (ctx == NULL)
+		return fail_evp("unwrapping the key", why);
+	EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+	if (EVP_DecryptInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek->bytes,
+	    NULL) != 1)
+		return fail_evp("unwrapping the key", why);
+	if (EVP_DecryptUpdate(ctx, cek, &len, c->wrapped_key,
+	    CF_WRAPPED_LEN) != 1 || len != CF_CEK_LEN) {
+		ERR_clear_error();
+		rc = cf_fail(CF_E_WRONG_KEY, why,
+		    "the key does not open this message's key");
+	} else {
+		cf_secret_set(ret_cek, cek, CF_CEK_LEN);
+	}
+	OPENSSL_cleanse(cek, sizeof cek);
+	return rc;
+}
+
+/* GCM over all of it; `out` takes ciphertext_len bytes.  False = damaged. */
+static bool
+open_gcm(const struct cf_container *c, const struct cf_secret *cek,
+    EVP_CIPHER_CTX *ctx, unsigned char *out)
+{
+	unsigned char tag[CF_TAG_LEN], none[16];
+	size_t done, n;
+	int len;
+
+	memcpy(tag, c->tag, CF_TAG_LEN);
+	if (EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, cek->bytes,
+	    c->nonce) != 1)
+		return false;
+	for (done = 0; done < c->ciphertext_len; done += n) {
+		n = c->ciphertext_len - done;
+		n = n < EVP_PIECE ? n : EVP_PIECE;
+		if (EVP_DecryptUpdate(ctx, out + done, &len,
+		    c->ciphertext + done, (int)n) != 1 || (size_t)len != n)
+			return false;
+	}
+	return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CF_TAG_LEN,
+	    tag) == 1 && EVP_DecryptFinal_ex(ctx, none, &len) == 1;
+}
+
+enum cf_err
+cf_container_decrypt(const struct cf_container *c,
+    const struct cf_secret *cek, struct cf_buf *plain, struct cf_why *why)
+{
+	CF_AUTO(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	unsigned char *out;
+
+	if (c->ciphertext == NULL || cek->len != CF_CEK_LEN)
+		cf_bug("decrypting a head, or with a key of another size");
+	if (ctx == NULL)
+		return fail_evp("decrypting", why);
+	if (!cf_buf_reserve(plain, c->ciphertext_len))
+		return cf_buf_check(plain, why);
+	out = (unsigned char *)plain->data + plain->len;
+	if (!open_gcm(c, cek, ctx, out)) {
+		OPENSSL_cleanse(out, c->ciphertext_len);
+		ERR_clear_error();
+		return cf_fail(CF_E_DAMAGED, why,
+		    "the sealed message was changed or damaged on its way");
+	}
+	plain->len += c->ciphertext_len;
+	plain->data[plain->len] = '\0';
+	return CF_OK;
+}
