@@ -96,6 +96,8 @@ function refusal(status: number, body: unknown): Trouble
 		return new Trouble("unknown-key");
 	if (slug === "bad-signature")
 		return new Trouble("changed", detail);
+	if (slug === "challenge-used" || slug === "bad-challenge")
+		return new Trouble("stale", detail);
 	return new Trouble("refused", detail || slug);
 }
 
@@ -188,7 +190,7 @@ function issuerOf(from: Json): Issuer
 }
 
 /* Ask for a challenge, sign it with the possession key, and ask. */
-async function signedRequest(verb: RequestVerb, locator: Locator,
+async function signedOnce(verb: RequestVerb, locator: Locator,
 	possession: Signer): Promise<Json>
 {
 	const { handle, token } = locator;
@@ -204,6 +206,22 @@ async function signedRequest(verb: RequestVerb, locator: Locator,
 	if (answer["handle"] !== handle)
 		throw new Trouble("key-garbage", "the answer is for another key");
 	return answer;
+}
+
+/*
+ * A challenge can be used up by a request whose answer was lost: a browser
+ * may send a request again by itself.  Then a new one is signed.
+ */
+async function signedRequest(verb: RequestVerb, locator: Locator,
+	possession: Signer): Promise<Json>
+{
+	try {
+		return await signedOnce(verb, locator, possession);
+	} catch (error) {
+		if (error instanceof Trouble && error.kind === "stale")
+			return signedOnce(verb, locator, possession);
+		throw error;
+	}
 }
 
 /* Who sent it and what will be recorded.  Records nothing. */

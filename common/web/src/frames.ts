@@ -187,14 +187,14 @@ export function guessHeight(document_: FrameDocument, width: number): number
 {
 	const inert = new DOMParser().parseFromString(trusted(document_.html),
 		"text/html");
-	let height = 56 + 34 * inert.querySelectorAll(
-		"p,li,tr,br,h1,h2,h3,h4,div,blockquote").length;
+	let height = 64 + 32 * inert.querySelectorAll(
+		"p,li,tr,br,h1,h2,h3,h4,blockquote").length;
 
 	for (const element of inert.querySelectorAll("style,title"))
 		element.remove();
-	for (const image of inert.querySelectorAll("img"))
+	for (const image of inert.querySelectorAll("img[src]"))
 		height += Number(image.getAttribute("height")) || 160;
 	const chars = inert.body.textContent?.replace(/\s+/g, " ").length ?? 0;
 
-	return height + chars / Math.max(width / 8, 20) * 24;
+	return height + chars / Math.max(width / 7, 20) * 24;
 }

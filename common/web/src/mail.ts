@@ -88,8 +88,9 @@ export function senderIsVouchedFor(from: Person[], domain: string): boolean
 	const verified = domain.toLowerCase();
 
 	return verified !== "" && from.length > 0 && from.every(({ address }) => {
-		const own = address.slice(address.lastIndexOf("@") + 1).toLowerCase();
+		const at = address.lastIndexOf("@");
+		const own = address.slice(at + 1).toLowerCase();
 
-		return own === verified || own.endsWith(`.${verified}`);
+		return at > 0 && (own === verified || own.endsWith(`.${verified}`));
 	});
 }

@@ -122,6 +122,12 @@ const WORDS = {
 		todo: "Try again later. If it stays so, tell the sender.",
 		again: true,
 	},
+	"stale": {
+		title: "The key server wants to be asked again",
+		what: "Its question to this page had been used or was too old.",
+		todo: "Try again. If it stays so, check the clock of your computer.",
+		again: true,
+	},
 	"unknown-key": {
 		title: "The key server does not know this message",
 		what: "The link is wrong, or its last part was changed on the way.",

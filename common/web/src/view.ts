@@ -165,8 +165,8 @@ export function showReady({ description, host, handle, onOpen }:
 			el("p", { id: "records" }, description.records),
 			assurance === null ? null : el("p", {}, assurance),
 			button,
-			el("p", { class: "small" }, "Nothing has been recorded so far. To"
-				+ " leave it unopened, close this page."))),
+			el("p", { class: "small" }, "Looking at this page records"
+				+ " nothing. To leave the message unopened, close it."))),
 		details(["Key server", host], ["Account", issuer.account],
 			["Key", el("code", {}, handle)],
 			["Assurance", description.assurance],
@@ -256,9 +256,10 @@ function messageParts(mail: Mail): Parts
 		if (html.remote > 0)
 			box.append(el("p", { class: "note", id: "remote" },
 				html.remote === 1
-				? "One picture from elsewhere was not loaded."
-				: `${html.remote} pictures from elsewhere were not loaded.`,
-				" Loading it would tell its owner that you are reading."));
+				? "One picture from elsewhere was not loaded: its owner would"
+					+ " learn that you are reading."
+				: `${html.remote} pictures from elsewhere were not loaded:`
+					+ " their owners would learn that you are reading."));
 	}
 	if (mail.text !== null) {
 		const frame = frameFor(textDocument(mail.text),

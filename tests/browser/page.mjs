@@ -1,0 +1,778 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * page - the page in a real browser, against a fake reader and key server.
+ *
+ * Run with a part of a test's name to run only that one.  With
+ * CF_SCREENSHOTS=DIR pictures of the screens are left there.
+ */
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
+	from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { makeAuthority } from "./authority.mjs";
+import { frameOf, launch, openMessage, saveAll, troubleText, waitForState }
+	from "./driver.mjs";
+import { Problem, startFake } from "./fake.mjs";
+import { offer, plain } from "./letters.mjs";
+import * as seal from "./seal.mjs";
+import { assert, run, test } from "./tap.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const web = join(here, "../../common/web");
+const temp = mkdtempSync(join(tmpdir(), "cf-page-"));
+const pictures = process.env["CF_SCREENSHOTS"];
+const RULES = "MAP *.test 127.0.0.1";
+
+const names = { reader: "reader.test", keys: "keys.test",
+	foreignKeys: "foreign.test", stranger: "stranger.test",
+	plainReader: "reader.test" };
+const { home, tls } = makeAuthority(temp,
+	[...new Set(Object.values(names))]);
+const fake = await startFake({ web, tls, names });
+const { state, url } = fake;
+const browser = await launch({ home, hostRules: RULES });
+
+/* --- help ------------------------------------------------------------------ */
+
+/* A page of its own; what the browser complains about is collected. */
+async function newPage(given = {})
+{
+	const context = await browser.newContext(
+		{ viewport: { width: 1000, height: 900 }, ...given });
+	const page = await context.newPage();
+
+	page.complaints = [];
+	page.on("pageerror", error => page.complaints.push(String(error)));
+	return page;
+}
+
+const close = page => page.context().close();
+
+async function picture(page, name)
+{
+	if (pictures === undefined)
+		return;
+	for (const part of ["text", "html"])
+		await frameOf(page, part);
+	await page.screenshot({ path: join(pictures, `${name}.png`),
+		fullPage: true });
+}
+
+const readerLink = (sealed, locator, reader = url.reader) =>
+	`${reader}/m/${sealed.blob}#${seal.percentEncode(locator)}`;
+
+/* A message registered and stored, and its link. */
+function send(message, { sealing, given, service } = {})
+{
+	const sealed = seal.seal(seal.addM(message,
+		{ outer: ["From: alice@a.test"] }), sealing);
+	const key = fake.register(sealed, given);
+
+	return { sealed, key,
+		link: readerLink(sealed, fake.locator(sealed, service)) };
+}
+
+const handleOf = sealed => seal.b64(sealed.keyId);
+const eventsOf = sealed => state.events
+	.filter(({ handle }) => handle === handleOf(sealed))
+	.map(({ type }) => type);
+
+/* What the page shows; frames' contents too, were there any. */
+async function everythingShown(page)
+{
+	const texts = await Promise.all(page.frames().map(frame =>
+		frame.locator("body").innerText().catch(() => "")));
+
+	return texts.join("\n");
+}
+
+async function expectTrouble(page, kind, words)
+{
+	assert.equal(await waitForState(page, ["trouble", "opened"]), "trouble");
+	assert.equal(await page.locator("[data-trouble]")
+		.getAttribute("data-trouble"), kind);
+	assert.match(await troubleText(page), words);
+	assert.equal(await page.locator("iframe, a[download]").count(), 0);
+	assert.equal(await page.evaluate(
+		() => document.activeElement?.tagName), "H1");
+}
+
+/* Open `link`, press the button, expect trouble. */
+async function openingFails(link, kind, words, secretText)
+{
+	const page = await newPage();
+
+	await page.goto(link);
+	await page.getByRole("button", { name: "Open the message" }).click();
+	await expectTrouble(page, kind, words);
+	if (secretText !== undefined)
+		assert.ok(!(await everythingShown(page)).includes(secretText));
+	return page;
+}
+
+/* --- the whole flow ---------------------------------------------------------- */
+
+test("a message is described, opened, shown and reported", async () => {
+	const { message } = offer({ stranger: url.stranger });
+	const { sealed, link } = send(message);
+	const page = await newPage();
+	const callsBefore = state.calls.length;
+
+	await page.goto(link);
+	await waitForState(page, ["ready"]);
+	assert.ok(!page.url().includes("#"), "the fragment is gone");
+	assert.equal(await page.evaluate(() => history.length), 2);
+	assert.equal(await page.locator("#issuer").innerText(), "alice@a.test");
+	const ready = await page.locator("main").innerText();
+	assert.match(ready, /keys\.test:\d+ confirms/);
+	assert.match(ready, /The time, and that the key of this message was given/);
+	assert.doesNotMatch(ready, /Ångström|elsewhere|Offer/);
+	await picture(page, "ready");
+	assert.deepEqual(state.calls.slice(callsBefore),
+		["challenge", "describe"]);
+	assert.deepEqual(eventsOf(sealed), []);
+
+	await openMessage(page);
+	await picture(page, "opened");
+	const shown = await page.locator("main").innerText();
+	assert.match(shown, /Offer 17 — two looms/);
+	assert.match(shown, /Alice Ångström <alice@a\.test>/);
+	assert.match(shown, /Bob <bob@b\.test>/);
+	assert.match(shown, /23 November 2026/);
+	assert.match(shown, /Opening recorded on 23 November 2026/);
+	assert.equal(await page.locator("#warning").count(), 0);
+	assert.deepEqual(state.calls.slice(callsBefore), ["challenge",
+		"describe", "challenge", "retrieve", "open"]);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+	assert.equal(await page.evaluate(() => document.activeElement?.tagName),
+		"H1");
+	assert.deepEqual(page.complaints, []);
+	assert.ok(state.readerRequests.every(line =>
+		!line.includes(seal.b64(sealed.token))), "no token at the reader");
+	await close(page);
+});
+
+test("text, HTML, attachments and the original are exact", async () => {
+	const { message, data } = offer({ stranger: url.stranger });
+	const { link } = send(message);
+	const out = join(temp, "saved");
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	await saveAll(page, out);
+	assert.deepEqual(readFileSync(join(out, "original.eml")), message);
+	assert.deepEqual(readdirSync(join(out, "attachments")).sort(),
+		["_terms.pdf", "message.eml"]);
+	assert.deepEqual(readFileSync(join(out, "attachments/_terms.pdf")), data);
+	assert.equal(readFileSync(join(out, "text.txt"), "utf8").trimEnd(),
+		"Dear Bob,\n\nas agreed, our offer for two looms to Göteborg.\n.\n"
+		+ "<b>not bold</b>\n\nAlice");
+	assert.match(readFileSync(join(out, "html.txt"), "utf8"),
+		/valid until the end of December/);
+	await close(page);
+});
+
+test("nothing in a message loads, runs or leads away", async () => {
+	const { message } = offer({ stranger: url.stranger });
+	const { link } = send(message);
+	const page = await newPage();
+	let messages = 0;
+
+	state.strangerRequests.length = 0;
+	await page.exposeFunction("counted", () => messages++);
+	await page.addInitScript(() =>
+		addEventListener("message", () => globalThis.counted()));
+	await page.goto(link);
+	await openMessage(page);
+	const html = await frameOf(page, "html");
+
+	await page.waitForLoadState("networkidle");
+	assert.equal(await page.title(), "Sealed message");
+	assert.equal(messages, 0);
+	assert.equal(await html.evaluate(() => location.href), "about:srcdoc");
+	assert.equal(await html.evaluate(() => self.origin), "null");
+	const inside = await html.locator("body").evaluate(body => ({
+		markup: document.documentElement.outerHTML,
+		inlineShown: body.querySelector("img[alt=logo]")?.naturalWidth,
+		links: [...body.querySelectorAll("a")].map(a => a.rel + a.target),
+	}));
+	assert.doesNotMatch(inside.markup,
+		/<script|onload|onerror|javascript:|<form|<iframe|<object|<video|<link|http-equiv="refresh"|<base/i);
+	assert.equal(inside.inlineShown, 2, "the inline picture is shown");
+	assert.deepEqual(inside.links.slice(0, 1),
+		["noopener noreferrer nofollow_blank"]);
+	assert.match(await page.locator("#remote").innerText(), /not loaded/);
+	assert.deepEqual(state.strangerRequests, []);
+	await close(page);
+});
+
+test("each wall holds alone: sandbox, frame policy", async () => {
+	const { link } = send(offer({ stranger: url.stranger }).message);
+	const page = await newPage();
+
+	state.strangerRequests.length = 0;
+	await page.goto(link);
+	await openMessage(page);
+	for (const part of ["text", "html"]) {
+		const frame = page.locator(`iframe[data-part=${part}]`);
+		const sandbox = await frame.getAttribute("sandbox");
+
+		assert.doesNotMatch(sandbox, /scripts|same-origin|top-navigation|forms/);
+		assert.match(await frame.getAttribute("srcdoc"),
+			/Content-Security-Policy" content="default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'/);
+	}
+	/* Markup that got past the sanitiser would meet the other walls. */
+	const result = await page.evaluate(stranger => {
+		const old = document.querySelector("iframe[data-part=html]");
+		const policy = old.srcdoc.match(/<meta http-equiv="Content-Sec[^>]*>/)[0];
+		const raw = globalThis.trustedTypes === undefined ? null : "trusted";
+
+		return { policy, raw, stranger };
+	}, url.stranger);
+	const probe = await newPage();
+
+	await probe.setContent(`<iframe sandbox="allow-popups" srcdoc="${
+		(`${result.policy}<script>parent.document.title='ran'</script>`
+		+ `<img src='${url.stranger}/p.gif'><style>@import url(${url.stranger
+		}/i.css);body{background:url(${url.stranger}/b.png)}</style>`)
+			.replace(/"/g, "&quot;")}"></iframe>`);
+	await probe.waitForLoadState("networkidle");
+	assert.notEqual(await probe.title(), "ran");
+	assert.deepEqual(state.strangerRequests, []);
+	assert.equal(result.raw, "trusted");
+	await close(probe);
+	await close(page);
+});
+
+test("a message with text only", async () => {
+	const { link } = send(plain({ text: "One line.\r\n\r\n  <Two> & three." }));
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	assert.equal(await page.locator("iframe").count(), 1);
+	const frame = await frameOf(page, "text");
+	assert.equal((await frame.locator("pre").evaluate(pre => pre.textContent))
+		.trimEnd(), "One line.\n\n  <Two> & three.");
+	await picture(page, "opened-text");
+	await close(page);
+});
+
+test("the sender inside lies outside the issuer's domain: warned",
+	async () => {
+		const { link } = send(offer({
+			stranger: url.stranger, from: "The Bank <help@bank.test>",
+		}).message);
+		const page = await newPage();
+
+		await page.goto(link);
+		await openMessage(page);
+		assert.match(await page.getByRole("alert").innerText(),
+			/not confirmed.*help@bank\.test.*sealed by alice@a\.test/s);
+		await picture(page, "warning");
+		await close(page);
+	});
+
+/* --- refusals -------------------------------------------------------------- */
+
+test("two texts in one ciphertext: neither is shown", async () => {
+	const nonce = randomBytes(12);
+	const registered = randomBytes(32), other = randomBytes(32);
+	const m = seal.addM(plain({ text: "SECOND TEXT" }));
+	const both = seal.sealTwice(m, other, registered, nonce);
+	/* Registered with one content key, delivered with the other. */
+	const honest = seal.seal(m, { nonce, cek: registered, ...both });
+	const delivered = seal.seal(m, { nonce, cek: other, ...both,
+		keyId: honest.keyId, kd: honest.kd });
+
+	delivered.token = honest.token;
+	delivered.blob = honest.blob;
+	fake.register(delivered, { openingKey: honest.opening.publicKey });
+	const page = await openingFails(
+		readerLink(delivered, fake.locator(delivered)), "mismatch",
+		/does not match its registration.*key server has been told/,
+		"SECOND TEXT");
+
+	assert.deepEqual(eventsOf(delivered), ["released", "mismatch"]);
+	await picture(page, "mismatch");
+	await close(page);
+
+	/* But for the registration it would have opened. */
+	delivered.keyId = honest.keyId;
+	fake.register(delivered);
+	const willing = await newPage();
+	await willing.goto(readerLink(delivered, fake.locator(delivered)));
+	await openMessage(willing);
+	await close(willing);
+});
+
+test("the key does not match its commitment: nothing is shown", async () => {
+	const { sealed, link } = send(plain({ text: "HIDDEN" }),
+		{ given: { keyCommitment: seal.b64(randomBytes(32)) } });
+
+	await close(await openingFails(link, "mismatch", /does not match/,
+		"HIDDEN"));
+	assert.deepEqual(eventsOf(sealed), ["released", "mismatch"]);
+});
+
+test("the key server's key does not fit", async () => {
+	const kd = randomBytes(32);
+	const { link } = send(plain(),
+		{ given: { key: kd, keyCommitment: seal.keyCommitment(kd) } });
+
+	await close(await openingFails(link, "wrong-key", /does not fit/));
+});
+
+test("the sealed part is damaged: structure", async () => {
+	const { sealed, link } = send(plain());
+	const page = await newPage();
+
+	state.store.set(sealed.blob, sealed.e.subarray(0, sealed.e.length - 1));
+	await page.goto(link);
+	await expectTrouble(page, "damaged", /damaged.*Tell the sender/);
+	await picture(page, "damaged");
+	await close(page);
+});
+
+test("the sealed part is damaged: ciphertext", async () => {
+	const { sealed, link } = send(plain());
+	const changed = Buffer.from(sealed.e);
+	const page = await newPage();
+
+	changed[sealed.e.indexOf(sealed.ciphertext) + 5] ^= 1;
+	state.store.set(sealed.blob, changed);
+	await page.goto(link);
+	await expectTrouble(page, "changed", /damaged.*not the one/);
+	assert.deepEqual(eventsOf(sealed), []);
+	await close(page);
+});
+
+test("the sealed part is damaged: tag, as the sender registered it",
+	async () => {
+		const m = seal.addM(plain({ text: "HIDDEN" }));
+		const sealed = seal.seal(m, { tag: randomBytes(16) });
+
+		fake.register(sealed);
+		await close(await openingFails(
+			readerLink(sealed, fake.locator(sealed)), "damaged", /damaged/,
+			"HIDDEN"));
+		assert.deepEqual(eventsOf(sealed), ["released"]);
+	});
+
+test("what is sealed is not M: nothing is shown", async () => {
+	const sealed = seal.seal(plain({ text: "HIDDEN" }));
+
+	fake.register(sealed);
+	await close(await openingFails(readerLink(sealed, fake.locator(sealed)),
+		"malformed", /unknown form/, "HIDDEN"));
+});
+
+test("the key server refuses: its reason is told", async () => {
+	const { key, link } = send(plain());
+
+	key.faults = { retrieve: [new Problem(410, "revoked",
+		"The sender has taken this message back.")] };
+	const page = await openingFails(link, "refused",
+		/refused the key.*The sender has taken this message back\./);
+	await picture(page, "refused");
+	await close(page);
+});
+
+test("a reason with markup stays text", async () => {
+	const { key, link } = send(plain());
+
+	key.faults = { retrieve: [new Problem(410, "revoked",
+		"<img src=x onerror=alert(1)>")] };
+	const page = await openingFails(link, "refused", /<img src=x onerror/);
+
+	assert.equal(await page.locator("main img").count(), 0);
+	await close(page);
+});
+
+test("an unknown key", async () => {
+	const { sealed } = send(plain());
+	const page = await newPage();
+
+	sealed.token = randomBytes(32);
+	await page.goto(readerLink(sealed, fake.locator(sealed)));
+	await expectTrouble(page, "unknown-key", /does not know this message/);
+	await close(page);
+});
+
+test("the key server is away, then back: try again works", async () => {
+	const { key, link, sealed } = send(plain());
+	const page = await newPage();
+
+	key.faults = { describe: Array(9).fill("hang up") };
+	await page.goto(link);
+	await expectTrouble(page, "key-unreachable",
+		/cannot be reached.*keys\.test/);
+	await picture(page, "unreachable");
+	key.faults = {};
+	await page.getByRole("button", { name: "Try again" }).click();
+	await waitForState(page, ["ready"]);
+	key.faults = { retrieve: Array(9).fill("hang up") };
+	await page.getByRole("button", { name: "Open the message" }).click();
+	await expectTrouble(page, "key-unreachable", /cannot be reached/);
+	key.faults = {};
+	await page.getByRole("button", { name: "Try again" }).click();
+	await openMessage(page);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+	await close(page);
+});
+
+test("a busy key server is asked again by itself", async () => {
+	const { key, link } = send(plain());
+	const page = await newPage();
+
+	key.faults = { describe: [new Problem(503, "busy", "Later.",
+		{ "Retry-After": "1" })], retrieve: [new Problem(503, "busy",
+		"Later.", { "Retry-After": "1" })] };
+	await page.goto(link);
+	await openMessage(page);
+	await close(page);
+});
+
+test("a used challenge: a new one is signed", async () => {
+	const { key, link } = send(plain());
+	const page = await newPage();
+
+	key.faults = { retrieve: [new Problem(403, "challenge-used", "Used.")] };
+	await page.goto(link);
+	await openMessage(page);
+	await close(page);
+});
+
+test("an answer that is no answer", async () => {
+	const { key, link } = send(plain());
+	const page = await newPage();
+
+	key.faults = { challenge: ["garbage"] };
+	await page.goto(link);
+	await expectTrouble(page, "key-garbage", /makes no sense/);
+	await close(page);
+});
+
+test("a lost opening proof is sent again", async () => {
+	const { key, link, sealed } = send(plain());
+	const page = await newPage();
+
+	key.faults = { open: [new Problem(500, "internal", "Broken."), "garbage"] };
+	await page.goto(link);
+	await openMessage(page);
+	assert.equal(await page.locator("#receipt").getAttribute("data-recorded"),
+		"yes");
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+	await close(page);
+});
+
+test("an opening proof that cannot be sent is told quietly", async () => {
+	const { key, link } = send(plain());
+	const page = await newPage();
+
+	key.faults = { open: [new Problem(403, "bad-signature", "No.")] };
+	await page.goto(link);
+	await openMessage(page);
+	assert.equal(await page.locator("#receipt").getAttribute("data-recorded"),
+		"no");
+	assert.match(await page.locator("#receipt").innerText(),
+		/could not be reported/);
+	assert.equal(await page.locator("iframe").count(), 1);
+	await close(page);
+});
+
+test("a key server the reader does not allow", async () => {
+	const { link } = send(plain(), { service: url.foreignKeys });
+	const page = await newPage();
+	const callsBefore = state.calls.length;
+
+	await page.goto(link);
+	await expectTrouble(page, "key-foreign",
+		/does not work with that key server.*foreign\.test/);
+	assert.equal(state.calls.length, callsBefore);
+	await close(page);
+});
+
+/* --- links -------------------------------------------------------------------- */
+
+test("links as rewriters leave them", async () => {
+	const { sealed } = send(plain());
+	const locator = fake.locator(sealed);
+	const once = seal.percentEncode(locator);
+
+	for (const fragment of [locator, seal.percentEncode(once),
+		`${once}&data=05%7C02`]) {
+		const page = await newPage();
+
+		await page.goto(`${url.reader}/m/${sealed.blob}#${fragment}`);
+		assert.equal(await waitForState(page, ["ready", "trouble"]), "ready",
+			fragment);
+		await close(page);
+	}
+});
+
+test("a link cut off", async () => {
+	const { link } = send(plain());
+	const page = await newPage();
+
+	await page.goto(link.slice(0, -1));
+	await expectTrouble(page, "link-incomplete",
+		/incomplete.*copy the whole link/);
+	assert.ok(!page.url().includes("#"));
+	await picture(page, "incomplete");
+	await close(page);
+});
+
+test("reloaded: says what to do; the link entered again works", async () => {
+	const { link } = send(plain());
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	await page.reload();
+	await expectTrouble(page, "link-none", /open its link again/);
+	await page.evaluate(fragment => { location.hash = fragment; },
+		new URL(link).hash);
+	await openMessage(page);
+	assert.ok(!page.url().includes("#"));
+	await close(page);
+});
+
+test("left and come back to: nothing of the message stays", async () => {
+	const { link } = send(plain({ text: "HIDDEN" }));
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	await page.goto(`${url.reader}/`);
+	await page.goBack();
+	await expectTrouble(page, "link-none", /open its link again/);
+	assert.ok(!(await everythingShown(page)).includes("HIDDEN"));
+	await close(page);
+});
+
+test("the link of another message", async () => {
+	const one = send(plain()), two = send(plain());
+	const page = await newPage();
+
+	await page.goto(readerLink(one.sealed, fake.locator(two.sealed)));
+	await expectTrouble(page, "not-together", /belongs to another message/);
+	await close(page);
+});
+
+test("a message the reader does not have", async () => {
+	const { sealed, link } = send(plain());
+	const page = await newPage();
+
+	state.store.delete(sealed.blob);
+	await page.goto(link);
+	await expectTrouble(page, "sealed-missing", /is not here.*smime\.p7m/);
+	await close(page);
+});
+
+test("not a secure context", async () => {
+	const { sealed } = send(plain());
+	const page = await newPage();
+
+	await page.goto(readerLink(sealed, fake.locator(sealed),
+		url.plainReader));
+	await expectTrouble(page, "not-secure", /not secure.*https:\/\//);
+	await picture(page, "not-secure");
+	await close(page);
+});
+
+/* --- files ----------------------------------------------------------------------- */
+
+const single = pathToFileURL(join(web, "dist/counterfoil.html")).href;
+
+/* Drop a file on the zone as a person does with a mouse. */
+async function drop(page, name, contents)
+{
+	const transfer = await page.evaluateHandle(([fileName, base64]) => {
+		const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+		const data = new DataTransfer();
+
+		data.items.add(new File([bytes], fileName));
+		return data;
+	}, [name, contents.toString("base64")]);
+
+	await page.locator(".zone").dispatchEvent("drop",
+		{ dataTransfer: transfer });
+}
+
+for (const [where, address] of [["the single file from disk", single],
+	["the reader's first page", `${url.reader}/`]])
+	test(`a whole mail dropped on ${where}`, async () => {
+		const { message } = offer({ stranger: url.stranger });
+		const { sealed } = send(message);
+		const page = await newPage();
+		const out = mkdtempSync(join(temp, "dropped-"));
+
+		state.strangerRequests.length = 0;
+		await page.goto(address);
+		await waitForState(page, ["choose"]);
+		if (address === single)
+			await picture(page, "choose");
+		await drop(page, "mail.eml",
+			seal.composite(sealed.e, fake.locator(sealed)));
+		await openMessage(page);
+		await saveAll(page, out);
+		assert.deepEqual(readFileSync(join(out, "original.eml")), message);
+		assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+		assert.deepEqual(state.strangerRequests, []);
+		assert.deepEqual(page.complaints, []);
+		await close(page);
+	});
+
+test("the sealed attachment with the link pasted, from disk", async () => {
+	const { sealed, link } = send(plain());
+	const file = join(temp, "smime.p7m");
+	const page = await newPage();
+
+	writeFileSync(file, sealed.e);
+	await page.goto(single);
+	await page.getByLabel("Drop the file here").setInputFiles(file);
+	await expectTrouble(page, "link-needed", /link is needed/);
+	await page.getByRole("button", { name: "Choose a file" }).click();
+	await page.getByLabel("Link from the mail").fill(link);
+	await page.getByLabel("Drop the file here").setInputFiles(file);
+	await openMessage(page);
+	await close(page);
+});
+
+test("a file that is not sealed", async () => {
+	const page = await newPage();
+
+	await page.goto(single);
+	await drop(page, "mail.eml", plain());
+	await expectTrouble(page, "not-sealed", /not a sealed message/);
+	await page.getByRole("button", { name: "Choose a file" }).click();
+	await waitForState(page, ["choose"]);
+	await close(page);
+});
+
+/* --- form -------------------------------------------------------------------------- */
+
+test("it fits a screen 320 pixels wide, light and dark", async () => {
+	for (const colorScheme of ["light", "dark"]) {
+		const { link } = send(offer({ stranger: url.stranger,
+			from: "The Bank <help@bank.test>" }).message);
+		const page = await newPage({ colorScheme,
+			viewport: { width: 320, height: 640 } });
+		const overflow = () => page.evaluate(() =>
+			document.documentElement.scrollWidth - innerWidth);
+
+		await page.goto(link);
+		await waitForState(page, ["ready"]);
+		assert.ok(await overflow() <= 0, "ready");
+		await picture(page, `narrow-ready-${colorScheme}`);
+		await openMessage(page);
+		assert.ok(await overflow() <= 0, "opened");
+		await picture(page, `narrow-opened-${colorScheme}`);
+		await close(page);
+		if (colorScheme === "light" || pictures === undefined)
+			continue;
+		const wide = await newPage({ colorScheme });
+
+		await wide.goto(link);
+		await waitForState(wide, ["ready"]);
+		await picture(wide, "ready-dark");
+		await openMessage(wide);
+		await picture(wide, "opened-dark");
+		await close(wide);
+	}
+});
+
+test("it can be used with the keyboard alone", async () => {
+	const { link } = send(offer({ stranger: url.stranger }).message);
+	const page = await newPage();
+	const tabTo = async matches => {
+		for (let i = 0; i < 12; i++) {
+			await page.keyboard.press("Tab");
+			if (await page.evaluate(
+				selector => document.activeElement?.matches(selector),
+				matches))
+				return;
+		}
+		throw new Error(`Tab does not lead to ${matches}`);
+	};
+
+	await page.goto(link);
+	await waitForState(page, ["ready"]);
+	await tabTo("#open");
+	await page.keyboard.press("Enter");
+	await waitForState(page, ["opened"]);
+	await tabTo(".switch input");
+	await page.keyboard.press("ArrowRight");
+	assert.ok(await page.locator("iframe[data-part=text]").isVisible());
+	assert.ok(!await page.locator("iframe[data-part=html]").isVisible());
+	await picture(page, "opened-plain-tab");
+	await close(page);
+});
+
+test("nothing is kept: no cookie, no storage", async () => {
+	const { link } = send(plain());
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	assert.deepEqual(await page.context().cookies(), []);
+	assert.deepEqual(await page.evaluate(() =>
+		[localStorage.length, sessionStorage.length]), [0, 0]);
+	await close(page);
+});
+
+test("a page that loads without being touched releases nothing", async () => {
+	const { sealed, link } = send(plain());
+	const page = await newPage();
+
+	await page.goto(link);
+	await waitForState(page, ["ready"]);
+	await page.waitForLoadState("networkidle");
+	assert.deepEqual(eventsOf(sealed), []);
+	await close(page);
+});
+
+/* --- the command -------------------------------------------------------------------- */
+
+function openLink(...args)
+{
+	return new Promise(resolve => execFile(process.execPath,
+		[join(here, "open-link.mjs"), "--ca", home, "--map", RULES, ...args],
+		{ timeout: 90_000 }, (error, stdout, stderr) =>
+			resolve({ code: error?.code ?? 0, stderr })));
+}
+
+test("open-link opens a link and writes what is in the message", async () => {
+	const { message } = offer({ stranger: url.stranger });
+	const { link } = send(message);
+	const out = join(temp, "by-command");
+	const { code, stderr } = await openLink("--link", link, "--out", out,
+		"--screenshot", join(temp, "shot.png"));
+
+	assert.equal(stderr, "");
+	assert.equal(code, 0);
+	assert.deepEqual(readFileSync(join(out, "original.eml")), message);
+	assert.deepEqual(readdirSync(out).sort(), ["attachments", "html.html",
+		"html.txt", "original.eml", "text.txt"]);
+	assert.ok(readFileSync(join(temp, "shot.png")).length > 1000);
+});
+
+test("open-link says why it failed", async () => {
+	const { link } = send(plain());
+	const { code, stderr } = await openLink("--link", link.slice(0, -3),
+		"--out", join(temp, "by-command-2"));
+
+	assert.equal(code, 1);
+	assert.match(stderr, /^open-link: The link is incomplete .*\n$/);
+});
+
+await run();
+await browser.close();
+await fake.stop();
+rmSync(temp, { recursive: true, force: true });

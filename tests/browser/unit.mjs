@@ -1,0 +1,556 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * unit - the page's modules without a browser.
+ *
+ * They are bundled as the build does it and loaded into Node, whose
+ * WebCrypto stands in for the browser's.
+ */
+import { execFileSync } from "node:child_process";
+import { createDecipheriv, randomBytes, webcrypto } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import * as seal from "./seal.mjs";
+import { assert, run, test } from "./tap.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const web = join(here, "../../common/web");
+const temp = mkdtempSync(join(tmpdir(), "cf-page-unit-"));
+
+if (globalThis.crypto === undefined)
+	globalThis.crypto = webcrypto;
+
+async function load()
+{
+	const esbuild = createRequire(join(web, "package.json"))("esbuild");
+	const names = ["b64url", "bytes", "composite", "container", "der",
+		"files", "link", "mail", "mform", "opening", "proofs"];
+
+	await esbuild.build({
+		stdin: {
+			contents: names.map(name =>
+				`export * as ${name} from "./src/${name}";`).join("\n"),
+			resolveDir: web, loader: "ts",
+		},
+		bundle: true, format: "esm", platform: "neutral",
+		mainFields: ["module", "main"], target: "es2021",
+		outfile: join(temp, "page.mjs"),
+	});
+	return import(pathToFileURL(join(temp, "page.mjs")));
+}
+
+const page = await load();
+const bytes = buffer => new Uint8Array(buffer);
+const text = latin1 => bytes(Buffer.from(latin1, "latin1"));
+
+/* --- link ---------------------------------------------------------------- */
+
+const HANDLE = "AAECAwQFBgcICQoLDA0ODw";
+const TOKEN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN_-0";
+const LINK = `https://keys.example:8443/k/${HANDLE}#${TOKEN}`;
+const once = seal.percentEncode(LINK);
+const twice = seal.percentEncode(once);
+const thrice = seal.percentEncode(twice);
+
+function linkKind(fragment)
+{
+	const found = page.link.findLocator(fragment);
+
+	if (found.kind === "ok") {
+		assert.equal(found.locator.handle, HANDLE);
+		assert.equal(found.locator.token, TOKEN);
+		assert.equal(found.locator.service, "https://keys.example:8443");
+		assert.equal(found.locator.host, "keys.example:8443");
+	}
+	return found.kind;
+}
+
+const LINKS = {
+	"as sent": [`#${once}`, "ok"],
+	"decoded once on the way": [`#${LINK}`, "ok"],
+	"encoded twice": [`#${twice}`, "ok"],
+	"encoded three times": [`#${thrice}`, "ok"],
+	"encoded four times": [`#${seal.percentEncode(thrice)}`, "unknown"],
+	"escapes in lower case": [`#${once.replace(/%../g,
+		escape => escape.toLowerCase())}`, "ok"],
+	"only the # encoded": [`#${LINK.replace("#", "%23")}`, "ok"],
+	"without its own #": [once, "ok"],
+	"white space around it": [`  ${LINK}\n`, "ok"],
+	"a whole reader link": [`https://reader.example/m/${HANDLE}#${once}`,
+		"ok"],
+	"in a rewriter's url=": [`https://safe.example/?url=${
+		seal.percentEncode(`https://reader.example/m/${HANDLE}#${once}`)
+	}&data=05%7C02&reserved=0`, "ok"],
+	"in a rewriter's u= within its fragment": [
+		`#/click?u=${once}&t=1`, "ok"],
+	"with a parameter behind it": [`#${once}&sa=D&ust=17`, "ok"],
+	"with the end of a sentence": [`${LINK}.`, "ok"],
+	"in angle brackets": [`<${LINK}>`, "ok"],
+	"the same one twice": [`${LINK} ${LINK}`, "ok"],
+	"two different ones": [`${LINK} ${LINK.replace("keys", "other")}`,
+		"ambiguous"],
+	"a token too long": [`#${LINK}x`, "unknown"],
+	"a token too short": [`#${LINK.slice(0, -1)}`, "incomplete"],
+	"a token too short before a parameter": [
+		`#${LINK.slice(0, -1)}&sa=D`, "incomplete"],
+	"a handle too long": [LINK.replace("#", "x#"), "unknown"],
+	"nothing": ["", "none"],
+	"only #": ["#", "none"],
+	"something else": ["#section-2", "unknown"],
+	"http elsewhere": [LINK.replace("https", "http"), "unknown"],
+	"a user name": [LINK.replace("keys", "keys.example@evil"), "unknown"],
+	"upper case host": [LINK.replace("keys", "KEYS"), "unknown"],
+	"a port too large": [LINK.replace("8443", "84430"), "unknown"],
+	"another path": [LINK.replace("/k/", "/x/"), "unknown"],
+	"javascript": ["javascript:alert(1)", "unknown"],
+};
+
+for (const [name, [fragment, kind]] of Object.entries(LINKS))
+	test(`link: ${name}: ${kind}`, () =>
+		assert.equal(linkKind(fragment), kind));
+
+test("link: http is taken for loopback only", () => {
+	const kinds = ["127.0.0.1", "localhost", "[::1]", "127.0.0.1.example",
+		"10.0.0.1"].map(host => page.link.findLocator(
+		`http://${host}:8080/k/${HANDLE}#${TOKEN}`).kind);
+
+	assert.deepEqual(kinds, ["ok", "ok", "ok", "unknown", "unknown"]);
+});
+
+for (const [name, whole] of Object.entries({ raw: LINK, once, twice, thrice }))
+	test(`link: cut off at every byte (${name}): incomplete`, () => {
+		for (let len = 1; len < whole.length; len++)
+			assert.equal(linkKind(`#${whole.slice(0, len)}`), "incomplete",
+				whole.slice(0, len));
+	});
+
+test("link: cut off within a rewriter's parameter: incomplete", () => {
+	const head = "https://safe.example/?url=";
+	const inner = seal.percentEncode(
+		`https://reader.example/m/${HANDLE}#${once}`);
+	const from = inner.indexOf("keys.example") + "keys.example%25".length;
+
+	for (let len = from + 20; len < inner.length; len++)
+		assert.equal(linkKind(head + inner.slice(0, len)), "incomplete");
+});
+
+test("link: the blob is read from the path", () => {
+	assert.equal(page.link.blobOfPath(`/m/${HANDLE}`), HANDLE);
+	for (const path of ["/", "/m/", `/m/${HANDLE}x`, `/m/${HANDLE}/`,
+		`/e/${HANDLE}`, `/m/${HANDLE.slice(1)}`, `/m/${HANDLE}\n`])
+		assert.equal(page.link.blobOfPath(path), null, path);
+});
+
+/* --- base64 ---------------------------------------------------------------- */
+
+test("b64url: agrees with Node for every length", () => {
+	for (let len = 0; len < 70; len++) {
+		const sample = randomBytes(len);
+
+		assert.equal(page.b64url.encode(sample),
+			sample.toString("base64url"));
+		assert.deepEqual(page.b64url.decode(sample.toString("base64url"), len),
+			bytes(sample));
+	}
+});
+
+test("b64url: refuses other spellings", () => {
+	for (const [value, len] of [["AA==", 1], ["AB", 1], ["A", 1], ["AAA", 1],
+		["A+", 1], ["A/", 1], ["A ", 1], ["Aé", 1], [undefined, 1], [7, 1]])
+		assert.equal(page.b64url.decode(value, len), null, String(value));
+});
+
+test("base64 of mail: lines, padding, nothing else", () => {
+	const sample = randomBytes(1000);
+	const lines = sample.toString("base64").replace(/.{1,76}/g, "$&\r\n");
+
+	assert.deepEqual(page.b64url.decodeMime(text(lines)), bytes(sample));
+	for (const wrong of ["AAA", "A===", "AA=A", "AA-_", "AAAA*", "AB=="])
+		assert.equal(page.b64url.decodeMime(text(wrong)), null, wrong);
+});
+
+/* --- container --------------------------------------------------------------- */
+
+const refuses = (e, name) => assert.throws(
+	() => page.container.readContainer(bytes(e)), page.der.DerError, name);
+
+test("container: reads what it should out of E", () => {
+	for (const len of [0, 1, 127, 128, 255, 256, 65535, 65536, 1 << 20]) {
+		const made = seal.seal(randomBytes(len));
+		const read = page.container.readContainer(bytes(made.e));
+
+		assert.deepEqual(read, {
+			keyId: bytes(made.keyId), wrappedKey: bytes(made.wrappedKey),
+			nonce: bytes(made.nonce),
+			sealed: bytes(Buffer.concat([made.ciphertext, made.tag])),
+		});
+	}
+});
+
+test("container: reads what openssl cms writes", () => {
+	const message = randomBytes(5000);
+	const kd = randomBytes(32), id = randomBytes(16);
+
+	writeFileSync(join(temp, "message"), message);
+	execFileSync("openssl", ["cms", "-encrypt", "-binary", "-outform", "DER",
+		"-aes-256-gcm", "-secretkey", kd.toString("hex"), "-secretkeyid",
+		id.toString("hex"), "-in", join(temp, "message"),
+		"-out", join(temp, "e.der")]);
+	const read = page.container.readContainer(
+		bytes(readFileSync(join(temp, "e.der"))));
+	const unwrap = createDecipheriv("id-aes256-wrap", kd,
+		Buffer.from("a6a6a6a6a6a6a6a6", "hex"));
+	const cek = Buffer.concat([unwrap.update(read.wrappedKey),
+		unwrap.final()]);
+	const gcm = createDecipheriv("aes-256-gcm", cek, read.nonce);
+
+	gcm.setAuthTag(read.sealed.subarray(-16));
+	assert.deepEqual(bytes(id), read.keyId);
+	assert.deepEqual(Buffer.concat([
+		gcm.update(read.sealed.subarray(0, -16)), gcm.final()]), message);
+});
+
+test("container: openssl cms opens what the tests write", () => {
+	const made = seal.seal(Buffer.from("hello"));
+
+	writeFileSync(join(temp, "own.der"), made.e);
+	assert.equal(execFileSync("openssl", ["cms", "-decrypt", "-binary",
+		"-inform", "DER", "-in", join(temp, "own.der"), "-secretkey",
+		made.kd.toString("hex"), "-secretkeyid",
+		made.keyId.toString("hex")]).toString(), "hello");
+});
+
+test("container: truncated at every byte: refused", () => {
+	const { e } = seal.seal(randomBytes(300));
+
+	for (let len = 0; len < e.length; len++)
+		refuses(e.subarray(0, len), `length ${len}`);
+});
+
+test("container: every changed byte is refused or changes a value", () => {
+	const made = seal.seal(randomBytes(300));
+	const values = [made.keyId, made.wrappedKey, made.nonce, made.ciphertext,
+		made.tag].map(value => {
+		const at = made.e.indexOf(value);
+
+		return [at, at + value.length];
+	});
+	let structural = 0;
+
+	for (let at = 0; at < made.e.length; at++) {
+		if (values.some(([from, to]) => at >= from && at < to))
+			continue;
+		structural++;
+		for (let bit = 1; bit < 256; bit <<= 1) {
+			const changed = Buffer.from(made.e);
+
+			changed[at] ^= bit;
+			refuses(changed, `byte ${at} bit ${bit}`);
+		}
+	}
+	assert.equal(structural,
+		made.e.length - 16 - 40 - 12 - 300 - 16);
+});
+
+const { pieces } = seal.seal(Buffer.from("some text"));
+const { tlv } = seal;
+const indefinite = seal.container(pieces);
+indefinite[1] = 0x80;
+const REFUSED = {
+	"bytes behind it": { trailing: Buffer.from([0]) },
+	"a tag of 12 bytes": { tag: pieces.tag.subarray(4) },
+	"a tag of 4 bytes": { tag: pieces.tag.subarray(12) },
+	"a nonce of 16 bytes": { nonce: randomBytes(16) },
+	"a tag length of 12": {
+		parameters: tlv(0x30, tlv(4, pieces.nonce), tlv(2, [12])) },
+	"a tag length left out": { parameters: tlv(0x30, tlv(4, pieces.nonce)) },
+	"a tag length not minimal": {
+		parameters: tlv(0x30, tlv(4, pieces.nonce), tlv(2, [0, 16])) },
+	"another content type": {
+		type: Buffer.from("06092a864886f70d010702", "hex") },
+	"authenticated attributes": { attributes: [tlv(0xa1, tlv(0x30))] },
+	"unauthenticated attributes": { attributes: [tlv(0xa2, tlv(0x30))] },
+	"no recipient": { recipient: Buffer.alloc(0) },
+	"a second recipient": { moreRecipients: [tlv(0xa2, tlv(2, [4]))] },
+	"a key id of 15 bytes": { keyId: randomBytes(15) },
+	"a wrapped key of 24 bytes": { wrappedKey: randomBytes(24) },
+	"a date with the key id": {
+		recipient: tlv(0xa2, tlv(2, [4]), tlv(0x30, tlv(4, pieces.keyId),
+			tlv(0x18, Buffer.from("20260101000000Z"))),
+		tlv(0x30, Buffer.from("060960864801650304012d", "hex")),
+		tlv(4, pieces.wrappedKey)) },
+	"the ciphertext in pieces": {
+		content: tlv(0x30, Buffer.from("06092a864886f70d010701", "hex"),
+			tlv(0x30, Buffer.from("060960864801650304012e", "hex"),
+				tlv(0x30, tlv(4, pieces.nonce), tlv(2, [16]))),
+			tlv(0xa0, tlv(4, pieces.ciphertext))) },
+};
+
+for (const [name, replaced] of Object.entries(REFUSED))
+	test(`container: ${name}: refused`, () =>
+		refuses(seal.container({ ...pieces, ...replaced }), name));
+
+test("container: indefinite and overlong lengths: refused", () => {
+	const e = seal.container(pieces);
+	const long = Buffer.concat([Buffer.from([0x30, 0x83, 0x00, e[2]]),
+		e.subarray(3)]);
+
+	assert.equal(e[1], 0x81);
+	refuses(indefinite);
+	refuses(long);
+	refuses(Buffer.concat([Buffer.from([0x30, 0x85, 0, 0, 0, 0, e[2]]),
+		e.subarray(3)]));
+});
+
+/* --- proofs -------------------------------------------------------------------- */
+
+test("proofs: possession and opening keys, commitment, signatures", async () => {
+	const { subtle } = webcrypto;
+
+	for (let round = 0; round < 5; round++) {
+		const made = seal.seal(randomBytes(100 * round));
+		const possession = await page.proofs.possessionSigner(
+			page.container.readContainer(bytes(made.e)));
+		const opening = await page.proofs.openingSigner(await subtle.importKey(
+			"raw", made.cek, "HKDF", false, ["deriveBits"]));
+		const line = `line ${round}\n`;
+
+		assert.equal(possession.publicKey, made.possession.publicKey);
+		assert.equal(opening.publicKey, made.opening.publicKey);
+		assert.equal(await possession.sign(line), made.possession.sign(line));
+		assert.equal(await opening.sign(line), made.opening.sign(line));
+		assert.equal(await page.proofs.keyCommitment(bytes(made.kd)),
+			seal.keyCommitment(made.kd));
+	}
+});
+
+test("proofs: the same without Ed25519 in WebCrypto", async () => {
+	const seed = randomBytes(32);
+	const expected = seal.ed25519(seed);
+	const software = await page.proofs.softwareSigner(bytes(seed));
+
+	assert.equal(software.publicKey, expected.publicKey);
+	assert.equal(await software.sign("text\n"), expected.sign("text\n"));
+});
+
+test("proofs: the fallback is taken when WebCrypto refuses", async () => {
+	const { subtle } = globalThis.crypto;
+	const original = subtle.importKey;
+	const seed = randomBytes(32);
+	let refused = 0;
+
+	subtle.importKey = function (format, data, algorithm, ...rest) {
+		if (algorithm === "Ed25519") {
+			refused++;
+			return Promise.reject(new Error("NotSupportedError"));
+		}
+		return original.call(subtle, format, data, algorithm, ...rest);
+	};
+	try {
+		const signer = await page.proofs.signerOf(bytes(seed));
+
+		assert.equal(await signer.sign("x"), seal.ed25519(seed).sign("x"));
+		assert.equal(refused, 1);
+	} finally {
+		subtle.importKey = original;
+	}
+});
+
+/* RFC 8032 7.1, test 2. */
+test("proofs: Ed25519 as in RFC 8032", async () => {
+	const seed = Buffer.from("4ccd089b28ff96da9db6c346ec114e0f"
+		+ "5b8a319f35aba624da8cf6ed4fb8a6fb", "hex");
+	const expected = Buffer.from("92a009a9f0d4cab8720e820b5f642540"
+		+ "a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
+		+ "387b2eaeb4302aeeb00d291612bb0c00", "hex").toString("base64url");
+
+	for (const signer of [await page.proofs.signerOf(bytes(seed)),
+		await page.proofs.softwareSigner(bytes(seed))])
+		assert.equal(await signer.sign("r"), expected);
+});
+
+test("proofs: the signed lines", () => {
+	const { requestText, proofText, agentTime } = page.proofs;
+
+	assert.equal(requestText("describe", "H", "C", "null", "T"),
+		"counterfoil describe v1\nH\nC\nnull\nT\n");
+	assert.equal(requestText("retrieve", "H", "C", "https://r", "T"),
+		"counterfoil retrieve v1\nH\nC\nhttps://r\nT\n");
+	assert.equal(proofText("open", "H", "R", "S", "T"),
+		"counterfoil open v1\nH\nR\nS\nT\n");
+	assert.equal(proofText("mismatch", "H", "R", "S", "T"),
+		"counterfoil mismatch v1\nH\nR\nS\nT\n");
+	assert.equal(agentTime(new Date(Date.UTC(2026, 10, 23, 13, 35, 0, 123))),
+		"2026-11-23T13:35:00.123Z");
+});
+
+/* --- M ---------------------------------------------------------------------------- */
+
+const ORIGINAL = Buffer.from("Received: one\r\n\tfolded\r\nReceived: two\r\n"
+	+ "From: =?utf-8?q?Andr=C3=A9?= <andre@a.test>\r\nTo: bob@b.test\r\n"
+	+ "MIME-Version: 1.0\r\nX-Odd:no space\r\ncontent-type : text/plain;\r\n"
+	+ " charset=utf-8\r\nContent-Type: text/html\r\n\r\n.\r\nr\xe9sum\xe9\r\n"
+	+ "no final newline", "latin1");
+const WITHOUT_TYPE = Buffer.from("From: a@a.test\r\nSubject: x\r\n\r\nbody");
+const stripped = m => Buffer.from(page.mform.strip(bytes(m)).message);
+
+test("M: strip gives back the original, every case", () => {
+	const outer = ["From: andre@a.test", "Subject: =?utf-8?q?a?=\r\n folded"];
+
+	assert.deepEqual(stripped(seal.addM(ORIGINAL, { outer })), ORIGINAL);
+	assert.deepEqual(stripped(seal.addM(ORIGINAL, { ct: "kept" })), ORIGINAL);
+	for (const ct of ["made", "kept"])
+		for (const mv of ["made", "kept"])
+			assert.deepEqual(stripped(seal.addM(WITHOUT_TYPE, { ct, mv })),
+				WITHOUT_TYPE, `${ct} ${mv}`);
+	assert.deepEqual(page.mform.strip(bytes(seal.addM(ORIGINAL, { outer })))
+		.outer, [outer[0], "Subject: =?utf-8?q?a?= folded"]);
+});
+
+test("M: no header at all, and no body", () => {
+	for (const message of ["\r\nbody", "\r\n", "A: b\r\n\r\n"])
+		assert.deepEqual(stripped(seal.addM(Buffer.from(message),
+			{ ct: "made", mv: "made" })), Buffer.from(message));
+});
+
+test("M: only the first field rules, look-alikes stay", () => {
+	const message = Buffer.from("Counterfoil-M: v=1; outer=9; ct=made;"
+		+ " mv=made; form=plain\r\nHP-Outer: From: x\r\n"
+		+ "Content-Type: text/plain; hp=\"cipher\"\r\n\r\nbody");
+
+	assert.deepEqual(stripped(seal.addM(message, { outer: ["A: b"] })),
+		message);
+});
+
+const FIRST = "Counterfoil-M: v=1; outer=0; ct=kept; mv=kept; form=plain\r\n";
+const WRONG_M = {
+	"empty": "",
+	"no field": "From: a\r\n\r\n",
+	"another version": `${FIRST.replace("v=1", "v=2")}\r\n`,
+	"an unknown word": `${FIRST.replace("ct=kept", "ct=gone")}\r\n`,
+	"another order": FIRST.replace("v=1; outer=0", "outer=0; v=1") + "\r\n",
+	"something more": FIRST.replace("\r\n", "; x=y\r\n") + "\r\n",
+	"fewer HP-Outer than said": FIRST.replace("outer=0", "outer=1")
+		+ "From: x\r\n\r\n",
+	"no suffix": FIRST.replace("ct=kept", "ct=suffix")
+		+ "Content-Type: text/plain\r\n\r\n",
+	"suffix on the second type only": FIRST.replace("ct=kept", "ct=suffix")
+		+ "Content-Type: text/plain\r\n"
+		+ "Content-Type: text/html;\r\n hp=\"cipher\"\r\n\r\n",
+	"no type for the suffix": FIRST.replace("ct=kept", "ct=suffix")
+		+ "A: b\r\n\r\n",
+	"made type missing": FIRST.replace("ct=kept", "ct=made") + "A: b\r\n\r\n",
+	"made type within another field": FIRST.replace("ct=kept", "ct=made")
+		+ "X-Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n\r\n",
+	"made version missing": FIRST.replace("mv=kept", "mv=made")
+		+ "A: b\r\n\r\n",
+	"no end of the header": `${FIRST}From: a\r\n`,
+	"bare LF": FIRST.replace("\r\n", "\n") + "\n",
+};
+
+for (const [name, m] of Object.entries(WRONG_M))
+	test(`M: ${name}: refused`, () => assert.throws(
+		() => page.mform.strip(text(m)), page.mform.MformError));
+
+test("M: header cut off at every byte: refused or shorter", () => {
+	const m = seal.addM(WITHOUT_TYPE, { ct: "made", mv: "made" });
+	const header = m.indexOf("\r\n\r\n") + 3;
+
+	for (let len = 0; len <= header; len++)
+		assert.throws(() => page.mform.strip(bytes(m.subarray(0, len))),
+			page.mform.MformError, `length ${len}`);
+});
+
+/* --- P ---------------------------------------------------------------------------- */
+
+const made = seal.seal(randomBytes(2000));
+const P = seal.composite(made.e, LINK);
+
+test("P: E and L are found, with CRLF, LF and a From line", () => {
+	for (const file of [P, Buffer.from(P.toString().replace(/\r\n/g, "\n")),
+		Buffer.concat([Buffer.from("From x Mon Nov 23\n"), P])]) {
+		const found = page.composite.findSealed(bytes(file));
+
+		assert.equal(found?.link, LINK);
+		assert.deepEqual(found.e, bytes(made.e));
+	}
+});
+
+test("P: the sealed attachment alone", () => {
+	assert.deepEqual(page.composite.findSealed(bytes(made.e)),
+		{ e: bytes(made.e), link: null });
+});
+
+const change = (from, to) => Buffer.from(P.toString().replace(from, to));
+const NOT_P = {
+	"an ordinary mail": Buffer.from("From: a@a.test\r\n\r\nHello\r\n"),
+	"no mail at all": Buffer.from("\x89PNG\r\n\x1a\n"),
+	"empty": Buffer.alloc(0),
+	"no version": change("Counterfoil-Version: 1\r\n", ""),
+	"another version": change("Counterfoil-Version: 1", "Counterfoil-Version: 2"),
+	"no locator": change(/Counterfoil-Locator: .*\r\n/, ""),
+	"two locators": change(/(Counterfoil-Locator: .*\r\n)/, "$1$1"),
+	"a third part": change("\r\n--=_cf_0123456789abcdefghijkl--",
+		"\r\n--=_cf_0123456789abcdefghijkl\r\n\r\nfooter"
+		+ "\r\n--=_cf_0123456789abcdefghijkl--"),
+	"multipart/related": change("multipart/mixed", "multipart/related"),
+	"another smime-type": change("authEnveloped-data", "enveloped-data"),
+	"not base64": change("Encoding: base64", "Encoding: 7bit"),
+	"cut off": P.subarray(0, P.length - 20),
+};
+
+for (const [name, file] of Object.entries(NOT_P))
+	test(`P: ${name}: not taken`, () =>
+		assert.equal(page.composite.findSealed(bytes(file)), null));
+
+test("P: nested below another multipart: not taken", () => {
+	const outer = Buffer.concat([Buffer.from("Counterfoil-Version: 1\r\n"
+		+ "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\nx\r\n"
+		+ "--o\r\n"), P, Buffer.from("\r\n--o--\r\n")]);
+
+	assert.equal(page.composite.findSealed(bytes(outer)), null);
+});
+
+/* --- names, senders ------------------------------------------------------------------ */
+
+test("files: names cannot lead anywhere", () => {
+	const { safeName } = page.files;
+
+	for (const [name, safe] of [
+		["report.pdf", "report.pdf"], ["../../etc/passwd", "_.._etc_passwd"],
+		["..\\..\\x.exe", "_.._x.exe"], [".bashrc", "bashrc"],
+		["a\r\nb.txt", "a__b.txt"], ["gpj.\u202eexe", "gpj._exe"],
+		["CON", "_CON"], ["nul.txt", "_nul.txt"], ["", "attachment"],
+		[null, "attachment"], ["...", "attachment"], ["a/b:c", "a_b_c"],
+		["Grüße.txt", "Grüße.txt"], ["x".repeat(300) + ".pdf",
+			"x".repeat(116) + ".pdf"]])
+		assert.equal(safeName(name, "attachment"), safe, String(name));
+	assert.deepEqual(page.files.distinctNames(["a.txt", "A.txt", "a.txt", "b"]),
+		["a.txt", "A (2).txt", "a (3).txt", "b"]);
+});
+
+test("mail: the sender inside lies in the issuer's domain, or not", () => {
+	const within = (addresses, domain) => page.mail.senderIsVouchedFor(
+		addresses.map(address => ({ name: "", address })), domain);
+
+	assert.ok(within(["ann@a.test"], "a.test"));
+	assert.ok(within(["ann@A.TEST"], "a.test"));
+	assert.ok(within(["ann@sub.a.test"], "a.test"));
+	for (const wrong of [["ann@b.test"], ["ann@xa.test"], ["a.test"],
+		["ann@a.test@b.test"], ["ann@a.test", "eve@b.test"], [], [""]])
+		assert.ok(!within(wrong, "a.test"), String(wrong));
+	assert.ok(!within(["ann@a.test"], ""));
+});
+
+test("mail: two From fields name nobody", async () => {
+	const mail = await page.mail.readMail(text(
+		"From: ann@a.test\r\nFrom: eve@b.test\r\n\r\nx"));
+
+	assert.deepEqual(mail.from, []);
+});
+
+await run();
+rmSync(temp, { recursive: true, force: true });
