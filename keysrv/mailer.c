@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_mailer - see mailer.h. */
+#include "keysrv/mailer.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/mem.h"
+
+#define TIMEOUT_MS 60000L
+#define CONNECT_TIMEOUT_MS 10000L
+
+struct cf_mailer {
+	CURL *curl;	/* NULL until the first message; keeps a connection */
+	char *url, *ca_file;
+	enum cf_mailer_tls tls;
+	long timeout_ms;
+	int (*tick)(void *arg);
+	void *tick_arg;
+};
+
+/* How far the conversation came; the order is SMTP's. */
+enum stage {
+	STAGE_CONNECT,
+	STAGE_HELLO,	/* EHLO, HELO, STARTTLS */
+	STAGE_MAIL,
+	STAGE_RCPT,
+	STAGE_DATA
+};
+
+struct transfer {
+	const struct cf_mailer *mailer;
+	const char *mail;	/* what is left to send */
+	size_t left;
+	enum stage stage;
+	int code;		/* 200 to 500, reply to the last command; 0 = none */
+	bool over;		/* QUIT was said; what follows changes nothing */
+	char reply[200];	/* its last line */
+};
+
+bool
+cf_mailer_tls_parse(const char *text, enum cf_mailer_tls *ret)
+{
+	static const char *const names[CF_MAILER_TLS__COUNT] = {
+		[CF_MAILER_TLS_OFF] = "off",
+		[CF_MAILER_TLS_TRY] = "try",
+		[CF_MAILER_TLS_VERIFY] = "verify",
+	};
+	int i;
+
+	for (i = 0; i < CF_MAILER_TLS__COUNT; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*ret = (enum cf_mailer_tls)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9');
+}
+
+static bool
+is_atext(char c)
+{
+	return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
+}
+
+/* Words of `good` characters with single dots between them. */
+static bool
+dotted(const char *s, size_t len, bool (*good)(char))
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (!good(s[i]) && (s[i] != '.' || i == 0 || s[i - 1] == '.'))
+			return false;
+	return len > 0 && s[len - 1] != '.';
+}
+
+static bool
+is_host_char(char c)
+{
+	return is_alnum(c) || c == '-';
+}
+
+static bool
+is_literal_char(char c)
+{
+	return is_alnum(c) || c == ':' || c == '-';
+}
+
+bool
+cf_mailer_address_ok(const char *address)
+{
+	const char *at = strrchr(address, '@');
+	const char *domain;
+	size_t len;
+
+	if (at == NULL || strlen(address) > CF_ADDRESS_MAX)
+		return false;
+	domain = at + 1;
+	len = strlen(domain);
+	if (len > 2 && domain[0] == '[' && domain[len - 1] == ']') {
+		if (!dotted(domain + 1, len - 2, is_literal_char))
+			return false;
+	} else if (!dotted(domain, len, is_host_char)) {
+		return false;
+	}
+	return dotted(address, (size_t)(at - address), is_atext);
+}
+
+enum cf_err
+cf_mailer_new(const struct cf_mailer_options *options, struct cf_mailer **ret,
+    struct cf_why *why)
+{
+	struct cf_mailer *m;
+
+	if (cf_conf_check_hostport(options->server, why) != CF_OK)
+		return CF_E_CONFIG;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return cf_fail(CF_E_INTERNAL, why, "libcurl does not start");
+	m = cf_calloc(1, sizeof *m);
+	/* For SMTP, libcurl says HELO with the URL's path. */
+	m->url = cf_asprintf("smtp://%s/%s", options->server,
+	    options->helo != NULL ? options->helo : "localhost");
+	if (options->ca_file != NULL)
+		m->ca_file = cf_strdup(options->ca_file);
+	m->tls = options->tls;
+	m->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms :
+	    TIMEOUT_MS;
+	m->tick = options->tick;
+	m->tick_arg = options->tick_arg;
+	*ret = m;
+	return CF_OK;
+}
+
+void
+cf_mailer_free(struct cf_mailer **mailer)
+{
+	struct cf_mailer *m = *mailer;
+
+	if (m == NULL)
+		return;
+	curl_easy_cleanup(m->curl);
+	free(m->url);
+	free(m->ca_file);
+	free(m);
+	*mailer = NULL;
+}
+
+static void
+note_command(struct transfer *t, const char *line, size_t len)
+{
+	static const struct {
+		const char *verb;
+		enum stage stage;
+	} verbs[] = {
+		{ "MAIL", STAGE_MAIL }, { "RCPT", STAGE_RCPT },
+		{ "DATA", STAGE_DATA },
+	};
+	size_t i;
+
+	if (len >= 4 && memcmp(line, "QUIT", 4) == 0) {
+		t->over = true;
+		return;
+	}
+	t->stage = STAGE_HELLO;
+	t->code = 0;
+	for (i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (len >= 4 && memcmp(line, verbs[i].verb, 4) == 0)
+			t->stage = verbs[i].stage;
+}
+
+static void
+note_reply(struct transfer *t, const char *line, size_t len)
+{
+	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+		len--;
+	if (len < 3 || line[0] < '2' || line[0] > '5')
+		return;
+	t->code = (line[0] - '0') * 100;
+	if (len >= sizeof t->reply)
+		len = sizeof t->reply - 1;
+	memcpy(t->reply, line, len);
+	t->reply[len] = '\0';
+}
+
+/* libcurl reports one number; which command it answers is seen only here. */
+static int
+on_debug(CURL *curl, curl_infotype type, char *data, size_t size, void *arg)
+{
+	struct transfer *t = arg;
+
+	(void)curl;
+	if (t->over)
+		return 0;
+	if (type == CURLINFO_HEADER_OUT)
+		note_command(t, data, size);
+	else if (type == CURLINFO_HEADER_IN)
+		note_reply(t, data, size);
+	return 0;
+}
+
+static size_t
+on_read(char *out, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	size_t len = size * n < t->left ? size * n : t->left;
+
+	memcpy(out, t->mail, len);
+	t->mail += len;
+	t->left -= len;
+	return len;
+}
+
+static int
+on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	const struct transfer *t = arg;
+	const struct cf_mailer *m = t->mailer;
+
+	(void)a; (void)b; (void)c; (void)d;
+	return m->tick != NULL && m->tick(m->tick_arg);
+}
+
+static void
+set_options(CURL *curl, struct transfer *t, struct curl_slist *recipients)
+{
+	const struct cf_mailer *m = t->mailer;
+
+	curl_easy_setopt(curl, CURLOPT_URL, m->url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp");
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, m->timeout_ms);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(curl, CURLOPT_USE_SSL,
+	    m->tls == CF_MAILER_TLS_OFF ? (long)CURLUSESSL_NONE :
+	    m->tls == CF_MAILER_TLS_TRY ? (long)CURLUSESSL_TRY :
+	    (long)CURLUSESSL_ALL);
+	if (m->tls == CF_MAILER_TLS_TRY) {
+		/* Better than none against a listener, no more than that. */
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	if (m->ca_file != NULL) {
+		curl_easy_setopt(curl, CURLOPT_CAINFO, m->ca_file);
+		curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	}
+	/* No CURLOPT_MAIL_FROM: libcurl then says MAIL FROM:<>. */
+	curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
+	curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(curl, CURLOPT_READDATA, t);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+	curl_easy_setopt(curl, CURLOPT_VERBOSE, 1L);
+	curl_easy_setopt(curl, CURLOPT_DEBUGFUNCTION, on_debug);
+	curl_easy_setopt(curl, CURLOPT_DEBUGDATA, t);
+}
+
+/*
+ * "550 5.7.1 Relaying denied" is about us more often than about the
+ * recipient: a set-up that an administrator mends within the days that a
+ * receipt waits.
+ */
+static bool
+is_policy(const char *reply)
+{
+	return strncmp(reply, "530", 3) == 0 || strncmp(reply, "535", 3) == 0 ||
+	    (strlen(reply) > 8 && memcmp(reply + 4, "5.7.", 4) == 0);
+}
+
+static enum cf_err
+map_outcome(CURLcode code, const struct transfer *t, struct cf_why *why)
+{
+	const char *text = t->code >= 400 ? t->reply : curl_easy_strerror(code);
+
+	if (code == CURLE_OK)
+		return CF_OK;
+	if (t->stage <= STAGE_MAIL)
+		return cf_fail(CF_E_MAIL_AWAY, why, "%s: %s", t->mailer->url,
+		    text);
+	if (t->code != 500 || (t->stage == STAGE_RCPT && is_policy(t->reply)))
+		return cf_fail(CF_E_MAIL_DEFERRED, why, "%s", text);
+	return cf_fail(CF_E_MAIL_REFUSED, why, "%s", text);
+}
+
+/* *ret_again: the kept connection was dead, nothing has been said on it. */
+static enum cf_err
+send_once(struct cf_mailer *m, struct transfer *t,
+    struct curl_slist *recipients, bool *ret_again, struct cf_why *why)
+{
+	CURLcode code;
+	long connects = 0;
+
+	set_options(m->curl, t, recipients);
+	code = curl_easy_perform(m->curl);
+	(void)curl_easy_getinfo(m->curl, CURLINFO_NUM_CONNECTS, &connects);
+	*ret_again = code != CURLE_OK && connects == 0 &&
+	    t->stage <= STAGE_MAIL && t->code == 0;
+	/* `t` and the recipients must not be found by the next message. */
+	curl_easy_reset(m->curl);
+	return map_outcome(code, t, why);
+}
+
+static bool
+is_mail_text(const char *mail, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if ((unsigned char)mail[i] > 126 || mail[i] == '\0')
+			return false;
+		if (mail[i] == '\n' && (i == 0 || mail[i - 1] != '\r'))
+			return false;
+		if (mail[i] == '\r' && (i + 1 == len || mail[i + 1] != '\n'))
+			return false;
+	}
+	return len > 1 && mail[len - 1] == '\n';
+}
+
+enum cf_err
+cf_mailer_send(struct cf_mailer *m, const char *recipient, const char *mail,
+    size_t len, struct cf_why *why)
+{
+	char in_brackets[CF_ADDRESS_MAX + 3];
+	struct curl_slist *recipients;
+	enum cf_err rc = CF_E_MAIL_AWAY;
+	bool again = true;
+	int i;
+
+	if (!cf_mailer_address_ok(recipient))
+		return cf_fail(CF_E_ADDRESS, why,
+		    "no mail can be sent to \"%s\"", recipient);
+	if (!is_mail_text(mail, len))
+		return cf_fail(CF_E_INTERNAL, why,
+		    "the message is not 7-bit text with CRLF lines");
+	if (m->curl == NULL && (m->curl = curl_easy_init()) == NULL)
+		return cf_fail(CF_E_INTERNAL, why, "libcurl gives no handle");
+	(void)snprintf(in_brackets, sizeof in_brackets, "<%s>", recipient);
+	recipients = curl_slist_append(NULL, in_brackets);
+	for (i = 0; i < 2 && again; i++) {
+		struct transfer t = { .mailer = m, .mail = mail, .left = len };
+
+		rc = send_once(m, &t, recipients, &again, why);
+	}
+	curl_slist_free_all(recipients);
+	return rc;
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_outbox - see outbox.h. */
+#include "keysrv/outbox.h"
+
+#include <openssl/rand.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/b64url.h"
+#include "common/clock.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "keysrv/db_outbox.h"
+#include "keysrv/receipt.h"
+#include "keysrv/signer.h"
+
+#define BATCH 8			/* rows leased at once */
+#define PAUSE_FIRST_MS 250	/* after a failure of database or server */
+#define PAUSE_MOST_MS 30000
+#define DB_PAUSE_MOST_MS 2000	/* a restart takes seconds */
+#define STOP_GRACE_MS 3000	/* for the mail under way */
+#define LAST_CALL_MS 1000	/* a statement, after that */
+
+#define POLL_MS 500
+#define LEASE_MS 120000
+#define TIMEOUT_MS 60000
+#define RETRY_FIRST_MS 30000
+#define RETRY_MOST_MS 3600000
+#define MAX_AGE_MS (5L * 24 * 3600 * 1000)
+#define WARN_DAYS 30
+
+struct cf_outbox {
+	pthread_t thread;
+	int wake_fd;		/* an eventfd, readable when stopping */
+	atomic_bool stopping;
+	atomic_llong stop_ms;	/* monotonic, when it was asked for */
+
+	/* The loop's own. */
+	struct cf_db_outbox *db;
+	struct cf_mailer *mailer;
+	struct cf_signer *signer;
+	struct cf_secret server_secret;
+	char *receipt_from;
+	long poll_ms, lease_ms, retry_first_ms, retry_most_ms, max_age_ms;
+	long timeout_ms;
+	long pause_ms;		/* 0 while all is well */
+	bool db_down, mail_down;	/* logged already */
+};
+
+/* What became of one leased row; decides which statement ends the lease. */
+enum outcome {
+	OUTCOME_SENT,
+	OUTCOME_REFUSED,	/* final */
+	OUTCOME_DEFERRED,	/* this mail, later */
+	OUTCOME_AWAY		/* any mail, later */
+};
+
+static bool
+is_stopping(struct cf_outbox *ob)
+{
+	return atomic_load(&ob->stopping);
+}
+
+/* cf_mailer's tick: nonzero ends the conversation. */
+static int
+on_tick(void *arg)
+{
+	struct cf_outbox *ob = arg;
+
+	return is_stopping(ob) && cf_clock_mono_ms() >
+	    (int64_t)atomic_load(&ob->stop_ms) + STOP_GRACE_MS;
+}
+
+/* Sleep, or until stopping. */
+static void
+pause_for(struct cf_outbox *ob, long ms)
+{
+	struct pollfd fd = { ob->wake_fd, POLLIN, 0 };
+
+	if (!is_stopping(ob))
+		(void)poll(&fd, 1, (int)ms);
+}
+
+static void
+pause_longer(struct cf_outbox *ob, long most_ms)
+{
+	ob->pause_ms = ob->pause_ms == 0 ? PAUSE_FIRST_MS : ob->pause_ms * 2;
+	if (ob->pause_ms > most_ms)
+		ob->pause_ms = most_ms;
+	pause_for(ob, ob->pause_ms);
+}
+
+static void
+note_db(struct cf_outbox *ob, enum cf_err rc, const struct cf_why *why)
+{
+	if (rc != CF_OK && !ob->db_down)
+		cf_log(CF_LOG_WARN, "outbox waits for the database: %s",
+		    why->text);
+	else if (rc == CF_OK && ob->db_down)
+		cf_log(CF_LOG_INFO, "outbox has its database again");
+	ob->db_down = rc != CF_OK;
+}
+
+static void
+note_mail(struct cf_outbox *ob, enum outcome outcome, const struct cf_why *why)
+{
+	bool down = outcome == OUTCOME_AWAY;
+
+	if (down && !ob->mail_down)
+		cf_log(CF_LOG_WARN, "outbox waits for the mail server: %s",
+		    why->text);
+	else if (!down && ob->mail_down)
+		cf_log(CF_LOG_INFO, "outbox has its mail server again");
+	ob->mail_down = down;
+}
+
+static enum cf_err
+build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+    struct cf_buf *mail, struct cf_why *why)
+{
+	char handle[CF_B64URL_LEN(16) + 1];
+	char message_id[CF_RECEIPT_MESSAGE_ID_MAX + 1];
+	struct cf_receipt r = {
+		.second = row->second,
+		.key_handle = handle,
+		.from = ob->receipt_from,
+		.to = row->sender,
+		.recipient = row->recipient,
+		.principal = row->principal,
+		.original_message_id = row->original_message_id,
+		.message_id = message_id,
+		.date_ms = cf_clock_ms(),
+		.released_ms = row->released_ms,
+		.opened_ms = row->opened_ms,
+	};
+
+	if (!cf_receipt_grade_parse(row->kind, &r.grade) ||
+	    !cf_receipt_assurance_parse(row->assurance, &r.assurance))
+		return cf_fail(CF_E_INTERNAL, why,
+		    "no receipt is written for \"%s\" at \"%s\"", row->kind,
+		    row->assurance);
+	cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
+	cf_receipt_message_id(&ob->server_secret, row->event_id, r.grade,
+	    r.from, message_id);
+	return cf_receipt_build(&r, ob->signer, mail, why);
+}
+
+static enum outcome
+send_row(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf mail = CF_BUF_INIT(CF_RECEIPT_MAX);
+	enum cf_err rc;
+
+	rc = build(ob, row, &mail, why);
+	if (rc == CF_OK) {
+		cf_fault("outbox.built");
+		rc = cf_mailer_send(ob->mailer, row->sender, mail.data,
+		    mail.len, why);
+	}
+	if (rc == CF_OK)
+		return OUTCOME_SENT;
+	if (rc == CF_E_MAIL_AWAY)
+		return OUTCOME_AWAY;
+	/* A bug of ours may be mended while the row waits. */
+	return cf_err_class(rc) == CF_CLASS_PERM ? OUTCOME_REFUSED :
+	    OUTCOME_DEFERRED;
+}
+
+/* 30 s, 60 s, 2 min ... with a quarter of chance, so that rows spread out. */
+static long
+retry_delay(const struct cf_outbox *ob, int attempt)
+{
+	long delay = ob->retry_first_ms;
+	uint16_t random = 0;
+	int i;
+
+	for (i = 1; i < attempt && delay < ob->retry_most_ms; i++)
+		delay *= 2;
+	if (delay > ob->retry_most_ms)
+		delay = ob->retry_most_ms;
+	(void)RAND_bytes((unsigned char *)&random, sizeof random);
+	return delay - (long)((int64_t)delay / 4 * random / UINT16_MAX);
+}
+
+/* One try to write the outcome down; *ret_ours as in db_outbox.h. */
+static enum cf_err
+mark(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+    enum outcome outcome, const char *error, bool *ret_ours,
+    bool *ret_gave_up, struct cf_why *why)
+{
+	*ret_gave_up = outcome == OUTCOME_REFUSED;
+	switch (outcome) {
+	case OUTCOME_SENT:
+		return cf_db_outbox_sent(ob->db, row, ret_ours, why);
+	case OUTCOME_REFUSED:
+		return cf_db_outbox_undeliverable(ob->db, row, error, ret_ours,
+		    why);
+	case OUTCOME_DEFERRED:
+		return cf_db_outbox_retry(ob->db, row,
+		    retry_delay(ob, row->attempt), ob->max_age_ms, error,
+		    ret_ours, ret_gave_up, why);
+	case OUTCOME_AWAY:
+		/* The loop pauses; the row need not wait longer than that. */
+		return cf_db_outbox_retry(ob->db, row, 0, ob->max_age_ms,
+		    error, ret_ours, ret_gave_up, why);
+	}
+	cf_bug("outcome");
+}
+
+static void
+log_outcome(const struct cf_db_outbox_row *row, enum outcome outcome,
+    const char *error, bool gave_up)
+{
+	char handle[CF_B64URL_LEN(16) + 1];
+
+	cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
+	if (outcome == OUTCOME_SENT)
+		cf_log(CF_LOG_INFO, "receipt '%s' for key %s sent", row->kind,
+		    handle);
+	else if (gave_up)
+		cf_log(CF_LOG_ERROR, "receipt '%s' for key %s is "
+		    "undeliverable: %s", row->kind, handle, error);
+	else if (outcome == OUTCOME_DEFERRED)
+		cf_log(CF_LOG_WARN, "receipt '%s' for key %s waits: %s",
+		    row->kind, handle, error);
+}
+
+/*
+ * Write the outcome down, waiting for the database as long as it takes: this
+ * process knows what the row does not say yet.  When stopping, one last try;
+ * if that fails the mail goes out once more, with the same Message-ID.
+ */
+static void
+settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+    enum outcome outcome, const char *error)
+{
+	struct cf_why why = { "" };
+	bool ours = false, gave_up = false, last;
+	enum cf_err rc;
+
+	do {
+		last = is_stopping(ob);
+		if (last)
+			cf_db_outbox_last_calls(ob->db, LAST_CALL_MS);
+		rc = mark(ob, row, outcome, error, &ours, &gave_up, &why);
+		note_db(ob, rc, &why);
+		if (rc != CF_OK && !last)
+			pause_longer(ob, DB_PAUSE_MOST_MS);
+	} while (rc != CF_OK && !last);
+	if (rc != CF_OK || !ours)
+		cf_log(CF_LOG_WARN, "outcome of a receipt '%s' not marked: %s",
+		    row->kind, rc != CF_OK ? why.text :
+		    "the row changed after it was leased");
+	else
+		log_outcome(row, outcome, error, gave_up);
+}
+
+/* False when the database is away: the leases run out by themselves. */
+static bool
+give_back(struct cf_outbox *ob, const struct cf_db_outbox_row *row)
+{
+	struct cf_why why = { "" };
+	enum cf_err rc;
+	bool ours;
+
+	if (is_stopping(ob))
+		cf_db_outbox_last_calls(ob->db, LAST_CALL_MS);
+	rc = cf_db_outbox_give_back(ob->db, row, &ours, &why);
+	note_db(ob, rc, &why);
+	return rc == CF_OK;
+}
+
+static bool
+may_send(struct cf_outbox *ob, int64_t leased_ms)
+{
+	/* What is sent must be marked before the lease ends. */
+	return !is_stopping(ob) && cf_clock_mono_ms() + ob->timeout_ms <=
+	    leased_ms + ob->lease_ms;
+}
+
+/* Send the leased rows; false when the mail server is not there. */
+static bool
+send_batch(struct cf_outbox *ob, struct cf_db_outbox_row *rows, size_t count,
+    int64_t leased_ms)
+{
+	enum outcome outcome = OUTCOME_SENT;
+	bool returning = true;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct cf_why why = { "" };
+
+		if (outcome == OUTCOME_AWAY || !may_send(ob, leased_ms)) {
+			returning = returning && give_back(ob, &rows[i]);
+			continue;
+		}
+		outcome = send_row(ob, &rows[i], &why);
+		if (outcome == OUTCOME_SENT)
+			cf_fault("outbox.sent");
+		else
+			cf_fault("outbox.failed");
+		note_mail(ob, outcome, &why);
+		settle(ob, &rows[i], outcome, why.text);
+		cf_fault("outbox.marked");
+	}
+	return outcome != OUTCOME_AWAY;
+}
+
+static void
+one_round(struct cf_outbox *ob)
+{
+	struct cf_db_outbox_row rows[BATCH] = { 0 };
+	struct cf_why why = { "" };
+	int64_t leased_ms = cf_clock_mono_ms();
+	size_t count = 0, i;
+	enum cf_err rc;
+	bool reached = true;
+
+	rc = cf_db_outbox_lease(ob->db, BATCH, ob->lease_ms, rows, &count,
+	    &why);
+	if (is_stopping(ob) && rc != CF_OK)
+		return;
+	note_db(ob, rc, &why);
+	if (rc != CF_OK) {
+		pause_longer(ob, DB_PAUSE_MOST_MS);
+		return;
+	}
+	if (count > 0) {
+		cf_fault("outbox.leased");
+		reached = send_batch(ob, rows, count, leased_ms);
+	}
+	for (i = 0; i < count; i++)
+		cf_db_outbox_row_clear(&rows[i]);
+	if (!reached) {
+		pause_longer(ob, PAUSE_MOST_MS);
+		return;
+	}
+	ob->pause_ms = 0;
+	if (count < BATCH)
+		pause_for(ob, ob->poll_ms);
+}
+
+static void *
+loop(void *arg)
+{
+	struct cf_outbox *ob = arg;
+
+	while (!is_stopping(ob))
+		one_round(ob);
+	return NULL;
+}
+
+static void
+warn_of_old_certificate(const struct cf_outbox *ob)
+{
+	int64_t left_ms = cf_signer_not_after_ms(ob->signer) - cf_clock_ms();
+
+	if (left_ms < (int64_t)WARN_DAYS * 24 * 3600 * 1000)
+		cf_log(CF_LOG_WARN, "the receipt signer's certificate %s",
+		    left_ms < 0 ? "has ended" : "ends in less than 30 days");
+}
+
+static void
+free_outbox(struct cf_outbox **outbox)
+{
+	struct cf_outbox *ob = *outbox;
+
+	if (ob == NULL)
+		return;
+	cf_db_outbox_free(&ob->db);
+	cf_mailer_free(&ob->mailer);
+	cf_signer_free(&ob->signer);
+	cf_secret_wipe(&ob->server_secret);
+	if (ob->wake_fd >= 0)
+		(void)close(ob->wake_fd);
+	free(ob->receipt_from);
+	free(ob);
+	*outbox = NULL;
+}
+
+static long
+or_default(long value, long otherwise)
+{
+	return value > 0 ? value : otherwise;
+}
+
+static enum cf_err
+prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
+    struct cf_why *why)
+{
+	struct cf_mailer_options mailer = o->mailer;
+	enum cf_err rc;
+
+	ob->poll_ms = or_default(o->poll_ms, POLL_MS);
+	ob->lease_ms = or_default(o->lease_ms, LEASE_MS);
+	ob->retry_first_ms = or_default(o->retry_first_ms, RETRY_FIRST_MS);
+	ob->retry_most_ms = or_default(o->retry_most_ms, RETRY_MOST_MS);
+	ob->max_age_ms = or_default(o->max_age_ms, MAX_AGE_MS);
+	ob->timeout_ms = or_default(o->mailer.timeout_ms, TIMEOUT_MS);
+	if (ob->timeout_ms >= ob->lease_ms)
+		return cf_fail(CF_E_CONFIG, why, "the outbox's lease must be "
+		    "longer than the time for one mail");
+	if (!cf_mailer_address_ok(o->receipt_from))
+		return cf_fail(CF_E_CONFIG, why,
+		    "\"%s\" cannot be the sender of receipts",
+		    o->receipt_from);
+	ob->receipt_from = cf_strdup(o->receipt_from);
+	cf_secret_set(&ob->server_secret, o->server_secret->bytes,
+	    o->server_secret->len);
+	rc = cf_signer_load(o->signer_certificate, o->signer_key,
+	    o->receipt_from, &ob->signer, why);
+	if (rc != CF_OK)
+		return rc;
+	mailer.timeout_ms = ob->timeout_ms;
+	mailer.tick = on_tick;
+	mailer.tick_arg = ob;
+	rc = cf_mailer_new(&mailer, &ob->mailer, why);
+	if (rc != CF_OK)
+		return rc;
+	ob->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ob->wake_fd < 0)
+		return cf_fail(CF_E_IO, why, "no more file descriptors");
+	ob->db = cf_db_outbox_new(o->database, ob->wake_fd);
+	return CF_OK;
+}
+
+enum cf_err
+cf_outbox_start(const struct cf_outbox_options *options, struct cf_outbox **ret,
+    struct cf_why *why)
+{
+	CF_AUTO(free_outbox) struct cf_outbox *ob = cf_calloc(1, sizeof *ob);
+	enum cf_err rc;
+
+	ob->wake_fd = -1;
+	rc = prepare(ob, options, why);
+	if (rc != CF_OK)
+		return rc;
+	warn_of_old_certificate(ob);
+	if (pthread_create(&ob->thread, NULL, loop, ob) != 0)
+		return cf_fail(CF_E_IO, why, "no more threads");
+	*ret = ob;
+	ob = NULL;
+	return CF_OK;
+}
+
+void
+cf_outbox_stop(struct cf_outbox **outbox)
+{
+	struct cf_outbox *ob = *outbox;
+	const uint64_t one = 1;
+
+	if (ob == NULL)
+		return;
+	atomic_store(&ob->stop_ms, (long long)cf_clock_mono_ms());
+	atomic_store(&ob->stopping, true);
+	/* Stays readable: every wait from here on ends at once. */
+	if (write(ob->wake_fd, &one, sizeof one) != (ssize_t)sizeof one)
+		cf_log(CF_LOG_DEBUG, "outbox was not woken");
+	(void)pthread_join(ob->thread, NULL);
+	free_outbox(outbox);
+}
