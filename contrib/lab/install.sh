@@ -84,12 +84,12 @@ units_enabled()
 {
 	local root=${DPKG_ROOT:-}
 	{
+		# A folder that does not exist is no error.
 		find "$root/etc/systemd/system" "$root/etc/systemd/user" \
-		    -type l -path '*.wants/*' -printf 'link %p\n'
-		find "$root/etc/systemd/system" "$root/etc/systemd/user" \
-		    -type l -path '*.requires/*' -printf 'link %p\n'
+		    -type l '(' -path '*.wants/*' -o -path '*.requires/*' \
+		    ')' -printf 'link %p\n' ||:
 		find "$root/etc" -maxdepth 2 -path "$root/etc/rc?.d/S*" \
-		    -printf 'rc %p\n'
+		    -printf 'rc %p\n' ||:
 	} 2>/dev/null | LC_ALL=C sort
 }
 

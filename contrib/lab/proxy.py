@@ -29,6 +29,7 @@ class Proxy:
 		self.port = port
 		self.url = "%s://%s:%d" % ("https" if tls else "http", host, port)
 		self.fault = None
+		self.times = None
 		self.passed = []
 		self.met = 0		# connections that met a fault
 		self.lock = threading.Lock()
@@ -66,8 +67,11 @@ class Proxy:
 			s.shutdown(socket.SHUT_RDWR)
 			s.close()
 
-	def set(self, fault):
-		self.fault = fault
+	def set(self, fault, times=None):
+		"""A fault for the next `times` requests, or until set anew."""
+		with self.lock:
+			self.fault = fault
+			self.times = times
 		if fault == "refused":
 			self.close()
 		else:
@@ -105,7 +109,7 @@ class Proxy:
 		request = self._read_request(connection)
 		if request is None:
 			return False
-		fault = self.fault
+		fault = self._next_fault()
 		if fault is None:
 			connection.sendall(self._pass_on(*request))
 			return True
@@ -130,6 +134,15 @@ class Proxy:
 				if not connection.recv(4096):
 					break
 		return False
+
+	def _next_fault(self):
+		with self.lock:
+			fault = self.fault
+			if fault is not None and self.times is not None:
+				if self.times == 0:
+					return None
+				self.times -= 1
+			return fault
 
 	@staticmethod
 	def _answer(connection, status, body, kind):

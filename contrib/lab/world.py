@@ -14,7 +14,7 @@ between the sender's milter and the key server.
 import os
 import shlex
 
-from lab import (ca, keysrv, milter, pg, postfix, proc, proxy, reader)
+from lab import (ca, conf, keysrv, milter, pg, postfix, proc, proxy, reader)
 
 GATEWAY = "a.test"
 
@@ -25,12 +25,13 @@ class World:
 	tls            HTTPS with an authority of our own, else HTTP on 127.0.0.1
 	folder         an empty directory, or None for a temporary one
 	plain_site     also start c.test (self.c)
-	through_proxy  the milter at a reaches the key server by self.proxy
+	through_proxy  the milter at a reaches the key server by self.proxy;
+	               "all": recipients too, L names the proxy
 	"""
 
 	def __init__(self, folder=None, tls=False, plain_site=False,
 	    through_proxy=False, size_limit=60000000, keysrv_options=None,
-	    a_options=None, b_options=None, say=None):
+	    a_options=None, b_options=None, pg_settings="", say=None):
 		self.temporary = folder is None
 		self.folder = folder or proc.private_dir()
 		self.tls = tls
@@ -40,6 +41,7 @@ class World:
 		self.size_limit = size_limit
 		self.keysrv_options = dict({"receipt_delay_s": 60},
 		    **(keysrv_options or {}))
+		self.pg_settings = pg_settings
 		self.a_options = a_options or {}
 		self.b_options = b_options or {}
 		self.authority = None
@@ -107,23 +109,29 @@ class World:
 		self.say(text)
 
 	def _key_server(self):
-		self.pg = pg.Cluster(self.path("pg"))
+		self.pg = pg.Cluster(self.path("pg"), self.pg_settings)
 		self._begin(self.pg, "PostgreSQL            %s" % self.pg.socket)
 		self.keysrv = keysrv.KeyServer(self.path("keysrv"), self.pg,
 		    tls=self.tls_files, ca_file=self.ca_file,
 		    smtp_server=self.a.address(), options=self.keysrv_options)
+		if self.through_proxy:
+			self.proxy = proxy.Proxy(self.keysrv, proc.free_port(),
+			    tls=self.tls_files, ca_file=self.ca_file,
+			    host=self.keysrv.host)
+		self.service_url = self.keysrv.url
+		if self.through_proxy == "all":
+			self.service_url = self.proxy.url
+			self.keysrv.options["service_url"] = self.service_url
 		self.keysrv.prepare()
 		self.token_file = self.keysrv.add_gateway("gateway-a", GATEWAY)
 		self._begin(self.keysrv, "counterfoil-keysrv    %s"
 		    % self.keysrv.url)
-		if self.through_proxy:
-			self.proxy = proxy.Proxy(self.keysrv, proc.free_port(),
-			    tls=self.tls_files, ca_file=self.ca_file)
+		if self.proxy:
 			self._begin(self.proxy, "faulty proxy          %s"
 			    % self.proxy.url)
 
 	def _readers_and_milters(self):
-		allowed = [self.keysrv.url]
+		allowed = [self.service_url]
 		self.a_reader = self._reader("a", self.a_milter.store, allowed)
 		self.b_reader = self._reader("b", self.b_milter.store, allowed)
 		asked = self.proxy.url if self.proxy else self.keysrv.url
@@ -197,10 +205,16 @@ class World:
 
 	def agent_config(self):
 		"""A configuration for the counterfoil command at bob's."""
-		from lab import conf
 		return conf.write(self.path("counterfoil.conf"), {
 		    "ca_file": self.ca_file,
-		    "allowed_key_servers": [self.keysrv.url]}, 0o600)
+		    "allowed_key_servers": [self.service_url]}, 0o600)
+
+	def sender_config(self):
+		"""One for `counterfoil status`, with the gateway's token."""
+		return conf.write(self.path("sender.conf"), {
+		    "ca_file": self.ca_file,
+		    "key_servers": [self.service_url],
+		    "api_token_file": self.token_file}, 0o600)
 
 	def receipt_rows(self, handle=None, expanded=True):
 		"""receipt_log as psql prints it."""

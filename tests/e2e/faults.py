@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of the key server, seen by a sender behind a real Postfix."""
+
+import json
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+    "..", "..", "contrib"))
+
+from lab import mail, proc, sample, tap, world  # noqa: E402
+
+w = None
+
+
+def start():
+	global w
+	w = world.World(tls=True, through_proxy=True, say=tap.note,
+	    a_options={"request_timeout_s": 2, "deadline_s": 6})
+	w.start()
+
+
+def issued(mark):
+	"""What the key server answered to issue requests for this mail."""
+	answers = []
+	for path, body, status, reply in w.proxy.passed:
+		if path == "/api/v1/issue" and mark in body.decode():
+			answers.append((json.loads(body), status, reply))
+	return answers
+
+
+def inbox(mark):
+	return [c for c in map(mail.read, w.b.messages("bob"))
+	    if mark.encode() in c]
+
+
+def waits_then_goes(mark, spoil, mend, limit_s=30):
+	"""The mail waits with 451 while spoiled and goes sealed afterwards."""
+	spoil()
+	try:
+		code, text = mail.send(w.a.port, "alice@a.test", "bob@b.test",
+		    sample.simple(mark))
+		tap.equal(code, 250, "reply of the front %r" % text)
+		# The port without a hop shows what a mail program would see.
+		code, text = mail.send(w.a.outside_port, "alice@a.test",
+		    "zoe@b.test", sample.simple(mark + "-direct"))
+		tap.equal(code, 451, "reply without the hop %r" % text)
+		tap.true(re.match(rb"4\.\d\.\d \S", text), "an enhanced code: %r"
+		    % text)
+		tap.contains(text.decode().lower(), "key server", "the reply")
+		deferred = proc.wait_for(lambda: "451" in w.a.queue_text()
+		    and w.a.queue_text(), limit_s, "the mail to be deferred")
+		tap.contains(deferred.lower().replace("\n", " "),
+		    "key server", "the queue's reason")
+		tap.equal(inbox(mark), [], "what was delivered meanwhile")
+	finally:
+		mend()
+	w.a.flush()
+	proc.wait_for(lambda: inbox(mark) or (w.a.flush() and False), limit_s,
+	    "%s to be delivered (queue: %s)" % (mark, w.a.queue_text()))
+	content = inbox(mark)[0]
+	sample.link(content)
+	tap.lacks(content, b"Hello.", "the delivered message")
+	tap.equal(len(inbox(mark)), 1, "copies delivered")
+
+
+def fault(name):
+	waits_then_goes("fault-" + name, lambda: w.proxy.set(name),
+	    lambda: w.proxy.set(None))
+
+
+@tap.case("without a fault it is sealed through the proxy")
+def t_none():
+	code, text = mail.send(w.a.port, "alice@a.test", "bob@b.test",
+	    sample.simple("nofault"))
+	tap.equal(code, 250, "reply %r" % text)
+	proc.wait_for(lambda: inbox("nofault"), 30, "the mail")
+	sample.link(inbox("nofault")[0])
+	tap.equal(len(issued("nofault")), 1, "issue requests")
+
+
+@tap.case("key server refuses connections")
+def t_refused():
+	fault("refused")
+
+
+@tap.case("key server answers 500")
+def t_500():
+	fault("500")
+
+
+@tap.case("key server answers bytes that are no HTTP")
+def t_garbage():
+	fault("garbage")
+
+
+@tap.case("key server answers with broken JSON")
+def t_json():
+	fault("json")
+
+
+@tap.case("key server breaks off in the middle of its reply")
+def t_half():
+	fault("half")
+
+
+@tap.case("key server is silent")
+def t_silent():
+	fault("silent")
+
+
+@tap.case("reply lost after COMMIT, every time")
+def t_lost():
+	fault("lost")
+
+
+@tap.case("reply lost once: the repeat gets the same key, at once")
+def t_lost_once():
+	w.proxy.set("lost", times=1)
+	code, text = mail.send(w.a.outside_port, "alice@a.test", "bob@b.test",
+	    sample.simple("lostonce"))
+	tap.equal(code, 250, "reply %r" % text)
+	proc.wait_for(lambda: inbox("lostonce"), 30, "the mail")
+	answers = issued("lostonce")
+	tap.equal([a[1] for a in answers], [201, 200],
+	    "statuses of the request and its repeat")
+	tap.equal(answers[0][0]["keys"], answers[1][0]["keys"],
+	    "the keys asked for")
+
+
+@tap.case("certificate for another name")
+def t_wrong_name():
+	right = w.tls_files
+	wrong = w.authority.server("wrong", ("other.test",))
+	waits_then_goes("wrongname", lambda: w.proxy.set_certificate(wrong),
+	    lambda: w.proxy.set_certificate(right))
+
+
+@tap.case("certificate of another authority")
+def t_wrong_authority():
+	from lab import ca
+	right = w.tls_files
+	wrong = ca.Authority(w.path("other-ca")).server("server")
+	waits_then_goes("wrongca", lambda: w.proxy.set_certificate(wrong),
+	    lambda: w.proxy.set_certificate(right))
+
+
+@tap.case("PostgreSQL away")
+def t_database():
+	waits_then_goes("nodatabase", lambda: w.pg.stop("immediate"),
+	    lambda: w.pg.start() and proc.wait_for(w.keysrv.ready, 30,
+	    "the key server to find its database again"))
+
+
+@tap.case("the key server itself killed and started again")
+def t_killed():
+	waits_then_goes("killed", w.keysrv.kill, w.keysrv.start)
+
+
+@tap.case("never two different answers for one key id")
+def t_answers():
+	keys = {}
+	for path, body, status, reply in w.proxy.passed:
+		if path != "/api/v1/issue" or status not in (200, 201):
+			continue
+		for key in json.loads(reply)["keys"]:
+			values = (key["key"], key["key_commitment"],
+			    key["locator"])
+			keys.setdefault(key["key_id"], set()).add(values)
+	tap.true(len(keys) > 5, "keys were issued: %d" % len(keys))
+	for key_id, answers in keys.items():
+		tap.equal(len(answers), 1, "answers for " + key_id)
+
+
+if __name__ == "__main__":
+	tap.main(start, lambda: w and w.stop())

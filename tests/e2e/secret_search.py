@@ -1,0 +1,279 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""A full run leaves no token, key or secret in logs, process lists, tables."""
+
+import base64
+import glob
+import hashlib
+import hmac
+import json
+import os
+import re
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+    "..", "..", "contrib"))
+
+from lab import browser, mail, proc, sample, tap, tour, world  # noqa: E402
+
+w = None
+found = {}		# name of a secret: its bytes or text
+cmdlines = set()
+PHRASES = (b"Dear Bob", b"one dot:", b"offer.bin")
+
+
+def un64(text):
+	return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def start():
+	global w
+	debug = {"log_level": "debug"}
+	w = world.World(tls=True, through_proxy="all", say=tap.note,
+	    keysrv_options=dict(debug, receipt_delay_s=1), a_options=debug,
+	    b_options=debug, pg_settings="log_statement = 'all'\n"
+	    "log_parameter_max_length = -1\nlog_connections = on\n")
+	w.start()
+	watcher = threading.Thread(target=watch_processes, daemon=True)
+	watcher.start()
+	full_run()
+	running.clear()
+	watcher.join()
+	collect()
+
+
+running = threading.Event()
+running.set()
+
+
+def watch_processes():
+	"""Command lines and environments of all processes of ours."""
+	while running.is_set():
+		sessions = {p.pid for _, p in w.processes()}
+		for folder in glob.glob("/proc/[0-9]*"):
+			try:
+				with open(folder + "/stat") as f:
+					session = int(f.read().rsplit(")", 1)[1]
+					    .split()[3])
+				with open(folder + "/comm") as f:
+					name = f.read().strip()
+				if session not in sessions and \
+				    not name.startswith("counterfoil"):
+					continue
+				for part in ("cmdline", "environ"):
+					with open(folder + "/" + part, "rb") as f:
+						cmdlines.add((name, f.read()))
+			except (OSError, ValueError):
+				continue
+
+
+def full_run():
+	"""Everything that handles a secret: seal, read, open, refuse."""
+	message = sample.Full(size=50000)
+	found["message"] = message
+	reply = mail.send(w.a.port, message.sender, message.to, message.sent,
+	    options=["BODY=8BITMIME"])
+	tap.equal(reply[0], 250, "reply %r" % (reply,))
+	path = mail.wait(w.b, "bob")[0]
+	link = sample.link(mail.read(path))
+	found["E"] = sealed_part(mail.read(path))
+	tour.compare_shown(message, browser.open_link(link, w.path("browser"),
+	    w.nss_home()))
+	for _ in range(3):
+		done = proc.run([proc.program("counterfoil"), "-c",
+		    w.agent_config(), "open", path, "-o", w.path("o.eml")])
+	tour.wait_receipt(w, 0, 30)
+	proc.run([proc.program("counterfoil"), "-c", w.sender_config(),
+	    "status"])
+	# Wrong token, wrong API token, a key that is taken.
+	handle = sample.handle(link)
+	tap.equal(w.keysrv.post("/api/v1/challenge", {"handle": handle,
+	    "token": "A" * 43})[0], 404, "a wrong token")
+	for path, body, status, _ in list(w.proxy.passed):
+		if path == "/api/v1/issue":
+			request = json.loads(body)
+			break
+	tap.equal(w.keysrv.post("/api/v1/issue", request, "B" * 43)[0], 401,
+	    "a wrong API token")
+	taken = json.loads(json.dumps(request))
+	taken["keys"][0]["token"] = "C" * 43
+	api_token = proc.read_text(w.token_file).strip()
+	tap.equal(w.keysrv.post("/api/v1/issue", taken, api_token)[0], 409,
+	    "a key id that is taken")
+	w.b_reader.request("GET", "/m/" + "A" * 22)
+	w.keysrv.get("/k/" + handle)
+	# A file that is damaged, and one that is no mail at all.
+	content = bytearray(mail.read(w.b.messages("bob")[0]))
+	at = content.index(b"\n\nMI") + 3000
+	content[at:at + 4] = b"AAAA"
+	proc.write_file(w.path("damaged.eml"), bytes(content))
+	proc.run([proc.program("counterfoil"), "-c", w.agent_config(), "open",
+	    w.path("damaged.eml"), "-o", w.path("o2.eml")], check=False)
+	w.pg.restart("immediate")
+	proc.wait_for(w.keysrv.ready, 30, "the key server to be ready again")
+
+
+def sealed_part(content):
+	for part in sample.parse(content).walk():
+		if part.get_content_type() == "application/pkcs7-mime":
+			return part.get_payload(decode=True)
+	raise proc.LabError("no sealed part")
+
+
+def aes_block(key, block):
+	"""One block of AES-256, decrypted."""
+	return proc.run(["openssl", "enc", "-d", "-aes-256-ecb", "-nopad",
+	    "-K", key.hex()], input=block).stdout
+
+
+def unwrap(key, wrapped):
+	"""RFC 3394."""
+	a = wrapped[:8]
+	r = [wrapped[i:i + 8] for i in range(8, len(wrapped), 8)]
+	for j in range(5, -1, -1):
+		for i in range(len(r), 0, -1):
+			t = (len(r) * j + i).to_bytes(8, "big")
+			x = bytes(p ^ q for p, q in zip(a, t))
+			b = aes_block(key, x + r[i - 1])
+			a, r[i - 1] = b[:8], b[8:]
+	tap.equal(a, b"\xa6" * 8, "the wrapped key's check value")
+	return b"".join(r)
+
+
+def collect():
+	"""Names and values of all that was secret in the run."""
+	number = 0
+	for path, body, _, reply in w.proxy.passed:
+		for text in (body, reply):
+			for name, value in re.findall(
+			    r'"(token|key|release_secret|secret)"\s*:\s*'
+			    r'"([A-Za-z0-9_-]{43})"', text.decode()):
+				number += 1
+				found["%s %s %d" % (path, name, number)] = \
+				    un64(value)
+	found["API token"] = un64(proc.read_text(w.token_file).strip())
+	kd = [v for n, v in found.items() if n.startswith(
+	    "/api/v1/issue key")][0]
+	der = found["E"]
+	at = der.index(bytes.fromhex("060960864801650304012d"))
+	at = der.index(b"\x04\x28", at) + 2
+	found["CEK"] = cek = unwrap(kd, der[at:at + 40])
+	prk = hmac.new(bytes(32), cek, hashlib.sha256).digest()
+	found["opening seed"] = hmac.new(prk, b"counterfoil opening v1\x01",
+	    hashlib.sha256).digest()
+	for name, path in (("master key", w.keysrv.masterkey_file),
+	    ("ref secret", w.a_milter.ref_secret_file),
+	    ("receipt signer", w.keysrv.options["signer_key"]),
+	    ("TLS key", w.tls_files[1])):
+		for line in mail.read(path).splitlines():
+			line = line.split(b":")[-1].split(b" ")[-1].strip()
+			if len(line) >= 32 and not line.startswith(b"--"):
+				found["%s %r" % (name, line[:4])] = line
+
+
+def forms(value):
+	"""The ways in which a secret could be written down."""
+	yield value
+	if len(value) == 32 and not value.isalnum():
+		url = base64.urlsafe_b64encode(value).rstrip(b"=")
+		yield url
+		yield base64.b64encode(value).rstrip(b"=")
+		yield value.hex().encode()
+		yield value.hex().upper().encode()
+		yield value.hex(" ").encode()
+		yield value.hex(":").encode()
+
+
+def search(haystacks):
+	"""haystacks: (name, bytes); complaints."""
+	bad = []
+	for name, secret in found.items():
+		if name in ("message", "E"):
+			continue
+		for form in forms(secret):
+			for where, text in haystacks:
+				if form in text:
+					bad.append("%s is in %s" % (name, where))
+	return bad
+
+
+@tap.case("the run used what it should")
+def t_used():
+	names = " ".join(found)
+	for word in ("issue token", "issue key", "challenge token",
+	    "retrieve key", "retrieve release_secret", "open release_secret",
+	    "API token", "CEK", "opening seed", "master key", "ref secret",
+	    "receipt signer", "TLS key"):
+		tap.contains(names, word, "the secrets collected")
+	tap.true(len(cmdlines) > 20, "processes seen: %d" % len(cmdlines))
+
+
+@tap.case("the search finds a secret in every form")
+def t_search():
+	value = found["API token"]
+	for form in forms(value):
+		tap.true(search([("here", b"x" + form + b"y")]),
+		    "found: %r" % form)
+
+
+@tap.case("no secret is in a log")
+def t_logs():
+	files = w.log_files()
+	tap.true(len(files) >= 10, "logs: %s" % files)
+	logs = [(f, mail.read(f)) for f in files]
+	for name in ("keysrv.log", "reader.log", "milter.log",
+	    "postgresql.log", "maillog"):
+		tap.true(any(f.endswith(name) and text for f, text in logs),
+		    "something is in " + name)
+	tap.equal(search(logs), [], "secrets in logs")
+
+
+@tap.case("no plaintext and no subject is in a log")
+def t_plaintext():
+	message = found["message"]
+	for name in w.log_files():
+		text = mail.read(name)
+		for phrase in PHRASES + (message.subject.split()[0].encode()
+		    + b" offer,",):
+			tap.lacks(text, phrase, name)
+
+
+@tap.case("no secret is in a process list")
+def t_processes():
+	tap.equal(search(cmdlines), [], "secrets in command lines and "
+	    "environments")
+
+
+@tap.case("no token, key or text is in the database or in a mail")
+def t_database():
+	dump = proc.run(["pg_dump", "-d", w.pg.conninfo(w.keysrv.database)]
+	    ).stdout
+	tap.true(b"COPY counterfoil.key_issue" in dump or b"key_issue" in dump,
+	    "the dump has the tables")
+	tap.equal(search([("the database", dump)]), [], "secrets there")
+	for phrase in PHRASES:
+		tap.lacks(dump, phrase, "the database")
+	receipts = [(p, mail.read(p)) for p in w.a.messages("alice")]
+	tap.true(receipts, "there are receipts")
+	tap.equal(search(receipts), [], "secrets in receipt mails")
+
+
+@tap.case("no secret is in files that others may read")
+def t_files():
+	bad = []
+	for folder, dirs, files in os.walk(w.folder):
+		# bob's mailbox has the link; the browser is bob's.
+		dirs[:] = [d for d in dirs if d not in ("mail", "browser",
+		    "home", "data", "queue")]
+		for name in files:
+			path = os.path.join(folder, name)
+			if os.path.islink(path) or not os.path.isfile(path):
+				continue
+			if os.stat(path).st_mode & 0o004:
+				bad += search([(path, mail.read(path))])
+	tap.equal(bad, [], "secrets in files for everybody")
+
+
+if __name__ == "__main__":
+	tap.main(start, lambda: w and w.stop())
