@@ -14,15 +14,15 @@
  *                  kept       nothing
  *                CRLF, body of m
  *   M (rfc822) = Counterfoil-M line (outer=0; ct=kept; mv=kept)
- *                MIME-Version: 1.0
  *                Content-Type: message/rfc822
  *                CRLF, all of m
  *
  *   Counterfoil-M: v=1; outer=<n>; ct=suffix|made|kept; mv=kept|made;
  *   form=plain|rfc822   (one line, exactly this text; n decimal)
  *
- * The writer takes rfc822 whenever the header of m is not a run of lines
- * "Name: value" that ends in an empty line, all ended by CRLF.
+ * The writer takes rfc822 whenever the header of m is not a run of fields
+ * "Name:value" that ends in an empty line, all lines ended by CRLF, without
+ * NUL and without any other CR or LF, names of visible ASCII.
  *
  * Knows: lines and field names.   Does not know: encryption, MIME trees.
  * Threads: no shared state.   Logging: never.
@@ -51,6 +51,8 @@ struct cf_field {
 
 /* Bcc, Resent-Bcc or the flag: fields that M leaves out. */
 bool cf_mform_drops(const char *name);
+/* MIME-Version or Content-*: says how the body is to be read (RFC 9788). */
+bool cf_mform_is_structural(const char *name);
 
 /*
  * Append to `head` all of M that stands before the body, with the empty

@@ -1,0 +1,646 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_mform - see mform.h. */
+#include "common/mform.h"
+
+#include <glib.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <strings.h>
+
+#define FIRST_NAME "Counterfoil-M: "
+#define HP_NAME "HP-Outer: "
+#define SUFFIX ";\r\n hp=\"cipher\""
+#define MADE_VERSION "MIME-Version: 1.0\r\n"
+#define MADE_TYPE "Content-Type: text/plain; charset=us-ascii; " \
+	"hp=\"cipher\"\r\n"
+#define WRAPPER "Content-Type: message/rfc822\r\n\r\n"
+
+#define LIT_LEN(s) (sizeof(s) - 1)
+#define OUTER_MAX 99999		/* fields; five digits */
+#define HP_MAX ((size_t)16 << 20)	/* bytes of all HP-Outer lines */
+/* Bytes in one RFC 2047 word: with either charset at most 75 characters. */
+#define WORD_BYTES 42
+
+enum ct { CT_SUFFIX, CT_MADE, CT_KEPT };
+
+/* What the Counterfoil-M field says. */
+struct said {
+	size_t outer;
+	enum ct ct;
+	bool mv_made;
+	bool wrapped;
+};
+
+/* A run of bytes, not ended by anything. */
+struct span {
+	const char *p;
+	size_t len;
+};
+
+bool
+cf_mform_drops(const char *name)
+{
+	return strcasecmp(name, "Bcc") == 0 ||
+	    strcasecmp(name, "Resent-Bcc") == 0 ||
+	    strcasecmp(name, CF_FLAG_FIELD) == 0;
+}
+
+bool
+cf_mform_is_structural(const char *name)
+{
+	return strcasecmp(name, "MIME-Version") == 0 ||
+	    strncasecmp(name, "Content-", 8) == 0;
+}
+
+/* ---- lines and fields ---- */
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Length of the field at `p` with its folds and last CRLF; 0 = no end. */
+static size_t
+field_len(const char *p, size_t len)
+{
+	const char *at = p, *eol;
+
+	if (len == 0)
+		return 0;
+	while ((eol = memmem(at, len - (size_t)(at - p), "\r\n", 2)) != NULL) {
+		at = eol + 2;
+		if (at == p + len || !is_blank(*at))
+			return (size_t)(at - p);
+	}
+	return 0;
+}
+
+/* Length of the name in front of the colon; 0 = no field (RFC 5322 3.6.8). */
+static size_t
+name_len(const char *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && p[n] > ' ' && p[n] <= '~' && p[n] != ':')
+		n++;
+	return n < len && p[n] == ':' ? n : 0;
+}
+
+static bool
+name_is(const char *p, size_t len, const char *name)
+{
+	size_t n = name_len(p, len);
+
+	return n == strlen(name) && strncasecmp(p, name, n) == 0;
+}
+
+/* No NUL, and CR and LF only together. */
+static bool
+is_clean(const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (p[i] == '\0' || p[i] == '\n')
+			return false;
+		if (p[i] != '\r')
+			continue;
+		if (++i == len || p[i] != '\n')
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Is the start of `m` a run of clean fields and an empty line?  Then
+ * *ret_len is the length of the fields.
+ */
+static bool
+find_block(const char *m, size_t len, size_t *ret_len)
+{
+	size_t at = 0, n;
+
+	while (len - at < 2 || memcmp(m + at, "\r\n", 2) != 0) {
+		n = field_len(m + at, len - at);
+		if (n == 0 || name_len(m + at, n) == 0 ||
+		    !is_clean(m + at, n))
+			return false;
+		at += n;
+	}
+	*ret_len = at;
+	return true;
+}
+
+/* The first field of `name` in a good block; p is NULL if there is none. */
+static struct span
+find_field(const char *block, size_t len, const char *name)
+{
+	struct span none = { NULL, 0 }, field;
+	size_t at = 0;
+
+	for (; at < len; at += field.len) {
+		field.p = block + at;
+		field.len = field_len(field.p, len - at);
+		if (field.len == 0)
+			break;
+		if (name_is(field.p, field.len, name))
+			return field;
+	}
+	return none;
+}
+
+static void
+add_crlf(struct cf_buf *buf, const char *value)
+{
+	const char *eol;
+
+	for (; (eol = strchr(value, '\n')) != NULL; value = eol + 1) {
+		cf_buf_add(buf, value, (size_t)(eol - value));
+		cf_buf_adds(buf, "\r\n");
+	}
+	cf_buf_adds(buf, value);
+}
+
+/* ---- does the Content-Type take one parameter more? ---- */
+
+static bool
+skip_comment(struct span *s)
+{
+	int depth = 0;
+
+	do {
+		if (s->len == 0)
+			return false;
+		if (*s->p == '\\' && s->len > 1) {
+			s->p++;
+			s->len--;
+		} else if (*s->p == '(') {
+			depth++;
+		} else if (*s->p == ')') {
+			depth--;
+		}
+		s->p++;
+		s->len--;
+	} while (depth > 0);
+	return true;
+}
+
+/* Blanks, folds, comments.  False when a comment does not end. */
+static bool
+skip_cfws(struct span *s)
+{
+	while (s->len > 0) {
+		if (*s->p == '(') {
+			if (!skip_comment(s))
+				return false;
+		} else if (strchr(" \t\r\n", *s->p) != NULL) {
+			s->p++;
+			s->len--;
+		} else {
+			break;
+		}
+	}
+	return true;
+}
+
+static bool
+skip_char(struct span *s, char c)
+{
+	if (s->len == 0 || *s->p != c)
+		return false;
+	s->p++;
+	s->len--;
+	return skip_cfws(s);
+}
+
+/* RFC 2045 5.1; the length without what may follow it, 0 = none. */
+static size_t
+skip_token(struct span *s)
+{
+	size_t n = 0;
+
+	while (n < s->len && s->p[n] > ' ' && s->p[n] < 0x7f &&
+	    strchr("()<>@,;:\\\"/[]?=", s->p[n]) == NULL)
+		n++;
+	s->p += n;
+	s->len -= n;
+	return skip_cfws(s) ? n : 0;
+}
+
+static bool
+skip_quoted(struct span *s)
+{
+	for (s->p++, s->len--; s->len > 0 && *s->p != '"'; s->p++, s->len--) {
+		if (*s->p != '\\' || s->len < 2)
+			continue;
+		s->p++;
+		s->len--;
+	}
+	return skip_char(s, '"');
+}
+
+static bool
+skip_parameter(struct span *s)
+{
+	const char *name = s->p;
+	size_t n = skip_token(s);
+
+	if (n == 0 || (n == 2 && strncasecmp(name, "hp", 2) == 0) ||
+	    !skip_char(s, '='))
+		return false;
+	return s->len > 0 && *s->p == '"' ? skip_quoted(s) :
+	    skip_token(s) > 0;
+}
+
+static bool
+takes_suffix(struct span field)
+{
+	struct span s = field;
+
+	s.p += LIT_LEN("Content-Type:");
+	s.len -= LIT_LEN("Content-Type:");
+	if (!skip_cfws(&s) || skip_token(&s) == 0 || !skip_char(&s, '/') ||
+	    skip_token(&s) == 0)
+		return false;
+	while (s.len > 0)
+		if (!skip_char(&s, ';') || !skip_parameter(&s))
+			return false;
+	return true;
+}
+
+/* ---- HP-Outer ---- */
+
+static bool
+is_ascii(const char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if ((unsigned char)p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Where to cut, so that no UTF-8 character is torn. */
+static size_t
+cut_word(const char *p, size_t len, bool utf8)
+{
+	size_t n = len < WORD_BYTES ? len : WORD_BYTES;
+
+	while (utf8 && n < len && n > 1 && ((unsigned char)p[n] & 0xc0) == 0x80)
+		n--;
+	return n;
+}
+
+/* RFC 2047: `len` bytes as as many encoded words as it takes. */
+static void
+add_encoded(struct cf_buf *buf, const char *p, size_t len)
+{
+	bool utf8 = g_utf8_validate(p, (gssize)len, NULL);
+	unsigned char text[4 * (WORD_BYTES / 3) + 1];
+	size_t n;
+	int text_len;
+
+	for (; len > 0; p += n, len -= n) {
+		n = cut_word(p, len, utf8);
+		text_len = EVP_EncodeBlock(text, (const unsigned char *)p,
+		    (int)n);
+		cf_buf_adds(buf, utf8 ? "=?utf-8?b?" : "=?unknown-8bit?b?");
+		cf_buf_add(buf, text, (size_t)text_len);
+		cf_buf_adds(buf, n < len ? "?=\r\n " : "?=");
+	}
+}
+
+/*
+ * A value with bytes above 126, as words of ASCII: every blank-separated
+ * word that needs it is encoded, with the blanks in front of it if the word
+ * before was encoded too (they vanish between encoded words).
+ */
+static void
+add_pre_encoded(struct cf_buf *buf, const char *value)
+{
+	size_t blanks, word;
+	bool before = false, now;
+
+	for (; *value != '\0'; value += blanks + word, before = now) {
+		blanks = strspn(value, " \t\n");
+		word = strcspn(value + blanks, " \t\n");
+		now = !is_ascii(value + blanks, word);
+		if (!now || !before) {
+			cf_buf_addf(buf, "%.*s", (int)blanks, value);
+			if (now)
+				add_encoded(buf, value + blanks, word);
+			else
+				cf_buf_add(buf, value + blanks, word);
+		} else {
+			cf_buf_adds(buf, "\n ");
+			add_encoded(buf, value, blanks + word);
+		}
+	}
+}
+
+/* One HP-Outer line.  False when name or value could not stand in a line. */
+static bool
+add_outer(struct cf_buf *hp, const struct cf_field *f)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf value = CF_BUF_INIT_SECRET(HP_MAX);
+	size_t at = hp->len;
+
+	if (is_ascii(f->value, strlen(f->value)))
+		cf_buf_adds(&value, f->value);
+	else
+		add_pre_encoded(&value, f->value);
+	cf_buf_addf(hp, HP_NAME "%s:", f->name);
+	add_crlf(hp, cf_buf_str(&value));
+	cf_buf_adds(hp, "\r\n");
+	if (hp->full || value.full)
+		return false;
+	return name_len(hp->data + at + LIT_LEN(HP_NAME),
+	    hp->len - at - LIT_LEN(HP_NAME)) == strlen(f->name) &&
+	    is_clean(hp->data + at, hp->len - at) &&
+	    field_len(hp->data + at, hp->len - at) == hp->len - at;
+}
+
+static bool
+add_outers(struct cf_buf *hp, const struct cf_field *outer, size_t count,
+    size_t *ret_n)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < count; i++) {
+		if (cf_mform_is_structural(outer[i].name))
+			continue;
+		if (++n > OUTER_MAX || !add_outer(hp, &outer[i]))
+			return false;
+	}
+	*ret_n = n;
+	return true;
+}
+
+/* ---- add ---- */
+
+static void
+add_first(struct cf_buf *out, const struct said *said)
+{
+	static const char *const ct[] = { "suffix", "made", "kept" };
+
+	cf_buf_addf(out, FIRST_NAME "v=1; outer=%zu; ct=%s; mv=%s; form=%s\r\n",
+	    said->outer, ct[said->ct], said->mv_made ? "made" : "kept",
+	    said->wrapped ? "rfc822" : "plain");
+}
+
+static void
+add_wrapped(struct cf_buf *out)
+{
+	static const struct said said = { 0, CT_KEPT, false, true };
+
+	add_first(out, &said);
+	cf_buf_adds(out, WRAPPER);
+}
+
+/* All of M in front of the empty line. */
+static void
+add_plain(struct cf_buf *out, const char *block, size_t len,
+    const struct cf_buf *hp, size_t outer)
+{
+	struct span type = find_field(block, len, "Content-Type");
+	struct said said = { outer, CT_KEPT, false, false };
+	size_t cut = 0;
+
+	if (type.p == NULL)
+		said.ct = CT_MADE;
+	else if (takes_suffix(type))
+		said.ct = CT_SUFFIX;
+	said.mv_made = find_field(block, len, "MIME-Version").p == NULL;
+	add_first(out, &said);
+	cf_buf_add(out, hp->data, hp->len);
+	if (said.ct == CT_SUFFIX) {
+		cut = (size_t)(type.p - block) + type.len - 2;
+		cf_buf_add(out, block, cut);
+		cf_buf_adds(out, SUFFIX);
+	}
+	cf_buf_add(out, block + cut, len - cut);
+	if (said.mv_made)
+		cf_buf_adds(out, MADE_VERSION);
+	if (said.ct == CT_MADE)
+		cf_buf_adds(out, MADE_TYPE);
+}
+
+/*
+ * `start` is m up to and with the empty line, or all of m.  Plain where
+ * that can be undone, with `block_len` the length of its fields.
+ */
+static enum cf_err
+add_start(const char *start, size_t len, bool plain, size_t block_len,
+    const struct cf_field *outer, size_t outer_count, struct cf_buf *ret,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf hp = CF_BUF_INIT_SECRET(HP_MAX);
+	size_t n, rest = 0;
+
+	if (plain && add_outers(&hp, outer, outer_count, &n)) {
+		add_plain(ret, start, block_len, &hp, n);
+		rest = block_len;
+	} else {
+		add_wrapped(ret);
+	}
+	cf_buf_add(ret, start + rest, len - rest);
+	return cf_buf_check(ret, why);
+}
+
+enum cf_err
+cf_mform_head(const struct cf_field *fields, size_t count,
+    const struct cf_field *outer, size_t outer_count, struct cf_buf *head,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf block =
+	    CF_BUF_INIT_SECRET(head->max);
+	size_t i, len = 0;
+	bool plain;
+
+	for (i = 0; i < count; i++) {
+		if (cf_mform_drops(fields[i].name))
+			continue;
+		cf_buf_adds(&block, fields[i].name);
+		cf_buf_addc(&block, ':');
+		add_crlf(&block, fields[i].value);
+		cf_buf_adds(&block, "\r\n");
+	}
+	cf_buf_adds(&block, "\r\n");
+	if (cf_buf_check(&block, why) != CF_OK)
+		return CF_E_TOO_LARGE;
+	/* A value may hold an empty line; then the block ends too early. */
+	plain = find_block(block.data, block.len, &len) &&
+	    len == block.len - 2;
+	return add_start(block.data, block.len, plain, len, outer,
+	    outer_count, head, why);
+}
+
+enum cf_err
+cf_mform_add(const void *m, size_t len, const struct cf_field *outer,
+    size_t outer_count, struct cf_buf *ret, struct cf_why *why)
+{
+	size_t block_len = 0;
+	bool plain = find_block(m, len, &block_len);
+
+	return add_start(m, len, plain, block_len, outer, outer_count, ret,
+	    why);
+}
+
+/* ---- strip ---- */
+
+static bool
+eat(struct span *s, const char *literal)
+{
+	size_t n = strlen(literal);
+
+	if (s->len < n || memcmp(s->p, literal, n) != 0)
+		return false;
+	s->p += n;
+	s->len -= n;
+	return true;
+}
+
+/* Decimal without leading zeros, at most five digits. */
+static bool
+eat_number(struct span *s, size_t *ret)
+{
+	size_t n = 0, value = 0;
+
+	for (; n < s->len && n < 6 && s->p[n] >= '0' && s->p[n] <= '9'; n++)
+		value = value * 10 + (size_t)(s->p[n] - '0');
+	if (n == 0 || n == 6 || (n > 1 && s->p[0] == '0'))
+		return false;
+	s->p += n;
+	s->len -= n;
+	*ret = value;
+	return true;
+}
+
+static bool
+eat_first(struct span *s, struct said *said)
+{
+	if (!eat(s, FIRST_NAME "v=1; outer=") ||
+	    !eat_number(s, &said->outer) || !eat(s, "; ct="))
+		return false;
+	if (eat(s, "suffix"))
+		said->ct = CT_SUFFIX;
+	else if (eat(s, "made"))
+		said->ct = CT_MADE;
+	else if (eat(s, "kept"))
+		said->ct = CT_KEPT;
+	else
+		return false;
+	said->mv_made = eat(s, "; mv=made");
+	if (!said->mv_made && !eat(s, "; mv=kept"))
+		return false;
+	said->wrapped = eat(s, "; form=rfc822\r\n");
+	return said->wrapped || eat(s, "; form=plain\r\n");
+}
+
+static bool
+eat_outers(struct span *s, size_t count)
+{
+	size_t n;
+
+	for (; count > 0; count--) {
+		n = field_len(s->p, s->len);
+		if (n == 0 || !eat(s, HP_NAME))
+			return false;
+		n -= LIT_LEN(HP_NAME);
+		if (name_len(s->p, n) == 0)
+			return false;
+		s->p += n;
+		s->len -= n;
+	}
+	return true;
+}
+
+/* Take `line` off the end of the block.  False when it is not there. */
+static bool
+uneat_line(const char *block, size_t *len, const char *line)
+{
+	size_t n = strlen(line), at;
+
+	if (*len < n)
+		return false;
+	at = *len - n;
+	if (memcmp(block + at, line, n) != 0 ||
+	    (at > 0 && block[at - 1] != '\n'))
+		return false;
+	*len = at;
+	return true;
+}
+
+/* m in pieces: the block up to `a`, on from `b` to `end`, and the rest. */
+struct pieces {
+	size_t a, b, end, rest;
+};
+
+static bool
+find_pieces(const struct said *said, struct span s, struct pieces *ret)
+{
+	struct span type;
+
+	if (!find_block(s.p, s.len, &ret->rest))
+		return false;
+	ret->end = ret->rest;
+	ret->a = ret->b = 0;
+	if (said->ct == CT_MADE && !uneat_line(s.p, &ret->end, MADE_TYPE))
+		return false;
+	if (said->mv_made && !uneat_line(s.p, &ret->end, MADE_VERSION))
+		return false;
+	if (said->ct != CT_SUFFIX)
+		return true;
+	type = find_field(s.p, ret->end, "Content-Type");
+	if (type.p == NULL || type.len < LIT_LEN("Content-Type:" SUFFIX "\r\n")
+	    || memcmp(type.p + type.len - LIT_LEN(SUFFIX "\r\n"),
+	    SUFFIX "\r\n", LIT_LEN(SUFFIX "\r\n")) != 0)
+		return false;
+	ret->b = (size_t)(type.p - s.p) + type.len - 2;
+	ret->a = ret->b - LIT_LEN(SUFFIX);
+	return true;
+}
+
+static enum cf_err
+give(struct span s, const struct pieces *at, struct cf_buf *ret,
+    struct cf_why *why)
+{
+	if (!cf_buf_reserve(ret, at->a + (at->end - at->b) +
+	    (s.len - at->rest)))
+		return cf_buf_check(ret, why);
+	cf_buf_add(ret, s.p, at->a);
+	cf_buf_add(ret, s.p + at->b, at->end - at->b);
+	cf_buf_add(ret, s.p + at->rest, s.len - at->rest);
+	return CF_OK;
+}
+
+enum cf_err
+cf_mform_strip(const void *mform, size_t len, struct cf_buf *ret,
+    struct cf_why *why)
+{
+	struct span s = { mform, len };
+	struct pieces at = { 0, 0, 0, 0 };
+	struct said said;
+
+	if (!eat_first(&s, &said))
+		return cf_fail(CF_E_MFORM, why,
+		    "the decrypted message does not begin with the field "
+		    "Counterfoil-M of version 1");
+	if (!eat_outers(&s, said.outer))
+		return cf_fail(CF_E_MFORM, why,
+		    "the decrypted message has not the %zu HP-Outer fields "
+		    "that it claims", said.outer);
+	if (said.wrapped) {
+		if (said.ct != CT_KEPT || said.mv_made || !eat(&s, WRAPPER))
+			return cf_fail(CF_E_MFORM, why,
+			    "the wrapper of the decrypted message is not "
+			    "the one it claims");
+	} else if (!find_pieces(&said, s, &at)) {
+		return cf_fail(CF_E_MFORM, why,
+		    "what was added to the decrypted message's header is "
+		    "not there");
+	}
+	return give(s, &at, ret, why);
+}
