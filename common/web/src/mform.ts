@@ -28,7 +28,7 @@ const MADE_TYPE =
 	utf8("Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n");
 const MADE_VERSION = utf8("MIME-Version: 1.0\r\n");
 const WRAPPER =
-	utf8("Content-Type: message/rfc822; hp=\"cipher\"\r\n");
+	utf8("Content-Type: message/rfc822\r\n");
 
 const CR = 0x0d, LF = 0x0a, SP = 0x20, TAB = 0x09;
 
@@ -120,15 +120,10 @@ export function strip(m: Bytes): Original
 	const block = headerEnd(m, start);
 	let end = block;
 
-	if (ct === "made" && mv === "made" && endsWith(m, end, MADE_VERSION)) {
-		end = withoutLast(m, start, end, MADE_VERSION);
+	if (ct === "made")
 		end = withoutLast(m, start, end, MADE_TYPE);
-	} else {
-		if (ct === "made")
-			end = withoutLast(m, start, end, MADE_TYPE);
-		if (mv === "made")
-			end = withoutLast(m, start, end, MADE_VERSION);
-	}
+	if (mv === "made")
+		end = withoutLast(m, start, end, MADE_VERSION);
 	if (ct !== "suffix")
 		return { message: concat(m.subarray(start, end),
 			m.subarray(block)), outer };
