@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_json - see json.h. */
+#include "common/json.h"
+
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/b64url.h"
+
+#define PROBLEM "urn:counterfoil:problem:"
+
+static void
+wiping_free(void *p)
+{
+	if (p != NULL)
+		OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void
+set_allocator(void)
+{
+	json_set_alloc_funcs(malloc, wiping_free);
+}
+
+void
+cf_json_free(json_t **json)
+{
+	json_decref(*json);
+	*json = NULL;
+}
+
+enum cf_err
+cf_json_parse(const char *text, size_t len, json_t **ret, struct cf_why *why)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	json_error_t error;
+	json_t *json;
+
+	pthread_once(&once, set_allocator);
+	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	/* jansson's text may quote the input, which may be a secret. */
+	if (json == NULL)
+		return cf_fail(CF_E_SYNTAX, why,
+		    "not valid JSON at line %d, column %d", error.line,
+		    error.column);
+	if (!json_is_object(json)) {
+		json_decref(json);
+		return cf_fail(CF_E_SYNTAX, why, "not a JSON object");
+	}
+	*ret = json;
+	return CF_OK;
+}
+
+const char *
+cf_json_string(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+bool
+cf_json_bytes(const json_t *object, const char *name, void *ret, size_t len)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return json_is_string(value) && cf_b64url_decode(
+	    json_string_value(value), json_string_length(value), ret, len);
+}
+
+bool
+cf_json_secret(const json_t *object, const char *name, size_t len,
+    struct cf_secret *ret)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return json_is_string(value) && cf_secret_from_b64url(
+	    json_string_value(value), json_string_length(value), len, ret,
+	    NULL) == CF_OK;
+}
+
+enum cf_err
+cf_json_problem(long status, const char *text, size_t len,
+    const char *service, struct cf_why *why)
+{
+	CF_AUTO(cf_json_free) json_t *json = NULL;
+	const char *type, *detail;
+	enum cf_err rc;
+
+	if (cf_json_parse(text, len, &json, NULL) != CF_OK)
+		return cf_fail(CF_E_PROTOCOL, why,
+		    "%s: answered with status %ld and no reason", service,
+		    status);
+	type = cf_json_string(json, "type");
+	detail = cf_json_string(json, "detail");
+	if (detail == NULL)
+		detail = cf_json_string(json, "title");
+	if (type == NULL || strncmp(type, PROBLEM, strlen(PROBLEM)) != 0 ||
+	    detail == NULL)
+		return cf_fail(CF_E_PROTOCOL, why,
+		    "%s: answered with status %ld and no reason", service,
+		    status);
+	rc = cf_err_from_slug(type + strlen(PROBLEM));
+	if (rc == CF_OK)
+		rc = CF_E_PROTOCOL;
+	if (rc == CF_E_PROTOCOL && status >= 400 && status <= 499)
+		rc = CF_E_REFUSED;
+	return cf_fail(rc, why, "%s: %s", service, detail);
+}

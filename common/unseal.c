@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_unseal - see unseal.h. */
+#include "common/unseal.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/json.h"
+#include "common/mem.h"
+#include "common/mform.h"
+
+#define ALGORITHM "kek-a256kw"
+
+void
+cf_about_free(struct cf_about *about)
+{
+	free(about->address);
+	free(about->domain);
+	free(about->account);
+	free(about->assurance);
+	free(about->message_id);
+	free(about->issued_at);
+	free(about->records);
+	free(about->state);
+	memset(about, 0, sizeof *about);
+}
+
+void
+cf_release_wipe(struct cf_release *release)
+{
+	cf_about_free(&release->about);
+	OPENSSL_cleanse(release, sizeof *release);
+}
+
+static enum cf_err
+lacks(struct cf_why *why, const char *name)
+{
+	return cf_fail(CF_E_PROTOCOL, why,
+	    "the key server's answer has no proper \"%s\"", name);
+}
+
+static char *
+copy(const json_t *object, const char *name)
+{
+	const char *s = cf_json_string(object, name);
+
+	return s == NULL ? NULL : cf_strdup(s);
+}
+
+/* What both answers have. */
+static enum cf_err
+read_common(const json_t *json, const char *handle, struct cf_about *about,
+    struct cf_why *why)
+{
+	const char *got = cf_json_string(json, "handle");
+	const char *algorithm = cf_json_string(json, "algorithm");
+	const json_t *issuer = json_object_get(json, "issuer");
+
+	if (got == NULL || strcmp(got, handle) != 0)
+		return lacks(why, "handle");
+	if (algorithm == NULL || strcmp(algorithm, ALGORITHM) != 0)
+		return lacks(why, "algorithm");
+	about->address = copy(issuer, "address");
+	about->domain = copy(issuer, "domain");
+	about->account = copy(issuer, "account");
+	if (about->address == NULL || about->domain == NULL ||
+	    about->account == NULL)
+		return lacks(why, "issuer");
+	about->assurance = copy(json, "assurance");
+	if (about->assurance == NULL)
+		return lacks(why, "assurance");
+	about->message_id = copy(json, "message_id");
+	about->issued_at = copy(json, "issued_at");
+	return CF_OK;
+}
+
+static enum cf_err
+parse(const char *text, size_t len, json_t **ret, struct cf_why *why)
+{
+	struct cf_why inner = { "" };
+
+	if (cf_json_parse(text, len, ret, &inner) != CF_OK)
+		return cf_fail(CF_E_PROTOCOL, why,
+		    "the key server's answer is %s", inner.text);
+	return CF_OK;
+}
+
+enum cf_err
+cf_about_parse(const char *json, size_t len, const char *handle,
+    struct cf_about *ret, struct cf_why *why)
+{
+	CF_AUTO(cf_about_free) struct cf_about about = { 0 };
+	CF_AUTO(cf_json_free) json_t *object = NULL;
+	enum cf_err rc;
+
+	rc = parse(json, len, &object, why);
+	if (rc == CF_OK)
+		rc = read_common(object, handle, &about, why);
+	if (rc != CF_OK)
+		return rc;
+	about.records = copy(object, "records");
+	if (about.records == NULL)
+		return lacks(why, "records");
+	about.state = copy(object, "state");
+	if (about.state == NULL)
+		return lacks(why, "state");
+	*ret = about;
+	memset(&about, 0, sizeof about);
+	return CF_OK;
+}
+
+static enum cf_err
+read_release(const json_t *json, struct cf_release *r, struct cf_why *why)
+{
+	const char *id = cf_json_string(json, "release_id");
+	const char *at = cf_json_string(json, "released_at");
+	const json_t *first = json_object_get(json, "first");
+	unsigned char id_bytes[CF_RELEASE_ID_LEN];
+	int64_t ms;
+
+	if (!cf_json_bytes(json, "release_id", id_bytes, sizeof id_bytes))
+		return lacks(why, "release_id");
+	memcpy(r->release_id, id, sizeof r->release_id);
+	if (at == NULL || !cf_clock_parse(at, &ms))
+		return lacks(why, "released_at");
+	memcpy(r->released_at, at, sizeof r->released_at);
+	if (!json_is_boolean(first))
+		return lacks(why, "first");
+	r->first = json_is_true(first);
+	if (!cf_json_secret(json, "release_secret", CF_RELEASE_SECRET_LEN,
+	    &r->secret))
+		return lacks(why, "release_secret");
+	if (!cf_json_secret(json, "key", CF_KEK_LEN, &r->kd))
+		return lacks(why, "key");
+	if (!cf_json_bytes(json, "opening_key", r->opening_key,
+	    sizeof r->opening_key))
+		return lacks(why, "opening_key");
+	if (!cf_json_bytes(json, "possession_key", r->possession_key,
+	    sizeof r->possession_key))
+		return lacks(why, "possession_key");
+	if (!cf_json_bytes(json, "key_commitment", r->key_commitment,
+	    sizeof r->key_commitment))
+		return lacks(why, "key_commitment");
+	return CF_OK;
+}
+
+enum cf_err
+cf_release_parse(const char *json, size_t len, const char *handle,
+    struct cf_release *ret, struct cf_why *why)
+{
+	CF_AUTO(cf_release_wipe) struct cf_release release = { 0 };
+	CF_AUTO(cf_json_free) json_t *object = NULL;
+	enum cf_err rc;
+
+	rc = parse(json, len, &object, why);
+	if (rc == CF_OK)
+		rc = read_common(object, handle, &release.about, why);
+	if (rc == CF_OK)
+		rc = read_release(object, &release, why);
+	if (rc != CF_OK)
+		return rc;
+	*ret = release;
+	memset(&release.about, 0, sizeof release.about);
+	return CF_OK;
+}
+
+/* Is this Kd the one the key server made when the message was sealed? */
+static enum cf_err
+check_commitment(const struct cf_release *release, struct cf_why *why)
+{
+	unsigned char got[CF_COMMITMENT_LEN];
+
+	cf_proof_key_commitment(release->kd.bytes, release->kd.len, got);
+	if (CRYPTO_memcmp(got, release->key_commitment, sizeof got) != 0)
+		return cf_fail(CF_E_MISMATCH, why, "the key is not the one "
+		    "that was registered when the message was sealed");
+	return CF_OK;
+}
+
+enum cf_err
+cf_unseal(const struct cf_container *container,
+    const struct cf_release *release, struct cf_secret *ret_cek,
+    struct cf_buf *message, struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf inner =
+	    CF_BUF_INIT_SECRET(container->ciphertext_len);
+	enum cf_err rc;
+
+	rc = check_commitment(release, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_container_unwrap(container, &release->kd, ret_cek, why);
+	if (rc != CF_OK)
+		return rc;
+	/* GCM does not commit to its key: before the first byte is out. */
+	rc = cf_proof_check_registered(ret_cek, &release->kd,
+	    release->opening_key, release->key_commitment, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_container_decrypt(container, ret_cek, &inner, why);
+	if (rc != CF_OK)
+		return rc;
+	return cf_mform_strip(cf_buf_str(&inner), inner.len, message, why);
+}
