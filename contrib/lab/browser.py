@@ -9,7 +9,8 @@ from lab import proc
 def open_link(link, out, nss_home=None, limit_s=120):
 	"""Click through to the message; gives what the page showed.
 
-	{"text", "html", "original": bytes or None, "attachments": {name: bytes}}
+	{"text", "html" (as read), "markup", "original": bytes or None,
+	"attachments": {name: bytes}}
 	"""
 	script = os.path.join(proc.repository(), "tests", "browser",
 	    "open-link.mjs")
@@ -28,5 +29,5 @@ def open_link(link, out, nss_home=None, limit_s=120):
 	folder = os.path.join(out, "attachments")
 	names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 	return {"text": content("text.txt"), "html": content("html.txt"),
-	    "original": content("original.eml"),
+	    "markup": content("html.html"), "original": content("original.eml"),
 	    "attachments": {n: content("attachments", n) for n in names}}

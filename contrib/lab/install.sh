@@ -218,3 +218,12 @@ a container where that does no harm."
 $CF_LIBSSL_MINIMUM; enable bookworm-security in /etc/apt/sources.list (see \
 https://www.debian.org/security/) and start again"
 }
+
+# browser_driver TOP: what tests/browser needs from npm, if not there yet.
+browser_driver()
+{
+	cd "$1/tests/browser" || return 1
+	[ ! node_modules -nt package-lock.json ] || return 0
+	npm ci --no-audit --no-fund --loglevel=error &&
+	    touch node_modules
+}
