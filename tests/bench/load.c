@@ -10,9 +10,10 @@
  *           is timed is the retrieve request alone
  * full      challenge, signature and retrieve, all timed
  *
- * -l N ends after N keys.  Each client has one connection and one request under way.  Request texts
- * are made while the clock runs (about 2 microseconds each); the possession
- * keys are POOL pairs made before.  Plain HTTP to a loopback address only.
+ * -l N ends after N keys.  Each client has one connection and one request
+ * under way.  Request texts are made while the clock runs (about 2
+ * microseconds each); the possession keys are POOL pairs made before.  Plain
+ * HTTP to a loopback address only.
  * Prints one JSON object.
  */
 #include <arpa/inet.h>
