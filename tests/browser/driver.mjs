@@ -112,3 +112,21 @@ export async function saveAll(page, out)
 	}
 	await save(page, page.locator("#save-eml"), join(out, "original.eml"));
 }
+
+/*
+ * A picture of the whole page.  The window is made as high as the page
+ * first: Chromium does not paint frames that are out of sight.
+ */
+export async function fullPicture(page, path)
+{
+	const size = page.viewportSize();
+	const height = await page.evaluate(
+		() => document.documentElement.scrollHeight);
+
+	await page.setViewportSize({ ...size,
+		height: Math.min(Math.max(height, size.height), 8000) });
+	await page.evaluate(() => new Promise(resolve =>
+		requestAnimationFrame(() => requestAnimationFrame(resolve))));
+	await page.screenshot({ path });
+	await page.setViewportSize(size);
+}

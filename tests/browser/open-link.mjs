@@ -15,7 +15,8 @@
  */
 import { mkdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { launch, openMessage, saveAll, waitForState } from "./driver.mjs";
+import { fullPicture, launch, openMessage, saveAll, waitForState }
+	from "./driver.mjs";
 
 const string = { type: "string" };
 
@@ -50,7 +51,7 @@ try {
 	await page.goto(link, { timeout: limit });
 	if (before !== undefined) {
 		await waitForState(page, ["ready", "trouble"], limit);
-		await page.screenshot({ path: before, fullPage: true });
+		await fullPicture(page, before);
 	}
 	await openMessage(page, limit);
 	await saveAll(page, out);
@@ -58,8 +59,7 @@ try {
 	console.error(`open-link: ${String(error.message).split("\n")[0]}`);
 	process.exitCode = 1;
 } finally {
-	if (screenshot !== undefined)
-		await page?.screenshot({ path: screenshot, fullPage: true })
-			.catch(() => {});
+	if (screenshot !== undefined && page !== undefined)
+		await fullPicture(page, screenshot).catch(() => {});
 	await browser?.close();
 }

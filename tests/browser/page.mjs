@@ -14,8 +14,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { makeAuthority } from "./authority.mjs";
-import { frameOf, launch, openMessage, saveAll, troubleText, waitForState }
-	from "./driver.mjs";
+import {
+	frameOf, fullPicture, launch, openMessage, saveAll, troubleText,
+	waitForState,
+} from "./driver.mjs";
 import { Problem, startFake } from "./fake.mjs";
 import { offer, plain } from "./letters.mjs";
 import * as seal from "./seal.mjs";
@@ -54,12 +56,8 @@ const close = page => page.context().close();
 
 async function picture(page, name)
 {
-	if (pictures === undefined)
-		return;
-	for (const part of ["text", "html"])
-		await frameOf(page, part);
-	await page.screenshot({ path: join(pictures, `${name}.png`),
-		fullPage: true });
+	if (pictures !== undefined)
+		await fullPicture(page, join(pictures, `${name}.png`));
 }
 
 const readerLink = (sealed, locator, reader = url.reader) =>

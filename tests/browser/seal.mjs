@@ -131,7 +131,7 @@ export function addM(message, { outer = [], ct = "suffix", mv = "kept" } = {})
 	let [block, rest] = split(message);
 
 	if (ct === "suffix")
-		block = block.replace(/^Content-Type[ \t]*:.*\r\n(?:[ \t].*\r\n)*/im,
+		block = block.replace(/^Content-Type:.*\r\n(?:[ \t].*\r\n)*/im,
 			field => `${field.slice(0, -2)};\r\n hp="cipher"\r\n`);
 	if (mv === "made")
 		block += "MIME-Version: 1.0\r\n";

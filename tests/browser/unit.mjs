@@ -391,7 +391,7 @@ test("proofs: the signed lines", () => {
 
 const ORIGINAL = Buffer.from("Received: one\r\n\tfolded\r\nReceived: two\r\n"
 	+ "From: =?utf-8?q?Andr=C3=A9?= <andre@a.test>\r\nTo: bob@b.test\r\n"
-	+ "MIME-Version: 1.0\r\nX-Odd:no space\r\ncontent-type : text/plain;\r\n"
+	+ "MIME-Version: 1.0\r\nX-Odd:no space\r\ncontent-type: text/plain;\r\n"
 	+ " charset=utf-8\r\nContent-Type: text/html\r\n\r\n.\r\nr\xe9sum\xe9\r\n"
 	+ "no final newline", "latin1");
 const WITHOUT_TYPE = Buffer.from("From: a@a.test\r\nSubject: x\r\n\r\nbody");
@@ -408,6 +408,15 @@ test("M: strip gives back the original, every case", () => {
 				WITHOUT_TYPE, `${ct} ${mv}`);
 	assert.deepEqual(page.mform.strip(bytes(seal.addM(ORIGINAL, { outer })))
 		.outer, [outer[0], "Subject: =?utf-8?q?a?= folded"]);
+});
+
+test("M: wrapped where it cannot be plain: any bytes come back", () => {
+	const head = "Counterfoil-M: v=1; outer=0; ct=kept; mv=kept;"
+		+ " form=rfc822\r\nContent-Type: message/rfc822\r\n\r\n";
+
+	for (const message of ["no header", "", "From a\nb\n\n\0", "\r\n"])
+		assert.deepEqual(stripped(Buffer.from(head + message)),
+			Buffer.from(message));
 });
 
 test("M: no header at all, and no body", () => {
@@ -447,6 +456,15 @@ const WRONG_M = {
 		+ "X-Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n\r\n",
 	"made version missing": FIRST.replace("mv=kept", "mv=made")
 		+ "A: b\r\n\r\n",
+	"wrapped, without wrapper": FIRST.replace("=plain", "=rfc822")
+		+ "From: a\r\n\r\n",
+	"wrapped and changed": FIRST.replace("=plain", "=rfc822")
+		.replace("mv=kept", "mv=made")
+		+ "Content-Type: message/rfc822\r\n\r\nx",
+	"a line that is no field": `${FIRST}no field\r\n\r\n`,
+	"a blank before the colon": `${FIRST}From : a\r\n\r\n`,
+	"HP-Outer without a name": FIRST.replace("outer=0", "outer=1")
+		+ "HP-Outer: x\r\n\r\n",
 	"no end of the header": `${FIRST}From: a\r\n`,
 	"bare LF": FIRST.replace("\r\n", "\n") + "\n",
 };

@@ -27,8 +27,7 @@ const SUFFIX = utf8(";\r\n hp=\"cipher\"\r\n");
 const MADE_TYPE =
 	utf8("Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n");
 const MADE_VERSION = utf8("MIME-Version: 1.0\r\n");
-const WRAPPER =
-	utf8("Content-Type: message/rfc822\r\n");
+const WRAPPER = utf8("Content-Type: message/rfc822\r\n\r\n");
 
 const CR = 0x0d, LF = 0x0a, SP = 0x20, TAB = 0x09;
 
@@ -44,14 +43,22 @@ function fieldEnd(m: Uint8Array, at: number): number
 	throw new MformError("a field does not end");
 }
 
+/* The field at `at`, which must have a name; and where it ends. */
+function field(m: Uint8Array, at: number): [string, number]
+{
+	const end = fieldEnd(m, at);
+	const text = latin1(m.subarray(at, end));
+
+	if (!/^[!-9;-~]+:/.test(text))
+		throw new MformError("a line is not a header field");
+	return [text, end];
+}
+
 /* The position of the empty line that ends the header block. */
 function headerEnd(m: Uint8Array, at: number): number
 {
-	while (m[at] !== CR || m[at + 1] !== LF) {
-		if (at >= m.length)
-			throw new MformError("the header block does not end");
-		at = fieldEnd(m, at);
-	}
+	while (m[at] !== CR || m[at + 1] !== LF)
+		[, at] = field(m, at);
 	return at;
 }
 
@@ -77,10 +84,9 @@ function withoutLast(m: Uint8Array, start: number, end: number,
 function contentType(m: Bytes, start: number, end: number): [number, number]
 {
 	for (let at = start; at < end; ) {
-		const next = fieldEnd(m, at);
+		const [text, next] = field(m, at);
 
-		if (/^content-type[ \t]*:/i.test(latin1(m.subarray(at,
-		    Math.min(next, at + 80)))))
+		if (/^content-type:/i.test(text))
 			return [at, next];
 		at = next;
 	}
@@ -100,21 +106,19 @@ export function strip(m: Bytes): Original
 	const [, count, ct, mv, form] = said;
 
 	for (let i = Number(count); i > 0; i--) {
-		const next = fieldEnd(m, start);
-		const field = latin1(m.subarray(start, next));
+		const [text, next] = field(m, start);
 
-		if (!field.startsWith("HP-Outer: "))
+		if (!/^HP-Outer: [!-9;-~]+:/.test(text))
 			throw new MformError("an HP-Outer field is missing");
-		outer.push(field.slice(10).replace(/\r\n(?=[ \t])/g, "").trim());
+		outer.push(text.slice(10).replace(/\r\n(?=[ \t])/g, "").trim());
 		start = next;
 	}
 	if (form === "rfc822") {
 		if (ct !== "kept" || mv !== "kept")
 			throw new MformError("a wrapped message is changed");
-		if (!equal(m.subarray(start, start + WRAPPER.length + 2),
-		    concat(WRAPPER, utf8("\r\n"))))
+		if (!equal(m.subarray(start, start + WRAPPER.length), WRAPPER))
 			throw new MformError("the wrapper is missing");
-		return { message: m.slice(start + WRAPPER.length + 2), outer };
+		return { message: m.slice(start + WRAPPER.length), outer };
 	}
 
 	const block = headerEnd(m, start);

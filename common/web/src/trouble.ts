@@ -11,6 +11,7 @@ interface Words {
 	what: string;
 	todo: string;
 	again?: boolean;	/* trying again on this page can help */
+	reason?: string;	/* what stands before the reason; "" if nothing */
 }
 
 const OPEN_AGAIN = "Go back to the mail and open its link again.";
@@ -101,12 +102,14 @@ const WORDS = {
 			+ " lost.",
 		todo: "Check your connection and try again in a few minutes.",
 		again: true,
+		reason: "Key server: ",
 	},
 	"key-busy": {
 		title: "The key server is busy",
 		what: "It asks for a little patience. Nothing has been lost.",
 		todo: "Try again in a few seconds.",
 		again: true,
+		reason: "The key server says: ",
 	},
 	"key-foreign": {
 		title: "This reader does not work with that key server",
@@ -114,6 +117,7 @@ const WORDS = {
 			+ " have not allowed.",
 		todo: "If you expected this message, tell them the name of the key"
 			+ " server below.",
+		reason: "Key server: ",
 	},
 	"key-garbage": {
 		title: "The key server gave an answer that makes no sense",
@@ -121,12 +125,14 @@ const WORDS = {
 			+ " opened.",
 		todo: "Try again later. If it stays so, tell the sender.",
 		again: true,
+		reason: "The key server says: ",
 	},
 	"stale": {
 		title: "The key server wants to be asked again",
 		what: "Its question to this page had been used or was too old.",
 		todo: "Try again. If it stays so, check the clock of your computer.",
 		again: true,
+		reason: "The key server says: ",
 	},
 	"unknown-key": {
 		title: "The key server does not know this message",
@@ -137,12 +143,14 @@ const WORDS = {
 		title: "The key server refused the key",
 		what: "Nothing was opened.",
 		todo: "If you think this is a mistake, tell the sender.",
+		reason: "The key server says: ",
 	},
 	"changed": {
 		title: "The message is damaged",
 		what: "This copy is not the one that the sender sealed: the key server"
 			+ " does not accept it as the message it has the key for.",
 		todo: ASK_SENDER,
+		reason: "The key server says: ",
 	},
 	"damaged": {
 		title: "The message is damaged",

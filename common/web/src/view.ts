@@ -232,6 +232,12 @@ function textHeight(text: string, width: number): number
 	return height + 4;
 }
 
+/* One way to see the message. */
+interface View {
+	label: string;
+	element: HTMLElement;
+}
+
 interface Parts {
 	element: HTMLElement;
 	listed: Mail["files"];
@@ -241,7 +247,7 @@ function messageParts(mail: Mail): Parts
 {
 	const width = Math.min(place("main").clientWidth || 700, 860) - 40;
 	const limit = Math.max(window.innerHeight * 0.72, 320);
-	const views: { label: string, frame: HTMLIFrameElement }[] = [];
+	const views: View[] = [];
 	const box = el("div", { class: "message" });
 	let listed = mail.files;
 
@@ -251,10 +257,12 @@ function messageParts(mail: Mail): Parts
 		const height = guessHeight(html, width);
 
 		frame.style.height = `${Math.min(Math.max(height, 160), limit)}px`;
-		views.push({ label: "Formatted", frame });
+		const element = el("div", {}, frame);
+
+		views.push({ label: "Formatted", element });
 		listed = mail.files.filter(file => !html.shown.has(file));
 		if (html.remote > 0)
-			box.append(el("p", { class: "note", id: "remote" },
+			element.prepend(el("p", { class: "note", id: "remote" },
 				html.remote === 1
 				? "One picture from elsewhere was not loaded: its owner would"
 					+ " learn that you are reading."
@@ -267,31 +275,30 @@ function messageParts(mail: Mail): Parts
 
 		frame.style.height = `${Math.min(Math.max(
 			textHeight(mail.text, width), 96), limit)}px`;
-		views.push({ label: "Plain text", frame });
+		views.push({ label: "Plain text", element: el("div", {}, frame) });
 	}
 	if (views.length > 1)
 		box.prepend(switcher(views));
 	if (views.length === 0)
 		box.append(el("p", { class: "note" }, "This message has no text."));
-	box.append(...views.map(({ frame }) => frame));
+	box.append(...views.map(({ element }) => element));
 	return { element: box, listed };
 }
 
-/* Radio buttons that show one of several frames. */
-function switcher(views: { label: string, frame: HTMLIFrameElement }[]):
-	HTMLElement
+/* Radio buttons that show one of several views. */
+function switcher(views: View[]): HTMLElement
 {
 	return el("fieldset", { class: "switch" },
 		el("legend", { class: "hidden" }, "Show the message as"),
-		...views.map(({ label, frame }, i) => {
+		...views.map(({ label, element }, i) => {
 			const input = el("input", { type: "radio", name: "view",
 				value: String(i) });
 
 			input.checked = i === 0;
-			frame.hidden = i !== 0;
+			element.hidden = i !== 0;
 			input.addEventListener("change", () => {
 				for (const view of views)
-					view.frame.hidden = view.frame !== frame;
+					view.element.hidden = view.element !== element;
 			});
 			return el("label", {}, input, el("span", {}, label));
 		}));
@@ -386,7 +393,8 @@ export function showTrouble(trouble: Trouble, ways: Ways): void
 			heading(title),
 			el("p", { id: "what" }, what),
 			trouble.reason === "" ? null
-			: el("p", { class: "reason", id: "reason" }, trouble.reason),
+			: el("p", { class: "reason", id: "reason" },
+				trouble.words.reason ?? "", trouble.reason),
 			el("p", {}, el("b", {}, "What to do: "), todo),
 			el("p", { class: "ways" },
 				wayButton("Try again", again === true ? ways.again : null),
