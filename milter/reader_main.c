@@ -75,6 +75,27 @@ block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Without a file, what the defaults are. */
+static enum cf_err
+print_config(const char *path, bool given, struct cf_why *why)
+{
+	struct cf_reader_conf conf = { 0 };
+	enum cf_err rc = CF_OK;
+
+	if (!given && access(path, F_OK) != 0)
+		cf_conf_defaults(cf_reader_options, cf_reader_options_count,
+		    &conf);
+	else
+		rc = cf_conf_load(path, cf_reader_options,
+		    cf_reader_options_count, &conf, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_conf_print(cf_reader_options, cf_reader_options_count, &conf,
+	    stdout);
+	cf_reader_conf_free(&conf);
+	return CF_OK;
+}
+
 /* Serve until told to end.  SIGHUP ends too: a restart reads all anew. */
 static void
 wait_for_end(struct cf_reader_http *http, const sigset_t *set)
@@ -124,44 +145,42 @@ serve(const struct cf_reader_conf *conf, struct cf_reader_http *http,
 }
 
 static enum cf_err
-run(const struct cf_reader_conf *conf, enum task task, struct cf_why *why)
+run(const char *path, enum task task, struct cf_why *why)
 {
+	CF_AUTO(cf_reader_conf_free) struct cf_reader_conf conf = { 0 };
 	CF_AUTO(cf_reader_http_free) struct cf_reader_http *http = NULL;
 	enum cf_log_level level = CF_LOG_INFO;
 	enum cf_err rc;
 
-	if (task == TASK_PRINT) {
-		cf_conf_print(cf_reader_options, cf_reader_options_count, conf,
-		    stdout);
-		return CF_OK;
-	}
-	rc = cf_reader_http_new(conf, &http, why);
+	rc = cf_reader_conf_load(path, &conf, why);
+	if (rc == CF_OK)
+		rc = cf_reader_http_new(&conf, &http, why);
 	if (rc != CF_OK || task == TASK_CHECK)
 		return rc;
-	(void)cf_log_level_parse(conf->log_level, &level);
-	cf_log_open(NAME, conf->log, level);
-	return serve(conf, http, why);
+	(void)cf_log_level_parse(conf.log_level, &level);
+	cf_log_open(NAME, conf.log, level);
+	return serve(&conf, http, why);
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *path = CF_SYSCONFDIR "/counterfoil-reader.conf";
-	struct cf_reader_conf conf = { 0 };
+	const char *path = NULL;
 	struct cf_why why = { "" };
 	enum task task = TASK_RUN;
+	bool given;
 	enum cf_err rc;
 	int status;
 
 	status = parse_arguments(argc, argv, &path, &task);
 	if (status >= 0)
 		return status;
+	given = path != NULL;
+	if (!given)
+		path = CF_SYSCONFDIR "/counterfoil-reader.conf";
 	cf_log_open(NAME, "stderr", CF_LOG_INFO);
-	rc = cf_reader_conf_load(path, &conf, &why);
-	if (rc == CF_OK) {
-		rc = run(&conf, task, &why);
-		cf_reader_conf_free(&conf);
-	}
+	rc = task == TASK_PRINT ? print_config(path, given, &why) :
+	    run(path, task, &why);
 	if (rc != CF_OK) {
 		fprintf(stderr, NAME ": %s\n", why.text);
 		return 1;
