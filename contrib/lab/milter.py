@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """counterfoil-milter on a unix socket that Postfix may use."""
 
-import base64
 import grp
 import os
 import socket
@@ -41,10 +40,8 @@ class Milter:
 		    "log": "stderr",
 		}
 		if mode != "inbound":
+			# The milter makes it at its first start.
 			self.ref_secret_file = os.path.join(folder, "ref.secret")
-			proc.write_file(self.ref_secret_file,
-			    base64.urlsafe_b64encode(os.urandom(32))
-			    .rstrip(b"=") + b"\n", 0o600)
 			self.options["ref_secret_file"] = self.ref_secret_file
 		self.options.update(options or {})
 
