@@ -61,7 +61,7 @@ missing_packages()
 	local name
 	for name in "$@"; do
 		have_package "$name" || printf '%s\n' "$name"
-	done
+	done | awk '!seen[$0]++'
 }
 
 # node and npm are needed as programs, whoever packaged them.
@@ -176,15 +176,14 @@ install_packages()
 {
 	local log=$1 simulated removed code=0 missing
 	shift
-	# shellcheck disable=SC2046
-	missing=$(missing_packages $(printf '%s\n' "$@"))
+	missing=$(missing_packages "$@")
 	if libssl_is_new_enough; then
 		if [ -z "$missing" ]; then
 			say "  every package is there; nothing is installed"
 			return 0
 		fi
 	else
-		missing="$missing libssl3"
+		missing="$missing libssl3"	# an upgrade
 	fi
 	# shellcheck disable=SC2086
 	missing=$(printf '%s ' $missing)
