@@ -261,9 +261,12 @@ export async function startFake({ web, tls, names })
 {
 	const state = { dist: join(web, "dist"), store: new Map(),
 		keys: new Map(), challenges: new Set(), events: [], calls: [],
-		readerRequests: [], strangerRequests: [] };
+		readerRequests: [], strangerRequests: [],
+		strangerReferers: [] };
 	const stranger = (request, response) => {
 		state.strangerRequests.push(request.url);
+		state.strangerReferers.push(
+			`${request.url} ${request.headers.referer ?? "-"}`);
 		response.writeHead(200, { "Content-Type": "image/gif",
 			"Access-Control-Allow-Origin": "*" });
 		response.end(Buffer.from("R0lGODlhAQABAAAAACwAAAAAAQABAAA=",

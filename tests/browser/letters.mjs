@@ -28,7 +28,7 @@ body{background:url(${stranger}/css.png)}</style>
 <p><img src="cid:pixel@a.test" width="120" height="40" alt="logo">
 <img src="${stranger}/tracker.gif" width="1" height="1" alt="">
 <img src=x onerror="parent.document.title='onerror ran'">
-<a href="https://a.test/terms">Our terms</a>
+<a href="${stranger}/terms">Our terms</a>
 <a href="javascript:parent.document.title='link ran'">bad link</a></p>
 <div style="background:url('${stranger}/inline.png')">With kind regards,<br>
 Alice Ångström</div>

@@ -209,6 +209,26 @@ test("nothing in a message loads, runs or leads away", async () => {
 	await close(page);
 });
 
+test("a link in a message opens a window of its own, without referrer",
+	async () => {
+		const { link } = send(offer({ stranger: url.stranger }).message);
+		const page = await newPage();
+
+		state.strangerReferers.length = 0;
+		await page.goto(link);
+		await openMessage(page);
+		const html = await frameOf(page, "html");
+		const [popup] = await Promise.all([page.waitForEvent("popup"),
+			html.getByText("Our terms").click()]);
+
+		await popup.waitForURL(`${url.stranger}/terms`);
+		assert.equal(await popup.evaluate(() => globalThis.opener), null);
+		assert.equal(state.strangerReferers[0], "/terms -");
+		assert.equal(await page.locator("main").getAttribute("data-state"),
+			"opened");
+		await close(page);
+	});
+
 test("each wall holds alone: sandbox, frame policy", async () => {
 	const { link } = send(offer({ stranger: url.stranger }).message);
 	const page = await newPage();
@@ -710,6 +730,25 @@ test("it can be used with the keyboard alone", async () => {
 	assert.ok(await page.locator("iframe[data-part=text]").isVisible());
 	assert.ok(!await page.locator("iframe[data-part=html]").isVisible());
 	await picture(page, "opened-plain-tab");
+	await close(page);
+});
+
+test("a large message opens", async () => {
+	const data = randomBytes(20_000_000);
+	const { link } = send(Buffer.concat([Buffer.from(
+		"From: alice@a.test\r\nMIME-Version: 1.0\r\n"
+		+ "Content-Type: application/zip\r\n"
+		+ "Content-Disposition: attachment; filename=a.zip\r\n"
+		+ "Content-Transfer-Encoding: base64\r\n\r\n"),
+	Buffer.from(data.toString("base64").replace(/.{76}/g, "$&\r\n"))]));
+	const page = await newPage();
+	const out = join(temp, "large");
+
+	await page.goto(link);
+	await openMessage(page);
+	assert.match(await page.locator("main").innerText(), /no text/);
+	await saveAll(page, out);
+	assert.ok(readFileSync(join(out, "attachments/a.zip")).equals(data));
 	await close(page);
 });
 

@@ -295,7 +295,7 @@ for (const [name, replaced] of Object.entries(REFUSED))
 
 test("container: indefinite and overlong lengths: refused", () => {
 	const e = seal.container(pieces);
-	const long = Buffer.concat([Buffer.from([0x30, 0x83, 0x00, e[2]]),
+	const long = Buffer.concat([Buffer.from([0x30, 0x82, 0x00, e[2]]),
 		e.subarray(3)]);
 
 	assert.equal(e[1], 0x81);
