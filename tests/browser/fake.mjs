@@ -278,15 +278,16 @@ export async function startFake({ web, tls, names })
 		foreignKeys: createServer(tls, keyServerHandler(state)),
 		stranger: createServer(tls, stranger),
 		plainReader: createPlain(readerHandler(state)),
+		plainKeys: createPlain(keyServerHandler(state)),
 	};
 	const url = {};
 
 	for (const [name, server] of Object.entries(servers)) {
-		const scheme = name === "plainReader" ? "http" : "https";
+		const scheme = name.startsWith("plain") ? "http" : "https";
 
 		url[name] = `${scheme}://${names[name]}:${await listen(server)}`;
 	}
-	state.headers = documentedHeaders(web, [url.keys]);
+	state.headers = documentedHeaders(web, [url.keys, url.plainKeys]);
 
 	/* Register a sealed message; what is given replaces what is right. */
 	const register = (sealed, given = {}) => {

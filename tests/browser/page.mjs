@@ -31,7 +31,7 @@ const RULES = "MAP *.test 127.0.0.1";
 
 const names = { reader: "reader.test", keys: "keys.test",
 	foreignKeys: "foreign.test", stranger: "stranger.test",
-	plainReader: "reader.test" };
+	plainReader: "reader.test", plainKeys: "127.0.0.1" };
 const { home, tls } = makeAuthority(temp,
 	[...new Set(Object.values(names))]);
 const fake = await startFake({ web, tls, names });
@@ -601,6 +601,17 @@ test("not a secure context", async () => {
 		url.plainReader));
 	await expectTrouble(page, "not-secure", /not secure.*https:\/\//);
 	await picture(page, "not-secure");
+	await close(page);
+});
+
+test("plain HTTP on loopback is secure enough", async () => {
+	const { sealed } = send(plain());
+	const page = await newPage();
+
+	await page.goto(readerLink(sealed, fake.locator(sealed, url.plainKeys),
+		url.plainReader.replace("reader.test", "127.0.0.1")));
+	await openMessage(page);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
 	await close(page);
 });
 
