@@ -78,6 +78,14 @@ libssl_is_new_enough()
 	    "$CF_LIBSSL_MINIMUM"
 }
 
+# Will it be, once apt has upgraded it?
+libssl_can_be_had()
+{
+	dpkg --compare-versions \
+	    "$(apt-cache policy libssl3 | awk '/Candidate:/ { print $2 }')" \
+	    ge "$CF_LIBSSL_MINIMUM"
+}
+
 # The state that an installation must not change: every enabled unit and
 # every start link, one a line.
 units_enabled()
@@ -198,6 +206,10 @@ time of the installation, or install these yourself: $missing"
 	fi
 	step "$log" "apt-get update" \
 	    apt-get -o DPkg::Lock::Timeout=120 update
+	libssl_is_new_enough || libssl_can_be_had || die "libssl3 is older \
+than $CF_LIBSSL_MINIMUM, and apt knows no newer one; enable \
+bookworm-security in /etc/apt/sources.list (see \
+https://www.debian.org/security/) and start again"
 	simulated=$(mktemp)
 	# shellcheck disable=SC2086
 	if ! apt-get -s install --no-install-recommends $missing \
@@ -213,9 +225,7 @@ server?) to install what is missing; nothing was changed. Use a machine or \
 a container where that does no harm."
 	# shellcheck disable=SC2086
 	step "$log" "apt-get install" install_quietly $missing
-	libssl_is_new_enough || die "libssl3 is older than \
-$CF_LIBSSL_MINIMUM; enable bookworm-security in /etc/apt/sources.list (see \
-https://www.debian.org/security/) and start again"
+	libssl_is_new_enough || die "libssl3 was not upgraded (see $log)"
 }
 
 # browser_driver TOP: what tests/browser needs from npm, if not there yet.

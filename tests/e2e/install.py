@@ -134,10 +134,14 @@ def t_libssl():
 	tap.equal(done.returncode, 0, "3.0.22 is too old")
 	done = shell("install_packages %s/log2 libssl3" % root, check=False,
 	    PATH=fake_tools(dpkg_query="case $* in *Status*) echo installed ;;"
-	    " *) echo 3.0.15-1 ;; esac\n", apt_get="exit 0\n"))
+	    " *) echo 3.0.15-1 ;; esac\n", apt_cache="echo '  Candidate: "
+	    "3.0.20-1~deb12u2'\n", apt_get="echo \"$@\" >>%s/called2\n"
+	    % root))
 	tap.equal(done.returncode, 1, "exit status")
 	tap.contains(done.stderr.decode(), "enable bookworm-security",
 	    "the sentence")
+	tap.lacks(proc.read_text(root + "/called2"), "install",
+	    "what apt-get was asked for")
 
 
 @tap.case("installing leaves services, policy and settings as they were")
