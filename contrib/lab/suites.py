@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the suites of tests/SUITES and count; used by contrib/check.
 
-    suites.py --logs DIR [--fault-build DIR] [--known-good NAME...]
-        [SUITE...]
+    suites.py --logs DIR --count FILE [--fault-build DIR] [--reports DIR]
+        [--passed N] [SUITE...]
 
-The programs are those of CF_BUILDDIR.  Last line: `N passed, N failed`.
+The programs are those of CF_BUILDDIR.  FILE gets two numbers: passed, failed.
 """
 
 import argparse
@@ -142,6 +142,7 @@ def run_one(suite, name, options, counts):
 def main():
 	parser = argparse.ArgumentParser()
 	parser.add_argument("--logs", required=True)
+	parser.add_argument("--count", required=True)
 	parser.add_argument("--reports", help="folder of sanitizer reports")
 	parser.add_argument("--fault-build")
 	parser.add_argument("--passed", type=int, default=0)
@@ -166,7 +167,8 @@ def main():
 		if suite != "-" and (not options.suites
 		    or suite in options.suites):
 			run_one(suite, name, options, counts)
-	print("%d passed, %d failed" % (counts.passed, counts.failed))
+	proc.write_file(options.count, "%d %d\n" % (counts.passed,
+	    counts.failed))
 	sys.exit(1 if counts.failed or not counts.passed else 0)
 
 
