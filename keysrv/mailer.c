@@ -5,6 +5,8 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/conf.h"
 #include "common/mem.h"
@@ -14,6 +16,7 @@
 
 struct cf_mailer {
 	CURL *curl;	/* NULL until the first message; keeps a connection */
+	int fd;		/* that connection, or -1 */
 	char *url, *ca_file;
 	enum cf_mailer_tls tls;
 	long timeout_ms;
@@ -31,7 +34,7 @@ enum stage {
 };
 
 struct transfer {
-	const struct cf_mailer *mailer;
+	struct cf_mailer *mailer;
 	const char *mail;	/* what is left to send */
 	size_t left;
 	enum stage stage;
@@ -135,10 +138,28 @@ cf_mailer_new(const struct cf_mailer_options *options, struct cf_mailer **ret,
 	m->tls = options->tls;
 	m->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms :
 	    TIMEOUT_MS;
+	m->fd = -1;
 	m->tick = options->tick;
 	m->tick_arg = options->tick_arg;
 	*ret = m;
 	return CF_OK;
+}
+
+/*
+ * Left to itself libcurl says QUIT and waits two minutes for an answer.  A
+ * server that is silent must not hold up the end of the program.
+ */
+static void
+hang_up(struct cf_mailer *m)
+{
+	if (m->fd >= 0) {
+		if (m->tls == CF_MAILER_TLS_OFF)
+			(void)send(m->fd, "QUIT\r\n", 6,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)shutdown(m->fd, SHUT_RDWR);
+	}
+	curl_easy_cleanup(m->curl);
+	m->curl = NULL;
 }
 
 void
@@ -148,7 +169,7 @@ cf_mailer_free(struct cf_mailer **mailer)
 
 	if (m == NULL)
 		return;
-	curl_easy_cleanup(m->curl);
+	hang_up(m);
 	free(m->url);
 	free(m->ca_file);
 	free(m);
@@ -230,11 +251,36 @@ on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 	return m->tick != NULL && m->tick(m->tick_arg);
 }
 
+static curl_socket_t
+on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct cf_mailer *m = arg;
+
+	(void)purpose;
+	m->fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
+	return m->fd;
+}
+
+static int
+on_close(void *arg, curl_socket_t fd)
+{
+	struct cf_mailer *m = arg;
+
+	if (m->fd == fd)
+		m->fd = -1;
+	return close(fd);
+}
+
 static void
 set_options(CURL *curl, struct transfer *t, struct curl_slist *recipients)
 {
-	const struct cf_mailer *m = t->mailer;
+	struct cf_mailer *m = t->mailer;
 
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_open);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, m);
+	curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+	curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, m);
 	curl_easy_setopt(curl, CURLOPT_URL, m->url);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp");
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -303,6 +349,9 @@ send_once(struct cf_mailer *m, struct transfer *t,
 	CURLcode code;
 	long connects = 0;
 
+	*ret_again = false;
+	if (m->curl == NULL && (m->curl = curl_easy_init()) == NULL)
+		return cf_fail(CF_E_INTERNAL, why, "libcurl gives no handle");
 	set_options(m->curl, t, recipients);
 	code = curl_easy_perform(m->curl);
 	(void)curl_easy_getinfo(m->curl, CURLINFO_NUM_CONNECTS, &connects);
@@ -310,6 +359,8 @@ send_once(struct cf_mailer *m, struct transfer *t,
 	    t->stage <= STAGE_MAIL && t->code == 0;
 	/* `t` and the recipients must not be found by the next message. */
 	curl_easy_reset(m->curl);
+	if (code != CURLE_OK && t->code < 400)
+		hang_up(m);	/* who knows what was said last */
 	return map_outcome(code, t, why);
 }
 
@@ -335,8 +386,8 @@ cf_mailer_send(struct cf_mailer *m, const char *recipient, const char *mail,
 {
 	char in_brackets[CF_ADDRESS_MAX + 3];
 	struct curl_slist *recipients;
-	enum cf_err rc = CF_E_MAIL_AWAY;
-	bool again = true;
+	enum cf_err rc = CF_E_INTERNAL;
+	bool again = true;	/* once more, on a new connection */
 	int i;
 
 	if (!cf_mailer_address_ok(recipient))
@@ -345,8 +396,6 @@ cf_mailer_send(struct cf_mailer *m, const char *recipient, const char *mail,
 	if (!is_mail_text(mail, len))
 		return cf_fail(CF_E_INTERNAL, why,
 		    "the message is not 7-bit text with CRLF lines");
-	if (m->curl == NULL && (m->curl = curl_easy_init()) == NULL)
-		return cf_fail(CF_E_INTERNAL, why, "libcurl gives no handle");
 	(void)snprintf(in_brackets, sizeof in_brackets, "<%s>", recipient);
 	recipients = curl_slist_append(NULL, in_brackets);
 	for (i = 0; i < 2 && again; i++) {

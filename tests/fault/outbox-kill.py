@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at every step of the outbox: no receipt lost, none doubled.
+
+Needs a build with --enable-fault-points.
+"""
+
+import collections
+import os
+import re
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+    "..", "keysrv"))
+
+import outboxlab as lab  # noqa: E402
+from outboxlab import proc, tap  # noqa: E402
+
+ROWS = 20	# more than two leases hold
+PASSES = (1, 2, 3, 5, 8)
+world = lab.World()
+
+
+def points():
+	"""The names in the source: a new one is in the test by itself."""
+	with open(os.path.join(proc.repository(), "keysrv", "outbox.c")) as f:
+		return re.findall(r'cf_fault\("([^"]+)"\)', f.read())
+
+
+def message_ids():
+	return collections.Counter(lab.parse(m.content)["Message-ID"]
+	    for m in world.sink.mails)
+
+
+def kill_at(point, n):
+	"""Dies at the n-th pass; a second run finishes.  Gives the doubles."""
+	world.sink.mails.clear()
+	keys = [world.release("%s-%d-%d@a.test" % (point, n, i))
+	    for i in range(ROWS)]
+	if point == "outbox.failed":
+		for _, sender in keys:
+			world.sink.next[sender] = ["rcpt 450 4.2.1 later"]
+	victim = world.outbox({"CF_FAULT": "%s:%d" % (point, n)}, ready=False)
+	tap.equal(victim.wait(), -signal.SIGKILL, "end at " + point)
+	before = message_ids()
+	if n > 1:	# once is enough to wait for
+		world.sql("UPDATE counterfoil.outbox SET lease_until = now()"
+		    " WHERE lease_until IS NOT NULL")
+	heir = world.outbox()
+	proc.wait_for(lambda: world.sql("SELECT count(*) FROM"
+	    " counterfoil.outbox WHERE state <> 'sent'") == "0", 30,
+	    "all receipts sent")
+	tap.equal(heir.stop(), 0, "exit status")
+	tap.equal({m.recipient for m in world.sink.mails},
+	    {sender for _, sender in keys}, "recipients")
+	after = message_ids()
+	tap.equal(len(after), ROWS, "different Message-IDs")
+	tap.true(set(before) <= set(after), "the same ones after the kill")
+	return sum(after.values()) - ROWS
+
+
+def case(point, doubles):
+	@world.case("killed at %s: every receipt arrives, %s" % (point,
+	    "one twice with one Message-ID" if doubles else "none twice"))
+	def t_point():
+		for n in PASSES if point != "outbox.leased" else (1, 2, 3):
+			tap.equal(kill_at(point, n), doubles,
+			    "doubles, pass %d" % n)
+
+
+@world.case("the fault points are those this test knows")
+def t_points():
+	tap.equal(sorted(points()), sorted(DOUBLES), "fault points")
+
+
+DOUBLES = {
+	"outbox.leased": 0,
+	"outbox.built": 0,
+	"outbox.failed": 0,
+	"outbox.sent": 1,	# sent, not yet marked
+	"outbox.marked": 0,
+}
+for name, count in DOUBLES.items():
+	case(name, count)
+
+if __name__ == "__main__":
+	tap.main(world.start, world.end)
