@@ -32,6 +32,7 @@ class Proxy:
 		self.times = None
 		self.passed = []
 		self.met = 0		# connections that met a fault
+		self.live = set()
 		self.lock = threading.Lock()
 		self.context = None
 		self.socket = None
@@ -43,6 +44,16 @@ class Proxy:
 			context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 			context.load_cert_chain(*tls)
 			self.context = context
+			self._hang_up()
+
+	def _hang_up(self):
+		"""End the connections that clients keep for later."""
+		with self.lock:
+			for connection in self.live:
+				try:
+					connection.shutdown(socket.SHUT_RDWR)
+				except OSError:
+					pass
 
 	def start(self):
 		self.open()
@@ -80,6 +91,7 @@ class Proxy:
 	def stop(self):
 		self.stopping.set()
 		self.close()
+		self._hang_up()
 
 	def _accept(self, listener):
 		while True:
@@ -96,12 +108,16 @@ class Proxy:
 			if self.context:
 				connection = self.context.wrap_socket(
 				    connection, server_side=True)
+			with self.lock:
+				self.live.add(connection)
 			while self._one(connection):
 				pass
 		except (OSError, ValueError):
 			with self.lock:
 				self.met += 1
 		finally:
+			with self.lock:
+				self.live.discard(connection)
 			connection.close()
 
 	def _one(self, connection):
