@@ -563,6 +563,23 @@ test("mail: the sender inside lies in the issuer's domain, or not", () => {
 	assert.ok(!within(["ann@a.test"], ""));
 });
 
+test("mail: every sender in From counts, as it is seen", async () => {
+	const fromOf = async value => (await page.mail.readMail(
+		text(`From: ${value}\r\n\r\nx`))).from;
+
+	assert.deepEqual(await fromOf("Ann <ann@a.test>, eve@b.test"),
+		[{ name: "Ann", address: "ann@a.test" },
+			{ name: "", address: "eve@b.test" }]);
+	assert.deepEqual(await fromOf("=?utf-8?q?An=C3=A9=E2=80=AE_x?="
+		+ " <ann@a.test>"), [{ name: "Ané x", address: "ann@a.test" }]);
+	assert.deepEqual(await fromOf("G: ann@a.test, eve@b.test;"),
+		[{ name: "", address: "ann@a.test" },
+			{ name: "", address: "eve@b.test" }]);
+	assert.deepEqual(await fromOf("=?utf-8?b?InhAYS50ZXN0IiA8ZUBiPg==?="
+		+ " <eve@b.test>"),
+	[{ name: "\"x@a.test\" <e@b>", address: "eve@b.test" }]);
+});
+
 test("mail: two From fields name nobody", async () => {
 	const mail = await page.mail.readMail(text(
 		"From: ann@a.test\r\nFrom: eve@b.test\r\n\r\nx"));

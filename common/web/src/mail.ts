@@ -4,7 +4,8 @@
  *
  * Knows: MIME, by way of postal-mime.   Does not know: keys, pages.
  */
-import PostalMime, { type Address } from "postal-mime";
+import PostalMime, { addressParser, decodeWords, type Address }
+	from "postal-mime";
 import type { Bytes } from "./bytes";
 import { distinctNames, safeName } from "./files";
 
@@ -32,11 +33,34 @@ export interface Mail {
 	files: MailFile[];
 }
 
+/* Characters that are not seen but change how others are read. */
+const UNSEEN = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f\\u061c"
+	+ "\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]", "gu");
+
+function visible(text: string): string
+{
+	return text.replace(UNSEEN, " ").replace(/ +/g, " ").trim();
+}
+
 function people(list: Address[] | undefined): Person[]
 {
-	return (list ?? []).flatMap(one => one.group !== undefined
-		? one.group.map(({ name, address }) => ({ name, address }))
-		: [{ name: one.name, address: one.address ?? "" }]);
+	return (list ?? []).flatMap(one => one.group ?? [one])
+		.map(({ name, address }) => ({ name: visible(name),
+			address: visible(address ?? "") }));
+}
+
+/*
+ * Everybody in the From field.  Two such fields, or none: nobody, so that
+ * no program's choice between them is shown as the truth.
+ */
+function senders(headers: { key: string, value: string }[]): Person[]
+{
+	const [first, second] = headers.filter(({ key }) => key === "from");
+
+	if (first === undefined || second !== undefined)
+		return [];
+	return people(addressParser(first.value)
+		.map(one => ({ ...one, name: decodeWords(one.name) })));
 }
 
 function bytesOf(content: ArrayBuffer | Uint8Array | string): Bytes
@@ -58,17 +82,15 @@ export async function readMail(message: Bytes): Promise<Mail>
 {
 	const mail = await PostalMime.parse(message,
 		{ attachmentEncoding: "arraybuffer", forceRfc822Attachments: true });
-	const froms = mail.headers.filter(({ key }) => key === "from").length;
 	const names = distinctNames(mail.attachments.map(file =>
 		safeName(file.filename,
 			WITHOUT_NAME[file.mimeType] ?? "attachment")));
 
 	return {
-		/* Two From fields: neither is believed. */
-		from: froms === 1 && mail.from ? people([mail.from]) : [],
+		from: senders(mail.headers),
 		to: people(mail.to),
 		cc: people(mail.cc),
-		subject: mail.subject ?? "",
+		subject: visible(mail.subject ?? ""),
 		date: mail.headers.find(({ key }) => key === "date")?.value ?? "",
 		text: mail.text ?? null,
 		html: mail.html ?? null,
