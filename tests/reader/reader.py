@@ -1,0 +1,635 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""counterfoil-reader on the wire: what it answers, refuses and survives."""
+
+import http.client
+import os
+import pwd
+import re
+import select
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+import warnings
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "contrib"))
+
+warnings.simplefilter("ignore", DeprecationWarning)
+
+from lab import ca, conf, proc, reader, tap  # noqa: E402
+
+KEYS = ["https://keys.test", "http://127.0.0.1:9"]
+SMALL = "AbCdEfGhIjKlMnOpQrStUg"
+LARGE = "LaRgEfGhIjKlMnOpQrStUg"
+ABSENT = "NoNeEfGhIjKlMnOpQrStUg"
+TOKEN = "tOkEnTOKENtOkEnTOKENtOkEnTOKENtOkEnTOKENtoA"
+MB = 1024 * 1024
+
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self' "
+    "'unsafe-inline'; img-src data: blob:; connect-src 'self' "
+    + " ".join(KEYS) + "; frame-src 'self'; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for "
+    "'script'; trusted-types counterfoil dompurify")
+COMMON = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "accelerometer=(), autoplay=(), camera=(), "
+        "display-capture=(), fullscreen=(), geolocation=(), gyroscope=(), "
+        "magnetometer=(), microphone=(), midi=(), payment=(), usb=()",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+HTML = "text/html; charset=utf-8"
+
+
+class World:
+	folder = store = page = None
+	reader = None
+	small = large = None
+
+
+def place(blob):
+	"""Where the milter would put a sealed message."""
+	path = os.path.join(World.store, blob[:2], blob)
+	os.makedirs(os.path.dirname(path), exist_ok=True)
+	return path
+
+
+def put(blob, content):
+	path = place(blob)
+	proc.write_file(path, content)
+	return path
+
+
+def new_reader(name, tls=None, ca_file=None, **options):
+	return reader.Reader(os.path.join(World.folder, name), World.store,
+	    KEYS, tls=tls, ca_file=ca_file, options=options)
+
+
+def setup():
+	World.folder = proc.private_dir()
+	World.store = os.path.join(World.folder, "store")
+	os.makedirs(World.store)
+	World.page = reader.page_directory()
+	World.small = os.urandom(5000)
+	World.large = os.urandom(30 * MB)
+	put(SMALL, World.small)
+	put(LARGE, World.large)
+	World.reader = new_reader("reader").start()
+
+
+def teardown():
+	if World.reader:
+		World.reader.stop()
+	if World.folder:
+		proc.remove_tree(World.folder)
+
+
+def page_file(name):
+	with open(os.path.join(World.page, name), "rb") as f:
+		return f.read()
+
+
+def raw(request, port=None, limit_s=20):
+	"""Send bytes as they are, read to the end; gives the reply's bytes."""
+	with socket.create_connection(("127.0.0.1", port or
+	    World.reader.port), limit_s) as s:
+		s.sendall(request)
+		return read_all(s)
+
+
+def read_all(s):
+	got = bytearray()
+	while True:
+		part = s.recv(MB)
+		if not part:
+			return bytes(got)
+		got += part
+
+
+def ask(method, path, port=None, more=b"", limit_s=20):
+	"""One request; gives (status, {header: value}, body)."""
+	reply = raw(("%s %s HTTP/1.1\r\nHost: reader.test\r\n"
+	    "Connection: close\r\n" % (method, path)).encode("latin-1")
+	    + more + b"\r\n", port, limit_s)
+	return parse(reply)
+
+
+def parse(reply):
+	head, _, body = reply.partition(b"\r\n\r\n")
+	lines = head.decode("latin-1").split("\r\n")
+	headers = {}
+	for line in lines[1:]:
+		name, _, value = line.partition(": ")
+		tap.true(name not in headers, "%s is there once" % name)
+		headers[name] = value
+	return int(lines[0].split()[1]), headers, body
+
+
+def pages():
+	"""(path, status, type, content, other headers) of all there is."""
+	return [
+	    ("/", 200, HTML, page_file("index.html"), {}),
+	    ("/m/" + SMALL, 200, HTML, page_file("index.html"), {}),
+	    ("/m/" + ABSENT, 200, HTML, page_file("index.html"), {}),
+	    ("/page.js", 200, "text/javascript; charset=utf-8",
+	        page_file("page.js"), {}),
+	    ("/page.css", 200, "text/css; charset=utf-8",
+	        page_file("page.css"), {}),
+	    ("/counterfoil.html", 200, HTML, page_file("counterfoil.html"),
+	        {"Content-Disposition":
+	            'attachment; filename="counterfoil.html"'}),
+	    ("/healthz", 200, "application/json", b'{"status":"ok"}\n', {}),
+	    ("/e/" + SMALL, 200, "application/pkcs7-mime", World.small,
+	        {"Content-Disposition": 'attachment; filename="smime.p7m"'}),
+	]
+
+
+def log_lines(r):
+	return r.log_text().splitlines()
+
+
+@tap.case("every path gives its content with exactly its headers")
+def t_paths():
+	for path, status, kind, content, other in pages():
+		got, headers, body = ask("GET", path)
+		tap.equal(got, status, path)
+		tap.equal(body, content, path)
+		for name in ("Date", "Connection"):
+			headers.pop(name, None)
+		wanted = dict(COMMON, **other)
+		wanted["Content-Type"] = kind
+		wanted["Content-Length"] = str(len(content))
+		tap.equal(headers, wanted, "headers of " + path)
+
+
+@tap.case("HEAD gives what GET gives, without the content")
+def t_head():
+	for path, *_ in pages() + [("/nothing",), ("/e/" + ABSENT,)]:
+		s1, h1, body = ask("GET", path)
+		s2, h2, none = ask("HEAD", path)
+		h1.pop("Date"), h2.pop("Date")
+		tap.equal((s2, h2), (s1, h1), "HEAD " + path)
+		tap.equal(none, b"", "body of HEAD " + path)
+		tap.true(len(body) > 0, path + " has content")
+
+
+@tap.case("other methods get 405 and Allow, with or without a body")
+def t_methods():
+	for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE",
+	    "PROPFIND", "MKCOL", "get"):
+		for path in ("/", "/e/" + SMALL, "/nothing"):
+			for more in (b"", b"Content-Length: 5\r\n"):
+				s, h, body = ask(method, path, more=more)
+				tap.equal((s, h.get("Allow")),
+				    (405, "GET, HEAD"), method + " " + path)
+				tap.equal(h["Content-Security-Policy"],
+				    POLICY, "policy of the refusal")
+	s, _, _ = ask("GET", "/", more=b"Content-Length: 5\r\n")
+	tap.equal(s, 413, "GET with a body")
+	s, _, _ = ask("GET", "/", more=b"Transfer-Encoding: chunked\r\n")
+	tap.equal(s, 413, "GET with a chunked body")
+
+
+@tap.case("no path leads out of the store, to a list, a link or a device")
+def t_traversal():
+	outside = os.path.join(World.folder, "outside")
+	proc.write_file(outside, b"OUTSIDE")
+	link = "LiNkEfGhIjKlMnOpQrStUg"
+	folder = "DiReEfGhIjKlMnOpQrStUg"
+	fifo = "FiFoEfGhIjKlMnOpQrStUg"
+	os.symlink(outside, place(link))
+	os.mkdir(place(folder))
+	os.mkfifo(place(fifo))
+	paths = ["/e/", "/e", "/m/", "/m", "//", "/.", "/store", "/e/.",
+	    "/e/..", "/e/../outside", "/e/../../outside", "/../outside",
+	    "/e/%2e%2e%2foutside", "/e/..%2f..%2fetc%2fpasswd",
+	    "/e/....//....//etc/passwd", "/e/" + SMALL + "/",
+	    "/e/" + SMALL + "/../" + SMALL, "/e/" + SMALL + "%00",
+	    "/e/" + SMALL + "%00.html", "/e/./" + SMALL,
+	    "/e//" + SMALL, "/e/" + SMALL[:21], "/e/" + SMALL + "A",
+	    "/e/%41" + SMALL[1:], "/e/" + SMALL.replace("A", "\\"),
+	    "/e/" + link, "/e/" + folder, "/e/" + fifo, "/E/" + SMALL,
+	    "/e/Ab", "/e/Ab/", "/Ab/" + SMALL, "/e/Ab/" + SMALL, "/index.html", "/page.js.map", "/LICENSES.txt", "/page.js/",
+	    "/m/" + SMALL + "%23x", "/e/" + SMALL + ";x", "/etc/passwd"]
+	for path in paths:
+		status, headers, body = ask("GET", path)
+		tap.equal(status, 404, path)
+		tap.lacks(body, b"OUTSIDE", path)
+		tap.lacks(body, b"root:", path)
+		tap.equal(headers["Content-Type"], HTML, path)
+	for request in (b"GET e/x HTTP/1.1\r\nHost: x\r\n\r\n",
+	    b"GET /e/" + SMALL.encode() + b" x HTTP/1.1\r\n\r\n",
+	    b"GET /\r\n\r\n", b"\0\0\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+		tap.lacks(raw(request[:-4] + b"\r\nConnection: close\r\n\r\n"),
+		    World.small[:50], "%r" % request)
+	tap.equal(ask("GET", "/healthz")[0], 200, "afterwards")
+
+
+@tap.case("what is not there is said in a page for people")
+def t_not_found():
+	for path in ("/e/" + ABSENT, "/nothing"):
+		status, headers, body = ask("GET", path)
+		tap.equal((status, headers["Content-Type"]), (404, HTML), path)
+		tap.contains(body, b"<h1>There is nothing at this address</h1>",
+		    path)
+		tap.equal({k: headers[k] for k in COMMON}, COMMON,
+		    "headers of a 404")
+
+
+@tap.case("a query changes nothing")
+def t_query():
+	for path, status, kind, content, _ in pages():
+		got, _, body = ask("GET", path + "?a=b&c=%2e%2e")
+		tap.equal((got, body), (status, content), path + " with query")
+
+
+@tap.case("a message put there later is served, a removed one is not")
+def t_later():
+	blob = "LaTeEfGhIjKlMnOpQrStUg"
+	tap.equal(ask("GET", "/e/" + blob)[0], 404, "before")
+	path = put(blob, b"later")
+	tap.equal(ask("GET", "/e/" + blob)[2], b"later", "there")
+	os.unlink(path)
+	tap.equal(ask("GET", "/e/" + blob)[0], 404, "removed")
+
+
+@tap.case("long addresses, large headers and broken requests are refused")
+def t_limits():
+	tap.equal(ask("GET", "/" + "a" * 300)[0], 414, "a path of 300")
+	for more, what in ((b"X: " + b"a" * 60000 + b"\r\n", "60 kB header"),
+	    (b"".join(b"X%d: a\r\n" % i for i in range(9000)), "9000 fields")):
+		try:
+			status = ask("GET", "/", more=more)[0]
+		except (ConnectionError, IndexError):
+			continue	# closed in our face: as good
+		tap.true(status in (400, 413, 431), "%s: %d" % (what, status))
+	try:
+		status = ask("GET", "/" + "a" * 100000)[0]
+		tap.true(status in (400, 414, 431), "100 kB path: %d" % status)
+	except (ConnectionError, IndexError):
+		pass
+	tap.equal(ask("GET", "/healthz")[0], 200, "afterwards")
+
+
+@tap.case("a connection serves several requests")
+def t_keep_alive():
+	c = http.client.HTTPConnection("127.0.0.1", World.reader.port,
+	    timeout=20)
+	for _ in range(3):
+		c.request("GET", "/e/" + SMALL)
+		tap.equal(c.getresponse().read(), World.small, "content")
+		c.request("HEAD", "/e/" + SMALL)
+		tap.equal(c.getresponse().read(), b"", "no content")
+	c.close()
+
+
+def memory_kb(pid, name):
+	return int(re.search(name + r":\s+(\d+)", proc.read_text(
+	    "/proc/%d/status" % pid)).group(1))
+
+
+def in_parallel(count, work):
+	"""Run work(i) in `count` threads; raises the first error."""
+	errors = []
+
+	def one(i):
+		try:
+			work(i)
+		except BaseException as e:
+			errors.append(e)
+	threads = [threading.Thread(target=one, args=(i,))
+	    for i in range(count)]
+	for t in threads:
+		t.start()
+	for t in threads:
+		t.join()
+	if errors:
+		raise errors[0]
+
+
+@tap.case("30 MB are streamed to 8 readers at once in flat memory")
+def t_large():
+	pid = World.reader.pid
+	ask("GET", "/e/" + LARGE)
+	before = memory_kb(pid, "VmHWM")
+
+	def get(_):
+		status, _, body = ask("GET", "/e/" + LARGE)
+		tap.true((status, body) == (200, World.large), "30 MB")
+	in_parallel(8, get)
+	grown = memory_kb(pid, "VmHWM") - before
+	tap.note("peak memory grew by %d kB" % grown)
+	tap.true(grown < 12 * 1024, "grew by %d kB" % grown)
+
+
+@tap.case("200 clients at once get all they asked for")
+def t_parallel():
+	gate = threading.Barrier(200)
+
+	def get(_):
+		gate.wait(60)
+		for _ in range(3):
+			status, _, body = ask("GET", "/e/" + SMALL, limit_s=60)
+			tap.true((status, body) == (200, World.small),
+			    "content under load")
+	in_parallel(200, get)
+
+
+@tap.case("clients that trickle are cut off; others are served meanwhile")
+def t_slow():
+	r = new_reader("slow", timeout_s=1, request_timeout_s=2).start()
+	try:
+		slow = [socket.create_connection(("127.0.0.1", r.port))
+		    for _ in range(20)]
+		open_ones = set(slow)
+		began = time.monotonic()
+		while open_ones:
+			tap.true(time.monotonic() - began < 15,
+			    "%d trickling clients are still there"
+			    % len(open_ones))
+			for s in list(open_ones):
+				try:
+					s.send(b"G")
+				except OSError:
+					open_ones.discard(s)
+			tap.equal(ask("GET", "/healthz", r.port)[0], 200,
+			    "another client")
+			ready, _, _ = select.select(list(open_ones), [], [],
+			    0.2) if open_ones else ([], [], [])
+			for s in ready:
+				# Anything but a reply is the end.
+				try:
+					if not s.recv(1000):
+						open_ones.discard(s)
+				except OSError:
+					open_ones.discard(s)
+		for s in slow:
+			s.close()
+		# A client that reads, but by the drop.
+		s = socket.create_connection(("127.0.0.1", r.port), 10)
+		s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+		s.sendall(b"GET /e/" + LARGE.encode()
+		    + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+		proc.wait_for(lambda: drop(s) or ", broken off" in
+		    r.log_text(), 15, "the end of a slow answer")
+		tap.contains(r.log_text(), ", broken off", "the log")
+		s.close()
+	finally:
+		r.stop()
+
+
+def drop(s):
+	"""Read a little; true at the end."""
+	try:
+		return not s.recv(2000)
+	except OSError:
+		return True
+
+
+@tap.case("a limit of connections per address holds")
+def t_per_address():
+	r = new_reader("few", connections_per_address=3).start()
+	try:
+		held = [socket.create_connection(("127.0.0.1", r.port))
+		    for _ in range(3)]
+		for s in held:
+			s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+			tap.contains(s.recv(4096), b"200 OK", "the first three")
+		try:
+			reply = raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+			    r.port)
+		except ConnectionError:
+			reply = b""
+		tap.equal(reply, b"", "the fourth")
+		for s in held:
+			s.close()
+		proc.wait_for(r.ready, 10, "a place to be free again")
+	finally:
+		r.stop()
+
+
+@tap.case("TERM: no new connections, answers under way are finished, exit 0")
+def t_drain():
+	r = new_reader("drain").start()
+	s = socket.create_connection(("127.0.0.1", r.port), 20)
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+	s.sendall(b"GET /e/" + LARGE.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+	    b"Connection: close\r\n\r\n")
+	idle = socket.create_connection(("127.0.0.1", r.port), 20)
+	got = s.recv(1000)
+	r.process.send(signal.SIGTERM)
+	proc.wait_for(lambda: not proc.port_answers(r.port), 10,
+	    "the port to close")
+	tap.true(r.process.alive(), "it waits for the answer under way")
+	got += read_all(s)
+	tap.true(parse(got)[2] == World.large, "the whole answer arrived")
+	tap.equal(r.process.wait(10), 0, "exit status")
+	s.close()
+	idle.close()
+
+
+@tap.case("TERM: an answer that never ends is broken off after drain_s")
+def t_drain_limit():
+	r = new_reader("drain2", drain_s=1).start()
+	s = socket.create_connection(("127.0.0.1", r.port), 20)
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+	s.sendall(b"GET /e/" + LARGE.encode()
+	    + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+	s.recv(1000)
+	r.process.send(signal.SIGTERM)
+	tap.equal(r.process.wait(10), 0, "exit status")
+	s.close()
+
+
+def refused(name, says, argument=None, **options):
+	"""The program must not start; its sentence must say `says`."""
+	r = new_reader(name, **options)
+	text = conf.text(r.options)
+	if argument:
+		text += argument
+	proc.write_file(r.config, text)
+	for flags in ([], ["-n"]):
+		done = proc.run([proc.program("counterfoil-reader"), "-c",
+		    r.config] + flags, check=False, limit_s=20)
+		error = done.stderr.decode()
+		tap.equal(done.returncode, 1, "exit status, saying " + error)
+		tap.contains(error, says, "the error of " + name)
+		tap.equal(error.count("\n"), 1, "one line: " + error)
+
+
+@tap.case("plain HTTP off loopback and wrong configuration: no start")
+def t_refused():
+	port = proc.free_port()
+	for address in ("0.0.0.0", "[::]", "192.0.2.1"):
+		refused("off", "tls_certificate and tls_key are needed",
+		    listen="%s:%d" % (address, port))
+	refused("off2", "http:// is for loopback only",
+	    reader_url="http://reader.test")
+	refused("off3", "http:// is for loopback only",
+	    allowed_key_servers=["http://keys.test"])
+	refused("none", "allowed_key_servers", allowed_key_servers=None)
+	refused("half", "go together", tls_certificate="/dev/null")
+	refused("page", "index.html", page_directory=World.store)
+	refused("opt", "counterfoil-reader.conf:", argument="lisen = \"x\"\n")
+	refused("opt2", "nearest one is \"listen\"",
+	    argument="lisen = \"x\"\n")
+	refused("type", "threads", threads="many")
+	refused("range", "threads", threads=0)
+	key = os.path.join(World.folder, "open.key")
+	proc.write_file(key, b"x", 0o644)
+	refused("key", "others could read", tls_certificate=key, tls_key=key)
+
+
+@tap.case("TLS of its own, believed by our authority's clients only")
+def t_tls():
+	authority = ca.Authority(os.path.join(World.folder, "ca"))
+	tls = authority.server("reader", ("localhost",))
+	r = new_reader("tls", tls=tls, ca_file=authority.file).start()
+	try:
+		status, headers, body = r.request("GET", "/e/" + SMALL)
+		tap.equal((status, body), (200, World.small), "over TLS")
+		tap.equal(headers["Strict-Transport-Security"],
+		    "max-age=31536000", "HSTS")
+		status, _, body = r.request("GET", "/e/" + LARGE)
+		tap.true((status, body) == (200, World.large), "30 MB by TLS")
+		tap.raises(OSError, lambda: reader.Reader.request(
+		    stranger(r), "GET", "/"), "without our authority")
+		tap.lacks(raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", r.port),
+		    b"200", "plain HTTP to the TLS port")
+		old = ssl.create_default_context(cafile=authority.file)
+		old.minimum_version = ssl.TLSVersion.TLSv1
+		old.maximum_version = ssl.TLSVersion.TLSv1_1
+		old.set_ciphers("ALL:@SECLEVEL=0")
+		tap.raises(OSError, lambda: connect(r.port, old), "TLS 1.1")
+		for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+			new = ssl.create_default_context(cafile=authority.file)
+			new.minimum_version = new.maximum_version = version
+			connect(r.port, new)
+	finally:
+		r.stop()
+	other = authority.server("other", ("localhost",))
+	mixed = new_reader("mixed", tls=(tls[0], other[1]))
+	conf.write(mixed.config, mixed.options)
+	done = proc.run([proc.program("counterfoil-reader"), "-c",
+	    mixed.config], check=False, limit_s=20)
+	tap.equal(done.returncode, 1, "another certificate's key")
+	tap.contains(done.stderr.decode(), "matching pair", "the sentence")
+
+
+def stranger(r):
+	other = reader.Reader.__new__(reader.Reader)
+	other.url = r.url
+	other.ca_file = "/etc/ssl/certs/ca-certificates.crt"
+	if not os.path.exists(other.ca_file):
+		other.ca_file = None
+	return other
+
+
+def connect(port, context):
+	with socket.create_connection(("127.0.0.1", port), 20) as s:
+		with context.wrap_socket(s, server_hostname="localhost"):
+			pass
+
+
+@tap.case("the log has one line a request, and no whole name or token in it")
+def t_log():
+	r = new_reader("log").start()
+	try:
+		ask("GET", "/e/" + SMALL, r.port)
+		ask("GET", "/m/" + SMALL + "%23https%3A%2F%2Fk%2Fk%2F"
+		    + SMALL + "%23" + TOKEN, r.port)
+		ask("GET", "/m/" + SMALL + "?token=" + TOKEN, r.port)
+		ask("POST", "/" + TOKEN, r.port)
+		ask("GET", "/x\x7f\x1b[31m", r.port)
+		raw(b"GET /m/" + SMALL.encode() + b"#" + TOKEN.encode()
+		    + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		    r.port)
+	finally:
+		r.stop()
+	lines = [x for x in log_lines(r) if " bytes " in x
+	    and "/healthz" not in x]
+	tap.equal(len(lines), 6, "lines:\n" + "\n".join(lines))
+	tap.contains(lines[0], "127.0.0.1 GET /e/AbCdEf... 200 5000 bytes",
+	    "the first")
+	tap.lacks(r.log_text(), SMALL, "the log")
+	tap.lacks(r.log_text(), TOKEN, "the log")
+	tap.lacks(r.log_text(), "\x1b", "the log")
+
+
+@tap.case("at level debug the log has no more of them")
+def t_log_debug():
+	r = new_reader("debug", log_level="debug").start()
+	try:
+		for request in (b"GET /m/" + SMALL.encode() + b"%23"
+		    + TOKEN.encode() + b" HTTP/1.1\r\n\r\n",
+		    b"GET /" + TOKEN.encode() * 2000 + b" HTTP/1.1\r\n\r\n",
+		    TOKEN.encode() + b"\r\n\r\n",
+		    b"GET / HTTP/1.1\r\n" + TOKEN.encode() + b"\r\n\r\n"):
+			try:
+				raw(request.replace(b"\r\n\r\n",
+				    b"\r\nConnection: close\r\n\r\n"), r.port)
+			except ConnectionError:
+				pass
+	finally:
+		r.stop()
+	tap.lacks(r.log_text(), SMALL, "the log")
+	tap.lacks(r.log_text(), TOKEN[:12], "the log")
+
+
+@tap.case("it gives up root for the configured user, and keeps no groups")
+def t_user():
+	name = "nobody" if os.geteuid() == 0 else \
+	    pwd.getpwuid(os.geteuid()).pw_name
+	uid = pwd.getpwnam(name).pw_uid
+	r = new_reader("user", user=name).start()
+	try:
+		status = proc.read_text("/proc/%d/status" % r.pid)
+		tap.equal(re.search(r"(?m)^Uid:\s+(.*)$", status).group(1)
+		    .split(), [str(uid)] * 4, "user ids")
+		if os.geteuid() == 0:
+			groups = re.search(r"(?m)^Groups:\s*(.*)$",
+			    status).group(1).split()
+			tap.true("0" not in groups, "root's group is gone")
+		tap.equal(ask("GET", "/e/" + SMALL, r.port)[2], World.small,
+		    "it still reads the store")
+	finally:
+		r.stop()
+	refused_user = new_reader("user2", user="no-such-user")
+	conf.write(refused_user.config, refused_user.options)
+	done = proc.run([proc.program("counterfoil-reader"), "-c",
+	    refused_user.config], check=False, limit_s=20)
+	tap.equal(done.returncode, 1, "an unknown user")
+	tap.contains(done.stderr.decode(), "no user named no-such-user",
+	    "the sentence")
+
+
+@tap.case("-V, -n, --print-config and wrong arguments")
+def t_arguments():
+	program = proc.program("counterfoil-reader")
+	tap.contains(proc.run([program, "-V"]).stdout.decode(),
+	    "counterfoil-reader ", "-V")
+	done = proc.run([program, "-c", World.reader.config, "-n"])
+	tap.equal((done.stdout, done.stderr), (b"", b""), "-n")
+	done = proc.run([program, "-c", World.reader.config,
+	    "--print-config"])
+	again = os.path.join(World.folder, "again.conf")
+	proc.write_file(again, done.stdout)
+	tap.equal(proc.run([program, "-c", again, "--print-config"]).stdout,
+	    done.stdout, "printed, read and printed again")
+	for wrong in (["-x"], ["-c"], ["word"]):
+		done = proc.run([program] + wrong, check=False)
+		tap.equal(done.returncode, 2, "%s" % wrong)
+		tap.contains(done.stderr, b"usage:", "%s" % wrong)
+
+
+if __name__ == "__main__":
+	tap.main(setup=setup, teardown=teardown)
