@@ -52,7 +52,7 @@ struct cf_edit {
 	enum cf_edit_kind kind;
 	const char *name;	/* lends: from the fields, or static */
 	unsigned index;
-	char *value;
+	const char *value;	/* lends: from the list, or static */
 };
 
 struct cf_edits {
@@ -61,6 +61,7 @@ struct cf_edits {
 	/* The header as it will be outside, in order; lends likewise. */
 	struct cf_field *outer;
 	size_t outer_count;
+	char *content_type;	/* P's, with one leading blank */
 };
 
 /*
@@ -120,7 +121,7 @@ struct cf_composite {
 	struct cf_buf e;		/* E, DER */
 	struct cf_container container;	/* lends from `e` */
 	/*
-	 * Exactly P: Counterfoil-Version: 1, this structure and nothing
+	 * Exactly P: Counterfoil-Version: 1, the structure above and nothing
 	 * beside it.  Only then are the offsets set: into the message, of
 	 * the body and of the (quoted-printable) content of the two notice
 	 * parts, which end in front of the line end that belongs to the
@@ -135,7 +136,7 @@ struct cf_composite {
 
 /*
  * Find E and L in a whole message (header, empty line, body; CRLF or LF).
- * E must be the only application/pkcs7-mime part and stand directly in the
+ * E must be the only application/pkcs7-mime part that stands directly in the
  * top multipart/mixed, or be the top itself: never below foreign parts.  L
  * is in its Counterfoil-Locator field.  E is parsed strictly, and its key id
  * must be the one in L.  The allow list is the caller's job.
