@@ -104,7 +104,10 @@ void cf_proof_sha256(const struct cf_secret *secret,
 
 void cf_proof_sign(const struct cf_secret *seed, const void *text, size_t len,
     unsigned char ret_signature[CF_SIGNATURE_LEN]);
-/* CF_E_BAD_SIGNATURE  not made by the holder of that key over that text */
+/*
+ * CF_E_BAD_SIGNATURE  not made by the holder of that key over that text, or
+ *                     the key is one that nobody holds (of small order)
+ */
 CF_MUST_USE enum cf_err cf_proof_verify(
     const unsigned char public_key[CF_PUBLIC_KEY_LEN],
     const void *text, size_t len,
