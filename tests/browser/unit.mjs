@@ -587,5 +587,112 @@ test("mail: two From fields name nobody", async () => {
 	assert.deepEqual(mail.from, []);
 });
 
+/* --- the vectors of counterfoil-format(7) ------------------------------------------- */
+
+const vector = name => JSON.parse(readFileSync(
+	join(here, "../vectors", `${name}.json`), "utf8"));
+const raw = base64url => bytes(Buffer.from(base64url, "base64url"));
+
+test("vectors: link, container, keys and M of the message", async () => {
+	const v = vector("message");
+	const e = page.container.readContainer(raw(v.container));
+	const possession = await page.proofs.possessionSigner(e);
+	const opening = await page.proofs.openingSigner(
+		await webcrypto.subtle.importKey("raw", raw(v.cek), "HKDF", false,
+			["deriveBits"]));
+	const { pathname, hash } = new URL(v.reader_link);
+
+	assert.deepEqual(page.link.findLocator(hash).locator, {
+		service: "https://keys.example", host: "keys.example",
+		handle: v.handle, token: v.token });
+	assert.equal(page.link.blobOfPath(pathname), v.blob);
+	assert.deepEqual(e, { keyId: raw(v.key_id), nonce: raw(v.nonce),
+		wrappedKey: raw(v.wrapped_key),
+		sealed: bytes(Buffer.concat([raw(v.ciphertext), raw(v.tag)])) });
+	assert.equal(possession.publicKey, v.possession_key);
+	assert.equal(opening.publicKey, v.opening_key);
+	assert.equal(await page.proofs.keyCommitment(raw(v.kd)),
+		v.key_commitment);
+	assert.match(Buffer.from(page.mform.strip(raw(v.plaintext)).message)
+		.toString(), /^Subject: Offer 17\r\n\r\n/);
+});
+
+test("vectors: the signed lines and their signatures", async () => {
+	const v = vector("message");
+	const { requestText, proofText } = page.proofs;
+	const possession = await page.proofs.signerOf(raw(v.possession_seed));
+	const opening = await page.proofs.signerOf(raw(v.opening_seed));
+
+	for (const verb of ["describe", "retrieve"]) {
+		const lines = requestText(verb, v.handle, v.challenge.text, v.origin,
+			v.agent_time);
+
+		assert.equal(lines, v.signed[verb].text);
+		assert.equal(await possession.sign(lines), v.signed[verb].signature);
+	}
+	assert.equal(await page.proofs.secretDigest(raw(v.release.release_secret)),
+		v.release.secret_sha256);
+	for (const [verb, signer] of [["open", opening],
+		["mismatch", possession]]) {
+		const lines = proofText(verb, v.handle, v.release.release_id,
+			v.release.secret_sha256, v.agent_time);
+
+		assert.equal(lines, v.signed[verb].text);
+		assert.equal(await signer.sign(lines), v.signed[verb].signature);
+	}
+});
+
+for (const { name, m, mform } of vector("mform"))
+	test(`vectors: M, ${name}`, () =>
+		assert.deepEqual(page.mform.strip(raw(mform)).message, raw(m)));
+
+/* A key server that releases the key of `v` and remembers what it is told. */
+function releasing(v, reported)
+{
+	const answer = { handle: v.key_id, challenge: seal.b64(randomBytes(56)),
+		release_id: seal.b64(randomBytes(16)),
+		release_secret: seal.b64(randomBytes(32)), key: v.kd,
+		released_at: "", algorithm: "kek-a256kw", assurance: "bearer",
+		issuer: { address: "a@a.test", domain: "a.test", account: "a" },
+		...v.registered };
+
+	return async address => {
+		reported.push(address.split("/").pop());
+		return new Response(JSON.stringify(answer));
+	};
+}
+
+test("vectors: the message with two texts opens to neither", async () => {
+	const v = vector("two-text");
+	const keep = { self: globalThis.self, fetch: globalThis.fetch };
+	const locator = { service: "https://keys.example", host: "keys.example",
+		handle: v.key_id, token: v.token };
+	const outcome = async (container, registered) => {
+		const reported = [];
+
+		globalThis.fetch = releasing({ ...v, registered }, reported);
+		return page.opening.open(
+			await page.opening.prepare(raw(container), locator))
+			.then(({ original }) => [reported, seal.b64(original.message)],
+				error => [reported, error.kind]);
+	};
+
+	globalThis.self = { origin: "null" };
+	try {
+		assert.deepEqual(await outcome(v.message_b, v.registered),
+			[["challenge", "retrieve", "mismatch"], "mismatch"]);
+		assert.deepEqual(await outcome(v.message_a, v.registered),
+			[["challenge", "retrieve"], "malformed"]);
+		/* Had b been registered, it would open: nothing else stops it. */
+		const [calls, text_] = await outcome(v.message_b, { ...v.registered,
+			opening_key: seal.openingKey(raw(v.cek_b)).publicKey });
+
+		assert.deepEqual(calls, ["challenge", "retrieve"]);
+		assert.match(Buffer.from(text_, "base64url").toString(), /^Subject: /);
+	} finally {
+		Object.assign(globalThis, keep);
+	}
+});
+
 await run();
 rmSync(temp, { recursive: true, force: true });
