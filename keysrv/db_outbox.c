@@ -159,7 +159,8 @@ prepare_session(struct cf_db_outbox *db, int64_t until, struct cf_why *why)
 {
 	/* The server gives up before we do; a mark must be on disk. */
 	static const char sql[] =
-	    "SELECT set_config('statement_timeout', '10s', false),"
+	    "SELECT set_config('role', 'counterfoil_keysrv', false),"
+	    " set_config('statement_timeout', '10s', false),"
 	    " set_config('search_path', 'pg_catalog', false),"
 	    " set_config('synchronous_commit', 'on', false)";
 	CF_AUTO(free_result) PGresult *result = NULL;

@@ -123,16 +123,19 @@ enum cf_err
 cf_mailer_new(const struct cf_mailer_options *options, struct cf_mailer **ret,
     struct cf_why *why)
 {
+	const char *helo = options->helo != NULL ? options->helo : "localhost";
 	struct cf_mailer *m;
 
 	if (cf_conf_check_hostport(options->server, why) != CF_OK)
 		return CF_E_CONFIG;
+	if (!dotted(helo, strlen(helo), is_host_char))
+		return cf_fail(CF_E_CONFIG, why, "\"%s\" is not a host name",
+		    helo);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return cf_fail(CF_E_INTERNAL, why, "libcurl does not start");
 	m = cf_calloc(1, sizeof *m);
-	/* For SMTP, libcurl says HELO with the URL's path. */
-	m->url = cf_asprintf("smtp://%s/%s", options->server,
-	    options->helo != NULL ? options->helo : "localhost");
+	/* For SMTP, libcurl says EHLO with the URL's path. */
+	m->url = cf_asprintf("smtp://%s/%s", options->server, helo);
 	if (options->ca_file != NULL)
 		m->ca_file = cf_strdup(options->ca_file);
 	m->tls = options->tls;

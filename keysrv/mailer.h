@@ -50,7 +50,7 @@ bool cf_mailer_address_ok(const char *address);
 
 /*
  * Copies the options.  Connects to nothing yet.  Gives *ret.
- * CF_E_CONFIG  `server` is not host:port
+ * CF_E_CONFIG  `server` is not host:port, or `helo` no host name
  */
 CF_MUST_USE enum cf_err cf_mailer_new(const struct cf_mailer_options *options,
     struct cf_mailer **ret, struct cf_why *why);

@@ -35,12 +35,46 @@ CREATE TABLE counterfoil.outbox (
 );
 COMMENT ON TABLE counterfoil.outbox IS
     'Receipt mails to senders: waiting, sent or undeliverable.';
+COMMENT ON COLUMN counterfoil.outbox.outbox_id IS
+    'Number of the row; says nothing about order.';
+COMMENT ON COLUMN counterfoil.outbox.event_id IS
+    'The event that the mail tells of; its HMAC is the Message-ID.';
+COMMENT ON COLUMN counterfoil.outbox.key_id IS
+    'The key; its base64url is the handle in the Subject.';
+COMMENT ON COLUMN counterfoil.outbox.message_ref IS
+    'The message that the key belongs to.';
+COMMENT ON COLUMN counterfoil.outbox.kind IS
+    'released or opened: the receipt''s grade.';
+COMMENT ON COLUMN counterfoil.outbox.sender IS
+    'Envelope sender of the message, to whom the receipt goes.';
+COMMENT ON COLUMN counterfoil.outbox.recipient IS
+    'Envelope recipient of the message.';
+COMMENT ON COLUMN counterfoil.outbox.original_message_id IS
+    'Message-ID of the message; may be empty.';
+COMMENT ON COLUMN counterfoil.outbox.released_at IS
+    'When the key was given out.';
+COMMENT ON COLUMN counterfoil.outbox.opened_at IS
+    'When the proof of opening came; null for released.';
+COMMENT ON COLUMN counterfoil.outbox.assurance IS
+    'How the recipient was checked.';
+COMMENT ON COLUMN counterfoil.outbox.principal IS
+    'To whom the key went, as far as the assurance says.';
+COMMENT ON COLUMN counterfoil.outbox.not_before IS
+    'When the mail is due: the wish of release or opening.';
+COMMENT ON COLUMN counterfoil.outbox.next_try IS
+    'Not before that either, after a failure: the back-off.';
 COMMENT ON COLUMN counterfoil.outbox.lease_until IS
     'Somebody is sending this row until then; null or past: free.';
 COMMENT ON COLUMN counterfoil.outbox.attempts IS
     'Leases so far; marks a late worker''s answer as out of date.';
-COMMENT ON COLUMN counterfoil.outbox.next_try IS
-    'Back-off after a failure; not_before is the wish of the release.';
+COMMENT ON COLUMN counterfoil.outbox.state IS
+    'waiting, sent or undeliverable.';
+COMMENT ON COLUMN counterfoil.outbox.last_error IS
+    'What the mail server or the network said last.';
+COMMENT ON COLUMN counterfoil.outbox.sent_at IS
+    'When the mail server took the mail.';
+COMMENT ON COLUMN counterfoil.outbox.created_at IS
+    'When the row was written.';
 
 -- For the search for due rows; sent ones are not in it.
 CREATE INDEX outbox_due ON counterfoil.outbox (not_before)

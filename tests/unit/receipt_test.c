@@ -635,6 +635,9 @@ t_mailer_wants_a_port(void **state)
 
 	(void)state;
 	assert_int_equal(cf_mailer_new(&o, &mailer, NULL), CF_E_CONFIG);
+	o.server = "127.0.0.1:25";
+	o.helo = "a/b";
+	assert_int_equal(cf_mailer_new(&o, &mailer, NULL), CF_E_CONFIG);
 	assert_null(mailer);
 	assert_false(cf_mailer_tls_parse("on", &tls));
 	assert_int_equal(tls, CF_MAILER_TLS_VERIFY);
