@@ -199,8 +199,10 @@ test("nothing in a message loads, runs or leads away", async () => {
 		inlineShown: body.querySelector("img[alt=logo]")?.naturalWidth,
 		links: [...body.querySelectorAll("a")].map(a => a.rel + a.target),
 	}));
-	assert.doesNotMatch(inside.markup,
-		/<script|onload|onerror|javascript:|<form|<iframe|<object|<video|<link|http-equiv="refresh"|<base/i);
+	for (const gone of ["<script", "onload", "onerror", "javascript:",
+		"<form", "<iframe", "<object", "<video", "<link", "<base",
+		"http-equiv=\"refresh\""])
+		assert.ok(!inside.markup.includes(gone), gone);
 	assert.equal(inside.inlineShown, 2, "the inline picture is shown");
 	assert.deepEqual(inside.links.slice(0, 1),
 		["noopener noreferrer nofollow_blank"]);
@@ -241,8 +243,9 @@ test("each wall holds alone: sandbox, frame policy", async () => {
 		const sandbox = await frame.getAttribute("sandbox");
 
 		assert.doesNotMatch(sandbox, /scripts|same-origin|top-navigation|forms/);
-		assert.match(await frame.getAttribute("srcdoc"),
-			/Content-Security-Policy" content="default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'/);
+		assert.ok((await frame.getAttribute("srcdoc")).includes(
+			"Content-Security-Policy\" content=\"default-src 'none';"
+			+ " img-src data: blob:; style-src 'unsafe-inline';"));
 	}
 	/* Markup that got past the sanitiser would meet the other walls. */
 	const result = await page.evaluate(stranger => {

@@ -102,10 +102,13 @@ function twoParts(body: Bytes, boundary: string): [Bytes, Bytes] | null
 	return null;
 }
 
+const BOUNDARY = new RegExp("^multipart/mixed\\s*;(?:.*;)?\\s*boundary="
+	+ "(?:\"([^\"\\\\]{1,70})\"|([!#-'*+.0-9A-Z^-~-]{1,70}))\\s*(?:;.*)?$",
+	"i");
+
 function boundaryOf(contentType: string): string | null
 {
-	const match = /^multipart\/mixed\s*;(?:.*;)?\s*boundary=(?:"([^"\\]{1,70})"|([!#-'*+.0-9A-Z^-~-]{1,70}))\s*(?:;.*)?$/i
-		.exec(contentType);
+	const match = BOUNDARY.exec(contentType);
 
 	return match?.[1] ?? match?.[2] ?? null;
 }
