@@ -110,8 +110,10 @@ function members(body, names)
 
 const ISSUER = { address: "alice@a.test", domain: "a.test",
 	account: "gateway-a" };
-const RECORDS = "The time, and that the key of this message was given out to"
-	+ " someone who has the mail and its link. The sender is told by mail.";
+const RECORDS = "When you open this message, a record is kept that its key was"
+	+ " given to someone who had the message and its link, with the time and"
+	+ " the web origin of the page used; the sender is told. Who you are is"
+	+ " not checked.";
 
 function registered(key)
 {

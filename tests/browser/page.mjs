@@ -127,7 +127,7 @@ test("a message is described, opened, shown and reported", async () => {
 	assert.equal(await page.locator("#issuer").innerText(), "alice@a.test");
 	const ready = await page.locator("main").innerText();
 	assert.match(ready, /keys\.test:\d+ confirms/);
-	assert.match(ready, /The time, and that the key of this message was given/);
+	assert.match(ready, /a record is kept that its key was given to someone/);
 	assert.doesNotMatch(ready, /Ångström|elsewhere|Offer/);
 	await picture(page, "ready");
 	assert.deepEqual(state.calls.slice(callsBefore),

@@ -123,8 +123,7 @@ export function showBusy(text: string): void
 /* --- ready: who sent it, what will be recorded ------------------------ */
 
 const ASSURANCE: Record<string, string> = {
-	bearer: "Nobody checks who you are. Whoever holds this mail and its link"
-		+ " can open it.",
+	bearer: "Whoever holds this mail and its link can open it.",
 };
 
 const STATE: Record<string, string> = {
