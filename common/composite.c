@@ -635,7 +635,8 @@ read_sealed(const struct tree *t, GMimeObject *sealed,
 	if (!content_span(t, sealed, &off, &len))
 		return cf_fail(CF_E_CONTAINER, why,
 		    "the sealed part has no content");
-	join_lines(t->bytes + off, len, &c->e);
+	if (cf_buf_reserve(&c->e, len))
+		join_lines(t->bytes + off, len, &c->e);
 	if (!decode_joined(&c->e))
 		return cf_fail(CF_E_CONTAINER, why,
 		    "the sealed part is not in base64, or is cut off");
