@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * counterfoil open - retrieve the key, give out the original message.
+ *
+ * Nothing is written unless the key, the registered values, the tag and the
+ * inner form all hold.  The output file is made before the key is asked for,
+ * so that a full disk or a wrong path costs no receipt.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/agent.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "milter/cli.h"
+
+struct arguments {
+	const char *path;	/* "-" = standard input */
+	const char *out;	/* NULL = standard output */
+	char *link;		/* a secret */
+	bool ask_only;
+	bool quiet;
+};
+
+struct output {
+	int fd;
+	const char *path;	/* NULL = standard output */
+	char *temporary;
+};
+
+/* ---- arguments ---- */
+
+static int
+usage(void)
+{
+	fputs("usage: counterfoil open [-nq] [-o OUT] [--link LINK] FILE|-\n"
+	    "  FILE         the mail as it was delivered, or its attachment "
+	    "smime.p7m\n"
+	    "  -o OUT       write the original to OUT, not to standard "
+	    "output\n"
+	    "  --link LINK  the link of the mail, when FILE is the "
+	    "attachment;\n"
+	    "               - reads it from standard input\n"
+	    "  -n           only ask who sealed it and what would be "
+	    "recorded\n"
+	    "  -q           say nothing when all is well\n", stderr);
+	return CF_EXIT_USAGE;
+}
+
+static char *
+read_link_line(void)
+{
+	struct cf_buf line = CF_BUF_INIT_SECRET(4 * CF_READER_LINK_MAX);
+	char c;
+
+	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n' && !line.full)
+		if (c != '\r')
+			cf_buf_addc(&line, c);
+	return cf_buf_take(&line, NULL);
+}
+
+/* Take a secret out of the argument list, where ps(1) shows it. */
+static char *
+take_argument(char *arg)
+{
+	char *copy = cf_strdup(arg);
+
+	explicit_bzero(arg, strlen(arg));
+	return copy;
+}
+
+static bool
+parse_arguments(int argc, char **argv, struct arguments *a)
+{
+	static const struct option longs[] = {
+		{ "link", required_argument, NULL, 'l' },
+		{ "output", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "no:q", longs, NULL)) != -1) {
+		switch (c) {
+		case 'n':
+			a->ask_only = true;
+			break;
+		case 'q':
+			a->quiet = true;
+			break;
+		case 'o':
+			a->out = optarg;
+			break;
+		case 'l':
+			cf_free(&a->link);
+			a->link = take_argument(optarg);
+			break;
+		default:
+			return false;
+		}
+	}
+	if (optind + 1 != argc)
+		return false;
+	a->path = argv[optind];
+	if (a->link != NULL && strcmp(a->link, "-") == 0) {
+		if (strcmp(a->path, "-") == 0)
+			return false;
+		cf_free(&a->link);
+		a->link = read_link_line();
+	}
+	return true;
+}
+
+static void
+free_arguments(struct arguments *a)
+{
+	if (a->link != NULL)
+		explicit_bzero(a->link, strlen(a->link));
+	cf_free(&a->link);
+}
+
+/* ---- output ---- */
+
+static void
+output_abandon(struct output *out)
+{
+	if (out->path != NULL && out->fd >= 0)
+		close(out->fd);
+	if (out->temporary != NULL)
+		unlink(out->temporary);
+	cf_free(&out->temporary);
+	out->fd = -1;
+}
+
+static enum cf_err
+output_fail(const struct output *out, struct cf_why *why)
+{
+	return cf_fail(CF_E_IO, why, "%s: %s",
+	    out->path == NULL ? "standard output" : out->path,
+	    strerrordesc_np(errno));
+}
+
+static enum cf_err
+output_begin(const char *path, struct output *out, struct cf_why *why)
+{
+	struct stat st;
+
+	out->path = path;
+	if (path == NULL) {
+		out->fd = STDOUT_FILENO;
+		return CF_OK;
+	}
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return cf_fail(CF_E_IO, why,
+		    "%s: is there and is not a regular file", path);
+	out->temporary = cf_asprintf("%s.XXXXXX", path);
+	out->fd = mkostemp(out->temporary, O_CLOEXEC);
+	if (out->fd < 0) {
+		cf_free(&out->temporary);
+		return output_fail(out, why);
+	}
+	return CF_OK;
+}
+
+static enum cf_err
+output_finish(struct output *out, const struct cf_buf *message,
+    struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = cf_file_write_all(out->fd, cf_buf_str(message), message->len,
+	    why);
+	if (rc != CF_OK || out->path == NULL)
+		return rc;
+	if (fsync(out->fd) != 0 || rename(out->temporary, out->path) != 0)
+		return output_fail(out, why);
+	cf_free(&out->temporary);
+	return cf_file_sync_parent(out->path, why);
+}
+
+/* ---- what is said beside ---- */
+
+static void
+say(const char *name, const char *value, FILE *out)
+{
+	if (value == NULL || *value == '\0')
+		return;
+	fprintf(out, "%-14s ", name);
+	cf_cli_put(value, out);
+	fputc('\n', out);
+}
+
+static void
+say_about(const struct cf_about *about, const char *service, FILE *out)
+{
+	say("Sealed for", about->address, out);
+	say("Domain", about->domain, out);
+	say("Account", about->account, out);
+	say("Key server", service, out);
+	say("Message-ID", about->message_id, out);
+	say("Sealed at", about->issued_at, out);
+	say("State", about->state, out);
+	say("Assurance", about->assurance, out);
+	say("Is recorded", about->records, out);
+}
+
+/* ---- steps ---- */
+
+static enum cf_err
+make_agent(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s,
+    struct cf_httpc *http, struct cf_agent **ret, struct cf_why *why)
+{
+	const struct cf_agent_options options = {
+		.http = http,
+		.allowed = &conf->allowed_key_servers,
+		.timeout_ms = conf->timeout_s * 1000,
+		.deadline_ms = conf->deadline_s * 1000,
+	};
+
+	if (!s->has_link)
+		return cf_fail(CF_E_LINK_SYNTAX, why, "the attachment alone "
+		    "does not say where its key is: give the mail's link "
+		    "with --link");
+	return cf_agent_new(&options, &s->mail.locator, &s->mail.container,
+	    ret, why);
+}
+
+static enum cf_err
+ask(struct cf_agent *agent, const char *service, struct cf_why *why)
+{
+	CF_AUTO(cf_about_free) struct cf_about about = { 0 };
+	enum cf_err rc;
+
+	rc = cf_agent_describe(agent, &about, why);
+	if (rc == CF_OK)
+		say_about(&about, service, stdout);
+	return rc;
+}
+
+static enum cf_err
+open_to(struct cf_agent *agent, const struct cf_cli_sealed *s,
+    struct output *out, struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf message =
+	    CF_BUF_INIT_SECRET(s->mail.container.ciphertext_len);
+	enum cf_err rc;
+
+	rc = cf_agent_open(agent, &message, why);
+	if (rc != CF_OK)
+		return rc;
+	return output_finish(out, &message, why);
+}
+
+/* The message is out; what fails from here on does not undo that. */
+static void
+confirm(struct cf_agent *agent, const struct arguments *a,
+    const char *service)
+{
+	struct cf_why why = { "" };
+
+	if (!a->quiet)
+		say_about(&cf_agent_release(agent)->about, service, stderr);
+	if (cf_agent_confirm(agent, &why) != CF_OK)
+		fprintf(stderr, "counterfoil: The message is complete and "
+		    "checked, but the key server did not take the note that "
+		    "it was opened (%s). The receipt says that its key was "
+		    "released.\n", why.text);
+}
+
+static enum cf_err
+run(const struct cf_cli_conf *conf, const struct arguments *a,
+    struct output *out, struct cf_why *why)
+{
+	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed sealed = { 0 };
+	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
+	CF_AUTO(cf_agent_free) struct cf_agent *agent = NULL;
+	enum cf_err rc;
+
+	rc = cf_cli_read(conf, a->path, a->link, &sealed, why);
+	if (rc == CF_OK)
+		rc = cf_cli_client(conf, &http, why);
+	if (rc == CF_OK)
+		rc = make_agent(conf, &sealed, http, &agent, why);
+	if (rc != CF_OK)
+		return rc;
+	if (a->ask_only)
+		return ask(agent, sealed.mail.locator.service, why);
+	rc = output_begin(a->out, out, why);
+	if (rc == CF_OK)
+		rc = open_to(agent, &sealed, out, why);
+	if (rc == CF_OK)
+		confirm(agent, a, sealed.mail.locator.service);
+	return rc;
+}
+
+int
+cf_cmd_open(const struct cf_cli_conf *conf, int argc, char **argv)
+{
+	CF_AUTO(free_arguments) struct arguments a = { 0 };
+	CF_AUTO(output_abandon) struct output out = { .fd = -1 };
+	struct cf_why why = { "" };
+	enum cf_err rc;
+
+	if (!parse_arguments(argc, argv, &a))
+		return usage();
+	rc = run(conf, &a, &out, &why);
+	return rc == CF_OK ? CF_EXIT_OK : cf_cli_fail(rc, &why);
+}

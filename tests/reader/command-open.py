@@ -1,0 +1,500 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""counterfoil open against a key server that helps, refuses and lies."""
+
+import glob
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "contrib"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lab import ca, conf, proc, sample, tap  # noqa: E402
+import fake  # noqa: E402
+
+ASK = ["/api/v1/challenge", "/api/v1/retrieve"]
+SIMPLE = (b"From: alice@a.test\r\nSubject: hello\r\n\r\n"
+    b"One line.\r\n.\r\n\xff\xfe no newline")
+
+
+class World:
+	folder = server = None
+
+
+def setup():
+	World.folder = proc.private_dir()
+
+
+def teardown():
+	proc.remove_tree(World.folder)
+
+
+class Case:
+	"""A key server, a sealed message in a file, a place for the output."""
+
+	def __init__(self, original=SIMPLE, raw=False, tls=None):
+		self.folder = proc.private_dir()
+		self.server = fake.Server(tls)
+		self.sealed = fake.Sealed(original, self.server.url, raw)
+		self.server.register(self.sealed)
+		self.file = os.path.join(self.folder, "delivered.eml")
+		self.out = os.path.join(self.folder, "original.eml")
+		self.config = os.path.join(self.folder, "counterfoil.conf")
+		self.configure(deadline_s=2)
+		self.write(self.sealed.mail())
+
+	def __enter__(self):
+		return self
+
+	def __exit__(self, *_):
+		self.server.stop()
+		proc.remove_tree(self.folder)
+
+	def configure(self, **options):
+		conf.write(self.config, options)
+
+	def write(self, content):
+		proc.write_file(self.file, content)
+
+	def run(self, *words, before=(), limit_s=60, **kw):
+		return proc.run([proc.program("counterfoil"), "-c",
+		    self.config, *before, "open", *words], check=False,
+		    limit_s=limit_s, **kw)
+
+	def open(self, *words, **kw):
+		return self.run("-o", self.out, *words, self.file, **kw)
+
+	def leftovers(self):
+		return [p for p in glob.glob(self.out + "*")]
+
+	def must_open(self, done):
+		tap.equal(done.returncode, 0, "exit status; it said: "
+		    + done.stderr.decode())
+		with open(self.out, "rb") as f:
+			tap.equal(f.read(), self.sealed.original,
+			    "the original")
+		tap.equal(self.leftovers(), [self.out], "files")
+		tap.equal(self.server.wrong, [], "wrong requests")
+
+	def must_fail(self, done, status, says):
+		tap.equal((done.returncode, done.stdout), (status, b""),
+		    "exit status and output; it said: "
+		    + done.stderr.decode())
+		tap.contains(done.stderr.decode(), says, "what it said")
+		tap.equal(done.stderr.count(b"\n"), 1, "one line")
+		tap.equal(self.leftovers(), [], "nothing is written")
+		tap.equal(self.server.opened, [], "no opening proof")
+		for secret in ("key", "token"):
+			tap.lacks(done.stderr.decode(),
+			    self.sealed.values[secret], "what it said")
+
+
+@tap.case("open writes the identical message and proves that it was opened")
+def t_open():
+	with Case() as c:
+		c.must_open(c.open())
+		tap.equal(c.server.calls, ASK + ["/api/v1/open"], "calls")
+		tap.equal(len(c.server.opened), 1, "opening proof")
+		tap.equal(stat.S_IMODE(os.stat(c.out).st_mode), 0o600, "mode")
+
+
+@tap.case("to standard output, from standard input, with LF lines, quietly")
+def t_streams():
+	with Case() as c:
+		done = c.run(c.file)
+		tap.equal((done.returncode, done.stdout), (0, SIMPLE), "stdout")
+		tap.contains(done.stderr.decode(), "alice@a.test", "who")
+		done = c.run("-q", "-", input=c.sealed.mail(eol=b"\n"))
+		tap.equal((done.returncode, done.stdout, done.stderr),
+		    (0, SIMPLE, b""), "-q, LF, stdin")
+
+
+@tap.case("the notice replaced and trace fields put on top change nothing")
+def t_rewritten():
+	with Case() as c:
+		c.write(c.sealed.mail(text=b"Another =\r\nnotice, longer.",
+		    more=b"Return-Path: <alice@a.test>\r\n"
+		    b"Received: from a by b;\r\n\tMon, 23 Nov 2026"))
+		c.must_open(c.open())
+
+
+@tap.case("a large message with everything that is easily damaged")
+def t_full():
+	original = sample.Full().unflagged
+	with Case(original) as c:
+		c.must_open(c.open())
+
+
+@tap.case("the attachment alone, with L, the reader link or what became of it")
+def t_bare():
+	with Case() as c:
+		c.write(c.sealed.e)
+		c.must_fail(c.open(), 1, "--link")
+		tap.equal(c.server.calls, [], "nobody was asked")
+		for link in (c.sealed.link, c.sealed.reader_link(),
+		    c.sealed.reader_link().replace("%", "%25")):
+			c.must_open(c.open("--link", link))
+			os.unlink(c.out)
+		c.must_open(c.open("--link", "-",
+		    input=c.sealed.link.encode() + b"\n"))
+		os.unlink(c.out)
+		c.server.opened.clear()
+		c.must_fail(c.open("--link", c.sealed.link[:-1]), 1,
+		    "Copy the whole link")
+		other = fake.Sealed(SIMPLE, c.server.url)
+		c.must_fail(c.open("--link", other.link), 1,
+		    "another message")
+
+
+@tap.case("the link is not in the process list while open waits")
+def t_process_list():
+	with Case() as c:
+		c.configure(timeout_s=20, deadline_s=20)
+		c.write(c.sealed.e)
+		c.server.answers["/api/v1/challenge"] = ["silent"]
+		p = subprocess.Popen([proc.program("counterfoil"), "-c",
+		    c.config, "open", "--link", c.sealed.link, c.file],
+		    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+		try:
+			proc.wait_for(lambda: c.server.calls, 10, "its request")
+			words = proc.read_text("/proc/%d/cmdline" % p.pid)
+		finally:
+			p.kill()
+			p.wait()
+		tap.contains(words, "--link", "the process list")
+		tap.lacks(words, c.sealed.values["token"], "the process list")
+
+
+@tap.case("-n asks who sealed it and retrieves nothing")
+def t_describe():
+	with Case() as c:
+		done = c.run("-n", c.file)
+		tap.equal(done.returncode, 0, "exit status")
+		for part in ("alice@a.test", "a.test", "bearer", c.server.url,
+		    "That somebody with this message asked."):
+			tap.contains(done.stdout.decode(), part, "-n")
+		tap.equal(c.server.calls, ["/api/v1/challenge",
+		    "/api/v1/describe"], "calls")
+		tap.equal(c.server.wrong, [], "wrong requests")
+
+
+@tap.case("text from the key server cannot drive the terminal")
+def t_terminal():
+	with Case() as c:
+		c.server.answers["/api/v1/describe"] = [lambda a: a.update(
+		    records="a\x1b[2Jb\nAssurance certificate\x9b\u202ec \u00fc")]
+		done = c.run("-n", c.file)
+		tap.contains(done.stdout.decode(), "c \u00fc", "kept")
+		for bad in (b"\x1b", b"\xc2\x9b", b"\xe2\x80\xae"):
+			tap.lacks(done.stdout, bad, "the output")
+		tap.equal(done.stdout.count(b"\nAssurance"), 1, "lines")
+
+
+@tap.case("a wrong key, and a key that is not the registered one")
+def t_wrong_key():
+	with Case() as c:
+		key = fake.b64(os.urandom(32))
+		c.server.keys[c.sealed.handle]["key"] = key
+		c.must_fail(c.open(), 1, "does not match what its sender")
+		tap.equal(len(c.server.mismatches), 1, "reported")
+		# A server that gives and registers the same wrong key.
+		c.server.keys[c.sealed.handle]["key_commitment"] = fake.b64(
+		    hashlib.sha256(b"counterfoil key v1\0"
+		    + fake.unb64(key)).digest())
+		c.must_fail(c.open(), 1, "key does not belong")
+		tap.equal(len(c.server.mismatches), 1, "not reported again")
+
+
+@tap.case("another opening key than the registered one: nothing, reported")
+def t_mismatch():
+	with Case() as c:
+		c.server.answers["/api/v1/retrieve"] = [lambda a: a.update(
+		    opening_key=fake.b64(os.urandom(32)))]
+		c.must_fail(c.open(), 1, "does not match what its sender")
+		tap.equal(len(c.server.mismatches), 1, "reported")
+		tap.equal(c.server.wrong, [], "wrong requests")
+	with Case() as c:
+		c.server.answers["/api/v1/retrieve"] = [lambda a: a.update(
+		    opening_key=fake.b64(os.urandom(32)))]
+		c.server.answers["/api/v1/mismatch"] = ["close"] * 50
+		c.must_fail(c.open(), 1, "does not match what its sender")
+
+
+@tap.case("changed bytes: ciphertext, tag, wrapped key, key id, a cut")
+def t_damaged():
+	with Case() as c:
+		e = c.sealed.e
+		middle = len(e) - 40
+		for at, status, says in (
+		    (middle, 1, "proof of having"), (len(e) - 1, 1,
+		    "proof of having")):
+			bad = bytearray(e)
+			bad[at] ^= 1
+			c.write(c.sealed.mail(bytes(bad)))
+			c.must_fail(c.open(), status, says)
+		bad = bytearray(e)
+		at = e.index(fake.unb64(c.sealed.handle))
+		bad[at] ^= 1
+		c.write(c.sealed.mail(bytes(bad)))
+		c.must_fail(c.open(), 1, "sealed")
+		for cut in (0, 1, 10, 100, len(e) - 17, len(e) - 1):
+			c.write(c.sealed.mail(e[:cut]))
+			c.must_fail(c.open(), 1, "")
+		c.write(c.sealed.mail(e + b"\0"))
+		c.must_fail(c.open(), 1, "")
+	with Case() as c:
+		# 40 bytes of wrapped key are in E but not in the proof.
+		bad = bytearray(c.sealed.e)
+		at = bad.index(bytes.fromhex("60864801650304012d")) + 9
+		tap.equal(bytes(bad[at:at + 2]), b"\x04\x28", "wrapped key")
+		bad[at + 20] ^= 1
+		c.write(c.sealed.mail(bytes(bad)))
+		c.must_fail(c.open(), 1, "key does not belong")
+
+
+@tap.case("damage that the key server does not notice is found by the tag")
+def t_damaged_registered():
+	with Case() as c:
+		bad = bytearray(c.sealed.e)
+		bad[-1] ^= 1
+		c.write(c.sealed.mail(bytes(bad)))
+		c.server.proven = lambda *_: True
+		possession = c.server.keys[c.sealed.handle]["possession_key"]
+
+		def lie(answer):
+			answer["possession_key"] = possession_of(bytes(bad))
+		c.server.answers["/api/v1/retrieve"] = [lie]
+		c.must_fail(c.open(), 1, "damaged on its way")
+		# Without the lie, the registration tells.
+		c.server.done = lambda *_: True
+		tap.true(possession, "registered")
+		c.must_fail(c.open(), 1, "does not match what its sender")
+
+
+def possession_of(e):
+	"""The possession key of E, from its description and openssl."""
+	tag = e[-16:]
+	at = e.index(bytes.fromhex("60864801650304012e")) + 9
+	# SEQUENCE { OCTET STRING nonce(12), INTEGER 16 }
+	tap.equal(e[at:at + 4], b"\x30\x11\x04\x0c", "GCM parameters")
+	nonce = e[at + 4:at + 16]
+	rest = e[at + 16 + 3:-18]
+	# [0] IMPLICIT OCTET STRING: the ciphertext is its content.
+	tap.equal(rest[0], 0x80, "the ciphertext's tag")
+	size = 2 if rest[1] < 0x80 else 2 + (rest[1] & 0x7f)
+	digest = hashlib.sha256(rest[size:] + tag).digest()
+	seed = hashlib.sha256(b"counterfoil possession v1\0" + nonce
+	    + digest).digest()
+	der = bytes.fromhex("302e020100300506032b657004220420") + seed
+	done = proc.run(["openssl", "pkey", "-inform", "DER", "-pubout",
+	    "-outform", "DER"], input=der)
+	return fake.b64(done.stdout[-32:])
+
+
+@tap.case("what was sealed without the inner form is not given out")
+def t_not_m():
+	with Case(SIMPLE, raw=True) as c:
+		c.must_fail(c.open(), 1, "not in the form Counterfoil makes")
+
+
+@tap.case("refusals are told with the server's reason, exit 1")
+def t_refused():
+	for path in ASK:
+		for status, slug in ((410, "revoked"), (410, "expired"),
+		    (403, "not-yet"), (404, "unknown-key")):
+			with Case() as c:
+				c.server.answers[path] = [fake.problem(status,
+				    slug, "The sender said no on Tuesday.")]
+				c.must_fail(c.open(), 1,
+				    "The sender said no on Tuesday.")
+				tap.equal(c.server.calls, ASK[:ASK.index(path)
+				    + 1], "asked once")
+	with Case() as c:
+		c.server.keys.clear()
+		c.must_fail(c.open(), 1, "There is no key for this link.")
+
+
+@tap.case("busy, lost, half and closed: tried again, from a new challenge")
+def t_again():
+	for fault in ("lost", "close", "half", fake.problem(503, "busy",
+	    "Busy."), fake.problem(503, "database-unavailable", "Away.")):
+		for path in ASK + ["/api/v1/open"]:
+			with Case() as c:
+				c.configure(deadline_s=10)
+				c.server.answers[path] = [fault, fault]
+				c.must_open(c.open())
+	with Case() as c:
+		c.configure(deadline_s=10)
+		c.server.answers["/api/v1/retrieve"] = [fake.problem(403,
+		    "challenge-used", "Used.")]
+		c.must_open(c.open())
+		tap.equal(c.server.calls, ASK * 2 + ["/api/v1/open"], "calls")
+
+
+@tap.case("a key server that is away, silent or babbles: exit 75, nothing")
+def t_away():
+	for path in ASK:
+		for plan in ([(500, b"<h1>Oops</h1>")], [(200, b"garbage")],
+		    [(200, b"[]")], [(200, b"{}")], [(200, b"{" * 9000)],
+		    [(200, b"x" * 100000)], [(302, b"")], [(200, b"")],
+		    [(200, b'{"challenge":"short"}')],
+		    ["close"] * 90, [fake.problem(503, "busy", "B.")] * 90):
+			with Case() as c:
+				c.configure(deadline_s=1)
+				c.server.answers[path] = list(plan)
+				c.must_fail(c.open(), 75, "try again later")
+	with Case() as c:
+		c.configure(timeout_s=1, deadline_s=1)
+		c.server.answers["/api/v1/retrieve"] = ["silent"] * 9
+		c.must_fail(c.open(), 75, "did not answer in time")
+	with Case() as c:
+		c.configure(deadline_s=1)
+		c.server.stop()
+		c.server.stop = lambda: None
+		c.must_fail(c.open(), 75, "could not be reached")
+
+
+@tap.case("each member of a release missing or changed: nothing is written")
+def t_release_members():
+	with Case() as c:
+		members = c.server.retrieve(c.sealed.values, {
+		    "handle": c.sealed.handle, "challenge": "x",
+		    "origin": "-", "time": fake.NOW, "signature": ""})[1]
+		c.server.proven = lambda *_: True
+		c.server.challenges["x"] = False
+		members = c.server.retrieve(c.sealed.values, {"handle":
+		    c.sealed.handle, "challenge": "x"})[1]
+		for name in members:
+			for change in (lambda a, n=name: a.pop(n),
+			    lambda a, n=name: a.update({n: None}),
+			    lambda a, n=name: a.update({n: {"x": "y"}})):
+				c.server.answers["/api/v1/retrieve"] = [change]
+				c.must_fail(c.open(), 75, '"%s"' % name)
+
+
+@tap.case("an opening proof that is not taken is said, the message stays")
+def t_no_proof():
+	with Case() as c:
+		c.server.answers["/api/v1/open"] = [fake.problem(404,
+		    "unknown-release", "No such release here.")]
+		done = c.open()
+		c.must_open(done)
+		tap.contains(done.stderr.decode(), "No such release here.",
+		    "what it said")
+
+
+@tap.case("the allow list and --key-server hold before anybody is asked")
+def t_allowed():
+	with Case() as c:
+		c.configure(allowed_key_servers=["https://keys.example"])
+		c.must_fail(c.open(), 1, "not among the allowed ones")
+		c.configure()
+		c.must_fail(c.open(before=("--key-server",
+		    "https://keys.example")), 1, "not among the allowed ones")
+		tap.equal(c.server.calls, [], "nobody was asked")
+		c.configure(allowed_key_servers=["https://keys.example",
+		    c.server.url])
+		c.must_open(c.open())
+		c.configure(allowed_key_servers=["https://keys.example"])
+		c.must_open(c.open(before=("--key-server", c.server.url)))
+
+
+@tap.case("an output that cannot be written costs no receipt")
+def t_output():
+	with Case() as c:
+		done = c.run("-o", c.folder + "/none/x", c.file)
+		c.must_fail(done, 75, "No such file")
+		done = c.run("-o", c.folder, c.file)
+		c.must_fail(done, 75, "not a regular file")
+		tap.equal(c.server.calls, [], "nobody was asked")
+		proc.write_file(c.out, b"old")
+		c.server.answers["/api/v1/retrieve"] = [fake.problem(410,
+		    "revoked", "Gone.")]
+		tap.equal(c.open().returncode, 1, "refused")
+		tap.equal(proc.read_text(c.out), "old", "the old file")
+		c.must_open(c.open())
+		with open("/dev/full", "wb") as full:
+			done = subprocess.run([proc.program("counterfoil"),
+			    "-c", c.config, "open", c.file], stdout=full,
+			    stderr=subprocess.PIPE, timeout=60)
+		tap.equal(done.returncode, 75, "a full disk")
+		tap.equal(len(c.server.opened), 1,
+		    "no proof for what nobody has")
+
+
+@tap.case("files that are not sealed mail: a sentence, exit 1")
+def t_not_sealed():
+	with Case() as c:
+		for content in (b"", b"\n", b"\0" * 1000, SIMPLE, b"0\x82",
+		    b"\x30\x82\xff\xff" + b"x" * 100, os.urandom(5000),
+		    c.sealed.mail().replace(b"Counterfoil-Locator", b"X-Loc"),
+		    c.sealed.mail(link="https://keys.test/k/short#x")):
+			c.write(content)
+			c.must_fail(c.open(), 1, "")
+		c.must_fail(c.run("-o", c.out, c.folder + "/none"), 75,
+		    "No such file")
+		tap.equal(c.server.calls, [], "nobody was asked")
+
+
+@tap.case("HTTPS: our authority is believed, others are not; no http away")
+def t_tls():
+	authority = ca.Authority(os.path.join(World.folder, "ca"))
+	other = ca.Authority(os.path.join(World.folder, "other"))
+	with Case(tls=authority.server("keys")) as c:
+		c.configure(ca_file=authority.file, deadline_s=2)
+		c.must_open(c.open())
+		os.unlink(c.out)
+		c.server.opened.clear()
+		c.configure(ca_file=other.file, deadline_s=2)
+		c.must_fail(c.open(), 75, "certificate is not valid")
+		c.write(c.sealed.mail(link=c.sealed.link.replace("https://"
+		    "localhost", "http://keys.test")))
+		c.must_fail(c.open(), 1, "")
+
+
+@tap.case("wrong arguments and configuration: exit 2")
+def t_usage():
+	with Case() as c:
+		for words in ([], ["a", "b"], ["-x", c.file], ["-o"],
+		    ["--link", "-", "-"]):
+			tap.equal(c.run(*words).returncode, 2, "%s" % words)
+		for words in ([], ["nonsense"], ["-c"], ["--key-server",
+		    "http://keys.test", "open", c.file]):
+			tap.equal(proc.run([proc.program("counterfoil")]
+			    + words, check=False).returncode, 2, "%s" % words)
+		proc.write_file(c.config, b"\ntimeouts = 3\n")
+		done = c.open()
+		tap.equal(done.returncode, 2, "unknown option")
+		tap.contains(done.stderr.decode(),
+		    "counterfoil.conf:2: unknown option", "the sentence")
+
+
+@tap.case("the text that decrypts to two messages is shown as neither")
+def t_two_texts():
+	with open(os.path.join(TOP, "tests", "vectors",
+	    "two-text.json")) as f:
+		v = json.load(f)
+	with Case() as c:
+		c.server.keys[v["key_id"]] = dict(v["registered"],
+		    token=v["token"], key=v["kd"])
+		link = "%s/k/%s#%s" % (c.server.url, v["key_id"], v["token"])
+		c.write(c.sealed.mail(fake.unb64(v["message_b"]), link))
+		done = c.open()
+		c.must_fail(done, 1, "does not match what its sender")
+		tap.lacks(done.stderr, b"We accept", "what it said")
+		tap.equal(len(c.server.mismatches), 1, "reported")
+		# The other one is what was registered, but is no mail.
+		c.write(c.sealed.mail(fake.unb64(v["message_a"]), link))
+		c.must_fail(c.open(), 1, "not in the form")
+		tap.equal(len(c.server.mismatches), 1, "reported once")
+		tap.equal(c.server.wrong, [], "wrong requests")
+
+
+if __name__ == "__main__":
+	tap.main(setup=setup, teardown=teardown)
