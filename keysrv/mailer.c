@@ -38,8 +38,8 @@ struct transfer {
 	const char *mail;	/* what is left to send */
 	size_t left;
 	enum stage stage;
-	int code;		/* 200 to 500, reply to the last command; 0 = none */
-	bool over;		/* QUIT was said; what follows changes nothing */
+	int code;		/* reply to the last command: 200 ... 500, 0 */
+	bool over;		/* QUIT was said; the rest changes nothing */
 	char reply[200];	/* its last line */
 };
 

@@ -21,7 +21,7 @@
 enum cf_mailer_tls {
 	CF_MAILER_TLS_OFF,	/* for a server on this machine */
 	CF_MAILER_TLS_TRY,	/* STARTTLS if offered, any certificate */
-	CF_MAILER_TLS_VERIFY,	/* STARTTLS with a valid certificate, or defer */
+	CF_MAILER_TLS_VERIFY,	/* STARTTLS, valid certificate, or defer */
 	CF_MAILER_TLS__COUNT
 };
 

@@ -21,7 +21,7 @@
 #include "common/secret.h"
 #include "keysrv/signer.h"
 
-#define CF_RECEIPT_MAX 65536	/* bytes of a finished mail; it has about 4 kB */
+#define CF_RECEIPT_MAX 65536	/* bytes of a finished mail; about 4 kB */
 #define CF_RECEIPT_EVENT_ID_LEN 16
 /* Longest Message-ID: < HMAC in b64url @ domain >, without the NUL. */
 #define CF_RECEIPT_MESSAGE_ID_MAX (43 + 3 + 255)
@@ -44,7 +44,7 @@ enum cf_receipt_assurance {
 struct cf_receipt_words {
 	const char *subject;	/* follows "Message key ID # <handle>: " */
 	const char *sentence;	/* what is known, and no more */
-	const char *disposition;	/* RFC 8098 3.2.6, or NULL: not that form */
+	const char *disposition;	/* RFC 8098 3.2.6; NULL: no MDN */
 };
 
 /* The parts of one receipt; all strings are lent, none may be NULL. */

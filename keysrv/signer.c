@@ -293,7 +293,7 @@ make_certificate(EVP_PKEY *key, const char *address)
 	    NULL) == NULL || X509_set_pubkey(cert, key) != 1)
 		return NULL;
 	name = X509_get_subject_name(cert);
-	/* The address itself stands in the alternative name: CN has 64 places. */
+	/* The address stands in the alternative name; CN is too short. */
 	if (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
 	    (const unsigned char *)"Counterfoil receipts", -1, -1, 0) != 1 ||
 	    X509_set_issuer_name(cert, name) != 1 ||

@@ -5,7 +5,8 @@ What happens to a transaction is looked up by its recipient:
 
     sink.next["ann@a.test"] = ["rcpt 450 4.2.1 later", "drop-reply"]
 
-Each transaction takes one action off the list; without one it is accepted.
+Each transaction takes one action off the list; without one sink.otherwise is
+asked, which accepts.
 
     rcpt CODE TEXT    that answer to RCPT TO
     data CODE TEXT    that answer after the last dot; nothing is kept
@@ -163,6 +164,7 @@ class Sink:
 		self.tls = tls		# an ssl.SSLContext, or None
 		self.greeting = "220 sink.test ESMTP"
 		self.next = {}
+		self.otherwise = lambda recipient: ""
 		self.mails = []
 		self.held = threading.Event()	# somebody waits for let_go()
 		self.free = threading.Event()
@@ -217,7 +219,8 @@ class Sink:
 	def take(self, address):
 		with self._lock:
 			actions = self.next.get(address)
-			return actions.pop(0) if actions else ""
+			return actions.pop(0) if actions else \
+			    self.otherwise(address)
 
 	def keep(self, mail):
 		with self._lock:

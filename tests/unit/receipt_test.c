@@ -29,7 +29,9 @@
 static char folder[] = "/tmp/receipt_test.XXXXXX";
 static char cert_file[64], key_file[64];
 static struct cf_signer *signer;
-static const struct cf_secret secret = { "server secret of 32 bytes length", 32 };
+static const struct cf_secret secret = {
+	"server secret of 32 bytes length", 32
+};
 
 static struct cf_receipt
 sample(enum cf_receipt_grade grade, enum cf_receipt_assurance assurance)
