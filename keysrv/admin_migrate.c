@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * counterfoil-admin migrate - bring the schema to what this version needs.
+ * Each migration is one transaction; running it again changes nothing.
+ */
+#include <stdio.h>
+
+#include "keysrv/admin.h"
+#include "keysrv/db_admin.h"
+#include "keysrv/schema.h"
+
+enum cf_err
+cf_admin_migrate(const struct cf_settings *settings, int argc, char **argv,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_db_free) struct cf_db *db = NULL;
+	const struct cf_migration *m;
+	size_t i, done = 0;
+	enum cf_err rc;
+	bool applied;
+
+	(void)argv;
+	if (argc != 0)
+		return CF_ADMIN_USAGE;
+	db = cf_db_new(&(struct cf_db_options){
+	    .conninfo = settings->database,
+	    .unsafe_database = settings->unsafe_database,
+	    .any_schema = true });
+	rc = cf_db_connect(db, why);
+	if (rc == CF_OK)
+		rc = cf_db_migrate_lock(db, why);
+	for (i = 0; i < cf_schema_count && rc == CF_OK; i++) {
+		m = &cf_schema[i];
+		rc = cf_db_migrate_applied(db, m->version, &applied, why);
+		if (rc != CF_OK || applied)
+			continue;
+		rc = cf_db_migrate_apply(db, m, why);
+		if (rc == CF_OK) {
+			printf("applied %s\n", m->name);
+			done++;
+		}
+	}
+	if (rc == CF_OK && done == 0)
+		printf("up to date\n");
+	return rc;
+}

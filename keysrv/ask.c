@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_ask - see ask.h. */
+#include "keysrv/ask.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "keysrv/fields.h"
+#include "keysrv/json_out.h"
+
+static const struct cf_field fields[] = {
+	{ "handle", CF_FIELD_BYTES, offsetof(struct cf_ask, key_id),
+	    CF_KEY_ID_LEN },
+	{ "token", CF_FIELD_SECRET, offsetof(struct cf_ask, token),
+	    CF_TOKEN_LEN },
+	/* A challenge needs only the two above. */
+	{ "challenge", CF_FIELD_WORD, offsetof(struct cf_ask, challenge),
+	    CF_CHALLENGE_TEXT_LEN },
+	{ "origin", CF_FIELD_WORD, offsetof(struct cf_ask, origin),
+	    CF_ORIGIN_MAX },
+	{ "time", CF_FIELD_TIME, offsetof(struct cf_ask, time), 0 },
+	{ "signature", CF_FIELD_BYTES, offsetof(struct cf_ask, signature),
+	    CF_SIGNATURE_LEN },
+};
+
+static enum cf_err
+parse(const json_t *json, size_t count, struct cf_ask *ret,
+    struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = cf_fields_read(json, fields, count, ret, why);
+	if (rc == CF_OK)
+		cf_b64url_encode(ret->key_id, sizeof ret->key_id, ret->handle);
+	return rc;
+}
+
+enum cf_err
+cf_ask_parse_short(const json_t *json, struct cf_ask *ret, struct cf_why *why)
+{
+	return parse(json, 2, ret, why);
+}
+
+enum cf_err
+cf_ask_parse(const json_t *json, struct cf_ask *ret, struct cf_why *why)
+{
+	return parse(json, sizeof fields / sizeof fields[0], ret, why);
+}
+
+bool
+cf_ask_knows_key(const struct cf_ask *ask, const unsigned char *token_sha256)
+{
+	static const unsigned char nobody[CF_DIGEST_LEN];
+	unsigned char digest[CF_DIGEST_LEN];
+	struct cf_secret have = CF_SECRET_EMPTY, want = CF_SECRET_EMPTY;
+	bool equal;
+
+	cf_proof_sha256(&ask->token, digest);
+	cf_secret_set(&have, digest, sizeof digest);
+	cf_secret_set(&want, token_sha256 == NULL ? nobody : token_sha256,
+	    CF_DIGEST_LEN);
+	equal = cf_secret_equal(&have, &want);
+	return equal && token_sha256 != NULL;
+}
+
+enum cf_err
+cf_ask_check(const struct cf_ask *ask, enum cf_proof_verb verb,
+    const struct cf_req *req, const struct cf_key_row *key,
+    struct cf_why *why)
+{
+	struct cf_buf text = CF_BUF_INIT(2000);
+	enum cf_err rc;
+
+	if (strcmp(ask->origin, req->origin) != 0)
+		return cf_fail(CF_E_ORIGIN, why, "The signed origin is not "
+		    "where the request came from.");
+	rc = cf_challenge_check(&req->ks->challenge_secret, ask->key_id,
+	    ask->challenge, cf_clock_ms() / 1000,
+	    req->ks->settings->challenge_lifetime_s, NULL);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_proof_text_ask(verb, ask->handle, ask->challenge, ask->origin,
+	    ask->time, &text, why);
+	if (rc == CF_OK)
+		rc = cf_proof_verify(key->possession_key, cf_buf_str(&text),
+		    text.len, ask->signature, NULL);
+	cf_buf_free(&text);
+	return rc;
+}
+
+void
+cf_ask_challenge_random(const struct cf_ask *ask,
+    unsigned char ret[CF_CHALLENGE_RANDOM_LEN])
+{
+	unsigned char raw[CF_CHALLENGE_LEN];
+
+	if (!cf_b64url_decode(ask->challenge, strlen(ask->challenge), raw,
+	    sizeof raw))
+		cf_bug("challenge was not checked");
+	memcpy(ret, raw + 8, CF_CHALLENGE_RANDOM_LEN);
+}
+
+void
+cf_ask_write_issuer(struct cf_jout *out, const struct cf_key_row *key)
+{
+	const char *at = strrchr(key->sender, '@');
+
+	cf_jout_open(out, "issuer", '{');
+	cf_jout_str(out, "address", key->sender);
+	cf_jout_str(out, "domain", at == NULL ? "" : at + 1);
+	cf_jout_str(out, "account", key->account);
+	cf_jout_close(out, '}');
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_criteria - see criteria.h. */
+#include "keysrv/criteria.h"
+
+#include <stddef.h>
+
+#include "common/clock.h"
+
+static enum cf_err
+not_revoked(const struct cf_criteria_input *in, struct cf_why *why)
+{
+	if (in->revoked_at_ms < 0)
+		return CF_OK;
+	return cf_fail(CF_E_REVOKED, why,
+	    "The sender has withdrawn this message.");
+}
+
+static enum cf_err
+not_expired(const struct cf_criteria_input *in, struct cf_why *why)
+{
+	char time[CF_TIME_LEN + 1];
+
+	if (in->expires_at_ms < 0 || in->now_ms < in->expires_at_ms)
+		return CF_OK;
+	cf_clock_format(in->expires_at_ms, time);
+	return cf_fail(CF_E_EXPIRED, why,
+	    "This message could be opened until %s.", time);
+}
+
+static enum cf_err (*const criteria[])(const struct cf_criteria_input *in,
+    struct cf_why *why) = {
+	not_revoked,
+	not_expired,
+};
+
+enum cf_err
+cf_criteria_check(const struct cf_criteria_input *in, struct cf_why *why)
+{
+	enum cf_err rc = CF_OK;
+	size_t i;
+
+	for (i = 0; i < sizeof criteria / sizeof criteria[0] && rc == CF_OK;
+	    i++)
+		rc = criteria[i](in, why);
+	return rc;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_db - one connection to PostgreSQL, and the transaction runner.
+ *
+ * Statements are queued with cf_db_send() and go out together with
+ * cf_db_flush(), in one round trip (pipeline mode).  Parameters are always
+ * bound, rows travel as arrays, everything is binary.  A transaction is a
+ * function given to cf_db_run(), which owns BEGIN, COMMIT, ROLLBACK and the
+ * bounded repetition.
+ *
+ * Knows: libpq, SQLSTATE classes.   Does not know: tables (db_*.c do).
+ * Threads: one cf_db belongs to one thread.   Logging: the connection's
+ * fate, and refused statements, without their values.
+ */
+#ifndef CF_KEYSRV_DB_H
+#define CF_KEYSRV_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+struct cf_db;
+
+struct cf_db_options {
+	const char *conninfo;		/* lent for the life of the cf_db */
+	const char *role;		/* taken on each connection, or NULL */
+	bool unsafe_database;		/* accept fsync = off and the like */
+	bool any_schema;		/* do not ask for the migrations */
+};
+
+/* Makes the object, not the connection.  Gives; free with cf_db_free(). */
+struct cf_db *cf_db_new(const struct cf_db_options *options);
+void cf_db_free(struct cf_db **db);
+/*
+ * Connect if not connected, and check the server.
+ * CF_E_DATABASE  it does not answer (yet)
+ * CF_E_CONFIG    it answers, but must not be used: not migrated, or it
+ *                may lose what it has committed
+ */
+CF_MUST_USE enum cf_err cf_db_connect(struct cf_db *db, struct cf_why *why);
+bool cf_db_connected(const struct cf_db *db);
+
+/* ---- statements ---- */
+
+struct cf_db_stmt {
+	const char *name;	/* of the prepared statement */
+	const char *sql;
+};
+
+#define CF_DB_ARGS_MAX 20
+#define CF_DB_BATCH_BYTES (64u << 20)	/* ceiling of one column */
+
+/*
+ * The parameters of one statement, by column.  Types are letters: b bytea,
+ * t text, i bigint, z timestamptz (milliseconds); a small letter is an array
+ * of as many values as are added, a capital one a single value.
+ */
+struct cf_db_args {
+	const char *types;
+	size_t count;
+	struct cf_buf col[CF_DB_ARGS_MAX];
+	uint32_t rows[CF_DB_ARGS_MAX];
+};
+
+void cf_db_args_init(struct cf_db_args *args, const char *types);
+void cf_db_args_free(struct cf_db_args *args);
+void cf_db_bytes(struct cf_db_args *args, size_t col, const void *bytes,
+    size_t len);
+void cf_db_text(struct cf_db_args *args, size_t col, const char *text);
+void cf_db_int(struct cf_db_args *args, size_t col, int64_t value);
+void cf_db_time(struct cf_db_args *args, size_t col, int64_t ms);
+void cf_db_null(struct cf_db_args *args, size_t col);
+
+/*
+ * Queue a statement (prepared on its first use); gives the number of its
+ * result after the next flush, counted from 0.  `args` may be NULL.
+ */
+size_t cf_db_send(struct cf_db *db, const struct cf_db_stmt *stmt,
+    const struct cf_db_args *args);
+/* Send what is queued and wait for all results. */
+CF_MUST_USE enum cf_err cf_db_flush(struct cf_db *db, struct cf_why *why);
+
+/* ---- results of the last flush; lent until the next send ---- */
+
+size_t cf_db_rows(const struct cf_db *db, size_t result);
+bool cf_db_is_null(const struct cf_db *db, size_t result, size_t row,
+    size_t col);
+const void *cf_db_get_bytes(const struct cf_db *db, size_t result, size_t row,
+    size_t col, size_t *ret_len);
+/* Exactly `len` bytes to `out`; another length is our bug. */
+void cf_db_get_fixed(const struct cf_db *db, size_t result, size_t row,
+    size_t col, void *out, size_t len);
+const char *cf_db_get_text(const struct cf_db *db, size_t result, size_t row,
+    size_t col);
+int64_t cf_db_get_int(const struct cf_db *db, size_t result, size_t row,
+    size_t col);
+bool cf_db_get_bool(const struct cf_db *db, size_t result, size_t row,
+    size_t col);
+int64_t cf_db_get_time(const struct cf_db *db, size_t result, size_t row,
+    size_t col);	/* milliseconds; -1 for null */
+
+/* ---- transactions ---- */
+
+enum cf_db_mode {
+	CF_DB_READ,	/* one flush without BEGIN and COMMIT */
+	CF_DB_WRITE	/* BEGIN ... COMMIT; on disk when it returns CF_OK */
+};
+
+/*
+ * Run `fn` as one transaction.  It may be called again after a conflict or a
+ * lost connection, so it must touch nothing but the database and `arg`, and
+ * begin from nothing each time.  What it returns ends the transaction:
+ * CF_OK commits; CF_E_BUSY rolls back and runs it again (a few times); all
+ * else rolls back.
+ *
+ * CF_OK          committed, without a warning
+ * CF_E_DATABASE  not committed, or it is not known; never act as if it were
+ * CF_E_INTERNAL  a statement was refused for what it says
+ * others         from `fn`
+ */
+CF_MUST_USE enum cf_err cf_db_run(struct cf_db *db, enum cf_db_mode mode,
+    const char *name, enum cf_err (*fn)(struct cf_db *db, void *arg,
+    struct cf_why *why), void *arg, struct cf_why *why);
+
+/*
+ * A script of several statements in one transaction, without parameters:
+ * migrations.  Text results are thrown away.
+ */
+CF_MUST_USE enum cf_err cf_db_script(struct cf_db *db, const char *script,
+    struct cf_why *why);
+
+#endif

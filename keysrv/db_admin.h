@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_db_admin - statements of counterfoil-admin: migrations, gateways. */
+#ifndef CF_KEYSRV_DB_ADMIN_H
+#define CF_KEYSRV_DB_ADMIN_H
+
+#include "common/container.h"
+#include "keysrv/db.h"
+#include "keysrv/schema.h"
+
+/* One migrator at a time; held until the connection ends. */
+CF_MUST_USE enum cf_err cf_db_migrate_lock(struct cf_db *db,
+    struct cf_why *why);
+CF_MUST_USE enum cf_err cf_db_migrate_applied(struct cf_db *db, int version,
+    bool *ret_applied, struct cf_why *why);
+/* In one transaction, with its line in schema_version. */
+CF_MUST_USE enum cf_err cf_db_migrate_apply(struct cf_db *db,
+    const struct cf_migration *migration, struct cf_why *why);
+
+#define CF_GATEWAY_DOMAINS_MAX 100
+
+struct cf_new_gateway {
+	const char *name;
+	const char *domain[CF_GATEWAY_DOMAINS_MAX];
+	size_t domain_count;
+	unsigned char token_sha256[CF_DIGEST_LEN];
+};
+
+/* CF_E_CONFIG  there is an account of that name */
+CF_MUST_USE enum cf_err cf_db_gateway_add(struct cf_db *db,
+    const struct cf_new_gateway *gateway, struct cf_why *why);
+/* Rows: name, domains, made when. */
+CF_MUST_USE enum cf_err cf_db_gateway_list(struct cf_db *db,
+    size_t *ret_result, struct cf_why *why);
+
+#endif

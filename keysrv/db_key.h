@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_db_key - statements on keys: issue, look-up, lock.
+ *
+ * Each cf_db_*_send() queues one statement and gives the number of its
+ * result; the readers below it take that number after the flush.
+ */
+#ifndef CF_KEYSRV_DB_KEY_H
+#define CF_KEYSRV_DB_KEY_H
+
+#include "keysrv/db.h"
+#include "keysrv/record.h"
+#include "keysrv/vault.h"
+
+/* ---- what was registered at issue ---- */
+
+/* One key with its state.  Times in ms, -1 = null. */
+struct cf_key_row {
+	unsigned char token_sha256[CF_DIGEST_LEN];
+	int64_t account_id;
+	char *account;			/* its name */
+	unsigned char message_ref[CF_REF_LEN];
+	char *message_id;
+	char *sender;
+	char *recipient;		/* the first */
+	char *algorithm;
+	char *assurance;
+	unsigned char opening_key[CF_PUBLIC_KEY_LEN];
+	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
+	unsigned char key_commitment[CF_COMMITMENT_LEN];
+	int64_t issued_at_ms;
+	int64_t first_released_at_ms;
+	int64_t first_opened_at_ms;
+};
+
+void cf_key_row_free(struct cf_key_row *row);	/* its strings */
+
+/* Keys by id.  Add ids, send; rows come with the number of their id. */
+void cf_db_key_args(struct cf_db_args *args);
+void cf_db_key_add(struct cf_db_args *args,
+    const unsigned char key_id[CF_KEY_ID_LEN]);
+size_t cf_db_key_send(struct cf_db *db, const struct cf_db_args *args);
+/* The number (from 0) of the id that `row` belongs to. */
+size_t cf_db_key_number(const struct cf_db *db, size_t result, size_t row);
+/* Gives copies; free with cf_key_row_free(). */
+void cf_db_key_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_key_row *ret);
+
+/*
+ * Lock the state rows of these keys, in key id order, until the end of the
+ * transaction; what is read after it is how the key stands.  Rows come with
+ * the numbers of their ids.
+ */
+struct cf_key_lock {
+	int64_t revoked_at_ms;
+	int64_t expires_at_ms;
+	int64_t first_released_at_ms;
+};
+size_t cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys);
+void cf_db_lock_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_key_lock *ret);
+/* The wrapped keys; rows likewise. */
+size_t cf_db_material_send(struct cf_db *db, const struct cf_db_args *keys);
+void cf_db_material_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_vault_row *ret);
+
+/* ---- issue ---- */
+
+/* API tokens with the sender's domain.  Rows: number, account, allowed. */
+void cf_db_sender_args(struct cf_db_args *args);
+void cf_db_sender_add(struct cf_db_args *args,
+    const unsigned char token_sha256[CF_DIGEST_LEN], const char *domain);
+size_t cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args);
+void cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
+    size_t *ret_number, int64_t *ret_account_id, bool *ret_allowed);
+
+/* Keys that are there already. */
+struct cf_issued {
+	int64_t account_id;
+	unsigned char values_sha256[CF_DIGEST_LEN];
+	unsigned char key_commitment[CF_COMMITMENT_LEN];
+	bool has_material;		/* false: shredded */
+	struct cf_vault_row material;
+};
+size_t cf_db_issued_send(struct cf_db *db, const struct cf_db_args *keys);
+void cf_db_issued_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_issued *ret);
+
+/* A new key, as it is stored. */
+struct cf_new_key {
+	const unsigned char *key_id, *token_sha256, *request_id,
+	    *values_sha256, *message_ref, *opening_key, *possession_key,
+	    *key_commitment;
+	int64_t account_id, issued_at_ms;
+	const char *message_id, *sender, *reader_url, *algorithm, *assurance;
+	const char *const *recipients;
+	size_t recipient_count;
+	const struct cf_vault_row *material;
+};
+struct cf_issue_args {
+	struct cf_db_args issue, material, state;
+};
+void cf_db_issue_args(struct cf_issue_args *args);
+void cf_db_issue_args_free(struct cf_issue_args *args);
+void cf_db_issue_add(struct cf_issue_args *args, const struct cf_new_key *key);
+/*
+ * Three statements.  The first one's result (the number given) has one row
+ * for each key that was not there before.
+ */
+size_t cf_db_issue_send(struct cf_db *db, const struct cf_issue_args *args);
+
+#endif

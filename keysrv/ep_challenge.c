@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /api/v1/challenge - something fresh to sign.  Records nothing; the
+ * challenge is not stored.
+ */
+#include <string.h>
+
+#include "common/clock.h"
+#include "keysrv/json_out.h"
+#include "keysrv/read.h"
+
+static void
+answer(struct cf_req *req, const struct cf_read_item *item)
+{
+	unsigned char random[CF_CHALLENGE_RANDOM_LEN];
+	char challenge[CF_CHALLENGE_TEXT_LEN + 1];
+	CF_AUTO(cf_secret_wipe) struct cf_secret fresh = CF_SECRET_EMPTY;
+	struct cf_jout out;
+
+	cf_secret_random(&fresh, sizeof random);
+	memcpy(random, fresh.bytes, sizeof random);
+	cf_challenge_make(&req->ks->challenge_secret, item->ask.key_id,
+	    cf_clock_ms() / 1000, random, challenge);
+	cf_jout_begin(&out, cf_req_ok(req, 200));
+	cf_jout_str(&out, "challenge", challenge);
+	cf_jout_int(&out, "expires_in",
+	    req->ks->settings->challenge_lifetime_s);
+	cf_jout_end(&out);
+}
+
+static enum cf_err
+parse(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_read_item *item = cf_read_item_new(req);
+
+	item->answer = answer;
+	return cf_ask_parse_short(req->json, &item->ask, why);
+}
+
+const struct cf_endpoint cf_ep_challenge = {
+	.method = "POST",
+	.path = "/api/v1/challenge",
+	.kind = CF_KIND_READ,
+	.any_origin = true,
+	.body_max = 16384,
+	.parse = parse,
+	.free_item = cf_read_item_free,
+};

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /api/v1/describe - who sent it, and what a release will record; for
+ * holders of the message only.  Records nothing.
+ */
+#include "keysrv/json_out.h"
+#include "keysrv/read.h"
+
+static const char records[] =
+    "When you open this message, a record is kept that its key was given to "
+    "someone who had the message and its link, with the time and the web "
+    "origin of the page used; the sender is told. Who you are is not checked.";
+
+static const char *
+state_of(const struct cf_key_row *key)
+{
+	if (key->first_opened_at_ms >= 0)
+		return "opened";
+	return key->first_released_at_ms >= 0 ? "released" : "issued";
+}
+
+static void
+answer(struct cf_req *req, const struct cf_read_item *item)
+{
+	const struct cf_key_row *key = &item->key;
+	struct cf_why why = { "" };
+	struct cf_jout out;
+	enum cf_err rc;
+
+	rc = cf_ask_check(&item->ask, CF_PROOF_DESCRIBE, req, key, &why);
+	if (rc != CF_OK) {
+		cf_req_fail(req, rc, &why);
+		return;
+	}
+	cf_jout_begin(&out, cf_req_ok(req, 200));
+	cf_jout_str(&out, "handle", item->ask.handle);
+	cf_ask_write_issuer(&out, key);
+	cf_jout_str(&out, "message_id", key->message_id);
+	cf_jout_time(&out, "issued_at", key->issued_at_ms);
+	cf_jout_str(&out, "assurance", key->assurance);
+	cf_jout_str(&out, "algorithm", key->algorithm);
+	cf_jout_b64(&out, "opening_key", key->opening_key,
+	    sizeof key->opening_key);
+	cf_jout_b64(&out, "possession_key", key->possession_key,
+	    sizeof key->possession_key);
+	cf_jout_b64(&out, "key_commitment", key->key_commitment,
+	    sizeof key->key_commitment);
+	cf_jout_str(&out, "records", records);
+	cf_jout_str(&out, "state", state_of(key));
+	cf_jout_end(&out);
+}
+
+static enum cf_err
+parse(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_read_item *item = cf_read_item_new(req);
+
+	item->answer = answer;
+	return cf_ask_parse(req->json, &item->ask, why);
+}
+
+const struct cf_endpoint cf_ep_describe = {
+	.method = "POST",
+	.path = "/api/v1/describe",
+	.kind = CF_KIND_READ,
+	.any_origin = true,
+	.body_max = 16384,
+	.parse = parse,
+	.free_item = cf_read_item_free,
+};

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /api/v1/issue - a gateway registers a message and gets its keys.  The
+ * work is done in issue.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/fault.h"
+#include "common/mem.h"
+#include "keysrv/fields.h"
+#include "keysrv/issue.h"
+
+#define BODY_MAX 262144
+
+static const struct cf_field fields[] = {
+	{ "request_id", CF_FIELD_BYTES,
+	    offsetof(struct cf_issue_item, request_id), CF_EVENT_ID_LEN },
+	{ "message_ref", CF_FIELD_BYTES,
+	    offsetof(struct cf_issue_item, message_ref), CF_REF_LEN },
+	{ "message_id", CF_FIELD_TEXT_OR_EMPTY,
+	    offsetof(struct cf_issue_item, message_id),
+	    CF_ISSUE_MESSAGE_ID_MAX },
+	{ "sender", CF_FIELD_TEXT,
+	    offsetof(struct cf_issue_item, sender), CF_ISSUE_ADDRESS_MAX },
+	{ "recipients", CF_FIELD_VALUE,
+	    offsetof(struct cf_issue_item, recipients), 0 },
+	{ "reader_url", CF_FIELD_WORD,
+	    offsetof(struct cf_issue_item, reader_url), CF_SERVICE_MAX },
+	{ "keys", CF_FIELD_VALUE, offsetof(struct cf_issue_item, keys), 0 },
+};
+
+static const struct cf_field key_fields[] = {
+	{ "key_id", CF_FIELD_BYTES, offsetof(struct cf_issue_key, key_id),
+	    CF_KEY_ID_LEN },
+	{ "token", CF_FIELD_SECRET, offsetof(struct cf_issue_key, token),
+	    CF_TOKEN_LEN },
+	{ "algorithm", CF_FIELD_WORD, offsetof(struct cf_issue_key, algorithm),
+	    sizeof ((struct cf_issue_key *)0)->algorithm - 1 },
+	{ "opening_key", CF_FIELD_BYTES,
+	    offsetof(struct cf_issue_key, opening_key), CF_PUBLIC_KEY_LEN },
+	{ "possession_key", CF_FIELD_BYTES,
+	    offsetof(struct cf_issue_key, possession_key), CF_PUBLIC_KEY_LEN },
+	{ "policy", CF_FIELD_VALUE, offsetof(struct cf_issue_key, policy), 0 },
+};
+
+struct policy {
+	char require[33];
+};
+
+static const struct cf_field policy_fields[] = {
+	{ "require", CF_FIELD_WORD, offsetof(struct policy, require), 32 },
+};
+
+#define COUNT(table) (sizeof table / sizeof table[0])
+
+/* ---- pieces ---- */
+
+static enum cf_err
+read_recipients(struct cf_issue_item *item, struct cf_why *why)
+{
+	size_t i, n = json_array_size(item->recipients);
+	const char *s;
+	enum cf_err rc;
+
+	if (n < 1 || n > CF_ISSUE_RECIPIENTS_MAX)
+		return cf_fail(CF_E_SYNTAX, why, "\"recipients\" is not an "
+		    "array of 1 to %d addresses.", CF_ISSUE_RECIPIENTS_MAX);
+	for (i = 0; i < n; i++) {
+		rc = cf_fields_text(json_array_get(item->recipients, i),
+		    "recipients", CF_ISSUE_ADDRESS_MAX, &s, why);
+		if (rc != CF_OK)
+			return rc;
+		if (s[0] == '\0')
+			return cf_fail(CF_E_SYNTAX, why,
+			    "A recipient is empty.");
+		item->recipient[item->recipient_count++] = cf_strdup(s);
+	}
+	return CF_OK;
+}
+
+/* The domain in lower case (ASCII only: others compare as they are). */
+static enum cf_err
+take_domain(struct cf_issue_item *item, struct cf_why *why)
+{
+	const char *at = strrchr(item->sender, '@');
+	size_t i;
+
+	if (at == NULL || at[1] == '\0')
+		return cf_fail(CF_E_SYNTAX, why,
+		    "\"sender\" is not an address with a domain.");
+	for (i = 0; at[i] != '\0'; i++)
+		item->domain[i] = at[i + 1] >= 'A' && at[i + 1] <= 'Z'
+		    ? (char)(at[i + 1] + ('a' - 'A')) : at[i + 1];
+	return CF_OK;
+}
+
+static enum cf_err
+read_policy(const struct cf_issue_key *key, struct cf_why *why)
+{
+	struct policy policy;
+	enum cf_err rc;
+
+	rc = cf_fields_read(key->policy, policy_fields, COUNT(policy_fields),
+	    &policy, why);
+	if (rc != CF_OK)
+		return rc;
+	if (strcmp(policy.require, CF_ISSUE_ASSURANCE) != 0)
+		return cf_fail(CF_E_POLICY, why, "This server offers only "
+		    "\"require\": \"" CF_ISSUE_ASSURANCE "\".");
+	return CF_OK;
+}
+
+static enum cf_err
+read_keys(struct cf_issue_item *item, struct cf_why *why)
+{
+	size_t i, j, n = json_array_size(item->keys);
+	struct cf_issue_key *key;
+	enum cf_err rc;
+
+	if (n < 1 || n > CF_ISSUE_KEYS_MAX)
+		return cf_fail(CF_E_SYNTAX, why, "\"keys\" is not an array of "
+		    "1 to %d keys.", CF_ISSUE_KEYS_MAX);
+	item->key = cf_calloc(n, sizeof *item->key);
+	item->key_count = n;
+	for (i = 0; i < n; i++) {
+		key = &item->key[i];
+		rc = cf_fields_read(json_array_get(item->keys, i), key_fields,
+		    COUNT(key_fields), key, why);
+		if (rc == CF_OK)
+			rc = read_policy(key, why);
+		if (rc != CF_OK)
+			return rc;
+		if (strcmp(key->algorithm, CF_ISSUE_ALGORITHM) != 0)
+			return cf_fail(CF_E_SYNTAX, why, "\"algorithm\" is "
+			    "not \"" CF_ISSUE_ALGORITHM "\".");
+		for (j = 0; j < i; j++)
+			if (memcmp(item->key[j].key_id, key->key_id,
+			    CF_KEY_ID_LEN) == 0)
+				return cf_fail(CF_E_SYNTAX, why,
+				    "A key id stands there twice.");
+		cf_proof_sha256(&key->token, key->token_sha256);
+	}
+	return CF_OK;
+}
+
+/*
+ * A hash over all that was asked for with this key, but for the request id:
+ * equal hash, equal request.  The names and line ends keep values apart.
+ */
+static void
+hash_values(const struct cf_issue_item *item, struct cf_issue_key *key,
+    struct cf_buf *buf)
+{
+	size_t i;
+
+	cf_buf_reset(buf);
+	cf_buf_adds(buf, "counterfoil-issue/v1\n");
+	cf_record_bytes(buf, "key", key->key_id, sizeof key->key_id);
+	cf_record_bytes(buf, "token-sha256", key->token_sha256,
+	    sizeof key->token_sha256);
+	cf_record_bytes(buf, "ref", item->message_ref,
+	    sizeof item->message_ref);
+	cf_record_text(buf, "message-id", item->message_id);
+	cf_record_text(buf, "sender", item->sender);
+	for (i = 0; i < item->recipient_count; i++)
+		cf_record_text(buf, "recipient", item->recipient[i]);
+	cf_record_text(buf, "reader", item->reader_url);
+	cf_record_text(buf, "algorithm", key->algorithm);
+	cf_record_text(buf, "require", CF_ISSUE_ASSURANCE);
+	cf_record_bytes(buf, "opening-key", key->opening_key,
+	    sizeof key->opening_key);
+	cf_record_bytes(buf, "possession-key", key->possession_key,
+	    sizeof key->possession_key);
+	cf_vault_sha256(buf->data, buf->len, key->values_sha256);
+}
+
+static enum cf_err
+check(struct cf_issue_item *item, struct cf_why *why)
+{
+	struct cf_buf buf = CF_BUF_INIT(CF_RECORD_MAX);
+	enum cf_err rc;
+	size_t i;
+
+	rc = cf_link_check_service(item->reader_url, NULL);
+	if (rc != CF_OK)
+		return cf_fail(CF_E_SYNTAX, why, "\"reader_url\" is not "
+		    "https://host[:port] (http for loopback only).");
+	rc = take_domain(item, why);
+	if (rc == CF_OK && item->recipient_count > 1)
+		rc = cf_fail(CF_E_NEEDS_MAILBOX, why, "Several recipients "
+		    "under one key need the mailbox code, which this server "
+		    "does not offer yet.");
+	if (rc != CF_OK)
+		return rc;
+	for (i = 0; i < item->key_count; i++)
+		hash_values(item, &item->key[i], &buf);
+	if (buf.full)
+		rc = CF_E_TOO_LARGE;
+	cf_buf_free(&buf);
+	return rc;
+}
+
+static enum cf_err
+parse(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_issue_item *item = cf_calloc(1, sizeof *item);
+	enum cf_err rc;
+
+	req->item = item;
+	rc = cf_fields_read(req->json, fields, COUNT(fields), item, why);
+	if (rc == CF_OK)
+		rc = read_recipients(item, why);
+	if (rc == CF_OK)
+		rc = read_keys(item, why);
+	if (rc == CF_OK)
+		rc = check(item, why);
+	cf_proof_sha256(&req->bearer, item->api_token_sha256);
+	/* Lent by the tree, which goes now. */
+	item->recipients = item->keys = NULL;
+	cf_fault("issue.parsed");
+	return rc;
+}
+
+static void
+free_item(void *arg)
+{
+	struct cf_issue_item *item = arg;
+	size_t i;
+
+	for (i = 0; i < item->recipient_count; i++)
+		free(item->recipient[i]);
+	for (i = 0; i < item->key_count; i++) {
+		cf_secret_wipe(&item->key[i].token);
+		cf_secret_wipe(&item->key[i].kd);
+	}
+	free(item->key);
+	free(item);
+}
+
+const struct cf_endpoint cf_ep_issue = {
+	.method = "POST",
+	.path = "/api/v1/issue",
+	.kind = CF_KIND_ISSUE,
+	.bearer = true,
+	.body_max = BODY_MAX,
+	.parse = parse,
+	.free_item = free_item,
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /api/v1/mismatch - the agent found that the message is not the one
+ * that was registered, and has shown nothing of it.
+ */
+#include "keysrv/opening.h"
+
+static enum cf_err
+parse(struct cf_req *req, struct cf_why *why)
+{
+	return cf_opening_parse(req, CF_PROOF_MISMATCH, why);
+}
+
+const struct cf_endpoint cf_ep_mismatch = {
+	.method = "POST",
+	.path = "/api/v1/mismatch",
+	.kind = CF_KIND_OPEN,
+	.any_origin = true,
+	.body_max = 16384,
+	.parse = parse,
+	.free_item = cf_opening_item_free,
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /api/v1/open - the opening proof: someone unwrapped the content key
+ * in this release.  May be repeated.
+ */
+#include "keysrv/opening.h"
+
+static enum cf_err
+parse(struct cf_req *req, struct cf_why *why)
+{
+	return cf_opening_parse(req, CF_PROOF_OPEN, why);
+}
+
+const struct cf_endpoint cf_ep_open = {
+	.method = "POST",
+	.path = "/api/v1/open",
+	.kind = CF_KIND_OPEN,
+	.any_origin = true,
+	.body_max = 16384,
+	.parse = parse,
+	.free_item = cf_opening_item_free,
+};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a browser or a monitor may GET: the page behind a link opened by
+ * itself, the front page, healthz and readyz.  None of them changes
+ * anything, and no page here touches keys or messages.
+ */
+#include <stdlib.h>
+
+#include "common/link.h"
+#include "common/mem.h"
+#include "keysrv/json_out.h"
+#include "keysrv/read.h"
+
+static const char page_head[] = "<!DOCTYPE html>\n<html lang=\"en\"><head>"
+    "<meta charset=\"utf-8\"><meta name=\"viewport\" "
+    "content=\"width=device-width\"><meta name=\"robots\" "
+    "content=\"noindex\">";
+
+static void
+send_page(struct cf_req *req, const char *title, const char *body)
+{
+	req->type = "text/html; charset=utf-8";
+	cf_buf_addf(cf_req_ok(req, 200),
+	    "%s<title>%s</title></head><body><h1>%s</h1>%s</body></html>\n",
+	    page_head, title, title, body);
+}
+
+/* Any well-formed handle gets the same page: it tells nothing about keys. */
+static enum cf_err
+key_page(struct cf_req *req, struct cf_why *why)
+{
+	if (!cf_link_is_blob(req->tail))
+		return cf_fail(CF_E_NOT_FOUND, why,
+		    "There is no key with such a name.");
+	send_page(req, "A key, not a message",
+	    "<p>This address belongs to a sealed e-mail message. The message "
+	    "itself is not here and never was: it is in the mail that the "
+	    "address came with.</p><p>To read it, open that mail again and "
+	    "follow the longer link in its notice, or save the mail and drop "
+	    "it into the page counterfoil.html that your mail administrator "
+	    "or the sender can give you. The command line program "
+	    "<code>counterfoil open</code> reads a saved mail too.</p>"
+	    "<p>Opening this page has recorded nothing and told nobody.</p>");
+	return CF_OK;
+}
+
+static enum cf_err
+front_page(struct cf_req *req, struct cf_why *why)
+{
+	(void)why;
+	send_page(req, "Counterfoil key server",
+	    "<p>This server keeps keys of sealed e-mail messages and records "
+	    "to whom they were given. It has no messages and no way to read "
+	    "them.</p>");
+	return CF_OK;
+}
+
+/* Alive means: HTTP is answered.  It never asks the database. */
+static enum cf_err
+healthz(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_jout out;
+
+	(void)why;
+	cf_jout_begin(&out, cf_req_ok(req, 200));
+	cf_jout_str(&out, "status", "ok");
+	cf_jout_end(&out);
+	return CF_OK;
+}
+
+static void
+ready(struct cf_req *req, const struct cf_read_item *item)
+{
+	(void)item;
+	(void)healthz(req, NULL);
+}
+
+/* Ready means: a worker has just read from the database. */
+static enum cf_err
+readyz(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_read_item *item = cf_read_item_new(req);
+
+	(void)why;
+	item->has_key = false;
+	item->answer = ready;
+	return CF_OK;
+}
+
+const struct cf_endpoint cf_ep_key_page = {
+	.method = "GET", .path = "/k/", .parse = key_page,
+};
+const struct cf_endpoint cf_ep_front_page = {
+	.method = "GET", .path = "/", .parse = front_page,
+};
+const struct cf_endpoint cf_ep_healthz = {
+	.method = "GET", .path = "/healthz", .parse = healthz,
+};
+const struct cf_endpoint cf_ep_readyz = {
+	.method = "GET", .path = "/readyz", .parse = readyz,
+	.kind = CF_KIND_READ, .free_item = cf_read_item_free,
+};

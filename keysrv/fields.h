@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_fields - read a JSON object into a struct by a table.
+ *
+ * Every member of the table must be there, and no other.
+ * Knows: JSON types, encodings, lengths.   Does not know: endpoints.
+ * Threads: no shared state.   Logging: never.  `why` names the member, never
+ * its value.
+ */
+#ifndef CF_KEYSRV_FIELDS_H
+#define CF_KEYSRV_FIELDS_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "common/err.h"
+
+enum cf_field_type {
+	CF_FIELD_BYTES,		/* unsigned char[len], from base64url */
+	CF_FIELD_SECRET,	/* struct cf_secret of len bytes, likewise */
+	CF_FIELD_TEXT,		/* char[len + 1], 1 to len bytes of UTF-8
+				 * without control characters */
+	CF_FIELD_TEXT_OR_EMPTY,	/* the same, may be "" */
+	CF_FIELD_WORD,		/* char[len + 1], printable ASCII, no blank */
+	CF_FIELD_TIME,		/* char[CF_TIME_LEN + 1], checked */
+	CF_FIELD_VALUE		/* json_t *, lent, any type: read elsewhere */
+};
+
+struct cf_field {
+	const char *name;
+	enum cf_field_type type;
+	size_t offset;
+	size_t len;
+};
+
+/* CF_E_SYNTAX  a member is missing, unknown or not of its form */
+CF_MUST_USE enum cf_err cf_fields_read(const json_t *object,
+    const struct cf_field *table, size_t count, void *into,
+    struct cf_why *why);
+/* One text value, as CF_FIELD_TEXT. */
+CF_MUST_USE enum cf_err cf_fields_text(const json_t *value, const char *name,
+    size_t max, const char **ret, struct cf_why *why);
+
+#endif

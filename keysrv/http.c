@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_http - see http.h. */
+#include "keysrv/http.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/file.h"
+#include "common/json.h"
+#include "common/listen.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "keysrv/http_reply.h"
+#include "keysrv/queue.h"
+
+#define PEM_MAX 100000
+#define HEADER_MEMORY 16384	/* request line and header fields, bytes */
+#define BACKLOG 1024
+#define REPLY_MAX (4u << 20)
+
+/* TLS 1.2 and 1.3 with forward secrecy. */
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
+	"-RSA:%SERVER_PRECEDENCE"
+
+static const struct cf_endpoint *const routes[] = {
+	&cf_ep_issue,
+	&cf_ep_challenge,
+	&cf_ep_describe,
+	&cf_ep_retrieve,
+	&cf_ep_open,
+	&cf_ep_mismatch,
+	&cf_ep_messages,
+	&cf_ep_healthz,
+	&cf_ep_readyz,
+	&cf_ep_key_page,
+	&cf_ep_front_page,
+};
+#define ROUTE_COUNT (sizeof routes / sizeof routes[0])
+
+struct cf_http {
+	const struct cf_ks *ks;
+	struct MHD_Daemon *daemon;
+	int listen_fd;
+	struct cf_buf cert, key;	/* PEM */
+	pthread_mutex_t lock;
+	pthread_cond_t idle;
+	size_t under_way;		/* requests */
+};
+
+enum phase {
+	PHASE_BODY,	/* reading */
+	PHASE_WAITING,	/* suspended, a worker has it */
+	PHASE_REPLY
+};
+
+/* One request as this file sees it; `req` is what the others see. */
+struct exchange {
+	struct cf_req req;
+	struct cf_http *http;
+	struct MHD_Connection *conn;
+	enum phase phase;
+	struct cf_buf body;
+	int64_t began_ms;
+};
+
+static bool
+is_tls(const struct cf_http *http)
+{
+	return http->ks->settings->tls_key != NULL;
+}
+
+/* ---- life of an exchange ---- */
+
+static const char *
+query(const struct cf_req *req, const char *name)
+{
+	const struct exchange *x = (const struct exchange *)req;
+
+	return MHD_lookup_connection_value(x->conn, MHD_GET_ARGUMENT_KIND,
+	    name);
+}
+
+static struct exchange *
+exchange_new(struct cf_http *http, struct MHD_Connection *conn,
+    const struct cf_endpoint *ep, const char *tail)
+{
+	struct exchange *x = cf_calloc(1, sizeof *x);
+
+	x->http = http;
+	x->conn = conn;
+	x->body = (struct cf_buf)CF_BUF_INIT_SECRET(ep->body_max);
+	x->began_ms = cf_clock_mono_ms();
+	x->req.ks = http->ks;
+	x->req.ep = ep;
+	x->req.tail = tail;
+	x->req.query = query;
+	x->req.query_count = MHD_get_connection_values(conn,
+	    MHD_GET_ARGUMENT_KIND, NULL, NULL);
+	x->req.rc = CF_ERR__COUNT;
+	x->req.reply = (struct cf_buf)CF_BUF_INIT_SECRET(REPLY_MAX);
+	pthread_mutex_lock(&http->lock);
+	http->under_way++;
+	pthread_mutex_unlock(&http->lock);
+	return x;
+}
+
+static void
+exchange_free(struct exchange *x)
+{
+	struct cf_http *http = x->http;
+
+	if (x->req.item != NULL)
+		x->req.ep->free_item(x->req.item);
+	cf_json_free(&x->req.json);
+	cf_buf_free(&x->body);
+	cf_buf_free(&x->req.reply);
+	cf_secret_wipe(&x->req.bearer);
+	free(x);
+	pthread_mutex_lock(&http->lock);
+	if (--http->under_way == 0)
+		pthread_cond_broadcast(&http->idle);
+	pthread_mutex_unlock(&http->lock);
+}
+
+static void
+on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
+    enum MHD_RequestTerminationCode code)
+{
+	(void)cls;
+	(void)conn;
+	(void)code;
+	if (*con_cls != NULL)
+		exchange_free(*con_cls);
+	*con_cls = NULL;
+}
+
+/* ---- routing ---- */
+
+/* The endpoint whose path this is; *ret_tail is what follows a final '/'. */
+static const struct cf_endpoint *
+find_route(const char *url, const char **ret_tail)
+{
+	size_t i, len;
+
+	for (i = 0; i < ROUTE_COUNT; i++) {
+		len = strlen(routes[i]->path);
+		*ret_tail = url + len;
+		if (strcmp(routes[i]->path, url) == 0 &&
+		    (len == 1 || url[len - 1] != '/'))
+			return routes[i];
+		if (len > 1 && routes[i]->path[len - 1] == '/' &&
+		    strncmp(routes[i]->path, url, len) == 0 &&
+		    url[len] != '\0' && strchr(url + len, '/') == NULL)
+			return routes[i];
+	}
+	return NULL;
+}
+
+static const char *
+header_of(struct MHD_Connection *conn, const char *name)
+{
+	return MHD_lookup_connection_value(conn, MHD_HEADER_KIND, name);
+}
+
+/* "application/json", parameters allowed. */
+static bool
+is_json(const char *type)
+{
+	static const char want[] = "application/json";
+	size_t len = sizeof want - 1;
+
+	return type != NULL && strncasecmp(type, want, len) == 0 &&
+	    (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
+}
+
+/* Read "Bearer <43 characters>".  Never echoes it. */
+static enum cf_err
+take_bearer(struct MHD_Connection *conn, struct cf_secret *ret,
+    struct cf_why *why)
+{
+	const char *value = header_of(conn, "Authorization");
+
+	if (value == NULL || strncasecmp(value, "Bearer ", 7) != 0)
+		return cf_fail(CF_E_UNAUTHORIZED, why,
+		    "An API token is needed (Authorization: Bearer).");
+	if (cf_secret_from_b64url(value + 7, strlen(value + 7), CF_TOKEN_LEN,
+	    ret, NULL) != CF_OK)
+		return cf_fail(CF_E_UNAUTHORIZED, why,
+		    "The API token is not of the right form.");
+	return CF_OK;
+}
+
+/* What can be refused by the header alone. */
+static enum cf_err
+check_header(struct exchange *x, struct cf_why *why)
+{
+	const char *length = header_of(x->conn, "Content-Length");
+	const char *origin = header_of(x->conn, "Origin");
+	const struct cf_endpoint *ep = x->req.ep;
+
+	if (origin != NULL && strlen(origin) > CF_ORIGIN_MAX)
+		return cf_fail(CF_E_SYNTAX, why, "The Origin is too long.");
+	(void)snprintf(x->req.origin, sizeof x->req.origin, "%s",
+	    origin == NULL ? "-" : origin);
+	if (ep->body_max > 0 && !is_json(header_of(x->conn, "Content-Type")))
+		return CF_E_MEDIA_TYPE;
+	if (length != NULL && strtoull(length, NULL, 10) > ep->body_max)
+		return cf_fail(CF_E_TOO_LARGE, why,
+		    "The body may have at most %zu bytes.", ep->body_max);
+	if (ep->bearer)
+		return take_bearer(x->conn, &x->req.bearer, why);
+	return CF_OK;
+}
+
+/* ---- body ---- */
+
+static enum cf_err
+parse_body(struct exchange *x, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	if (x->body.full)
+		return cf_fail(CF_E_TOO_LARGE, why,
+		    "The body may have at most %zu bytes.",
+		    x->req.ep->body_max);
+	rc = cf_json_parse(cf_buf_str(&x->body), x->body.len, &x->req.json,
+	    why);
+	cf_buf_free(&x->body);
+	return rc;
+}
+
+/* All is here: read it, and either answer or hand it to the workers. */
+static enum MHD_Result
+whole(struct exchange *x)
+{
+	struct cf_req *req = &x->req;
+	struct cf_why why = { "" };
+	enum cf_err rc = CF_OK;
+
+	if (req->ep->body_max > 0)
+		rc = parse_body(x, &why);
+	if (rc == CF_OK)
+		rc = req->ep->parse(req, &why);
+	/* The tree held the token and more; the item has what is needed. */
+	cf_json_free(&req->json);
+	if (rc == CF_OK && req->ep->kind != CF_KIND_NONE &&
+	    !cf_queue_reserve(req->ks->queue))
+		rc = CF_E_BUSY;
+	if (rc != CF_OK)
+		cf_req_fail(req, rc, &why);
+	if (rc != CF_OK || req->ep->kind == CF_KIND_NONE) {
+		x->phase = PHASE_REPLY;
+		return cf_reply_send(x->conn, req);
+	}
+	/* Suspended first: a worker may be done before push returns. */
+	x->phase = PHASE_WAITING;
+	MHD_suspend_connection(x->conn);
+	cf_queue_push(req->ks->queue, req);
+	return MHD_YES;
+}
+
+void
+cf_http_done(struct cf_req *req)
+{
+	struct exchange *x = (struct exchange *)req;
+
+	x->phase = PHASE_REPLY;
+	MHD_resume_connection(x->conn);
+}
+
+/* ---- what the library calls ---- */
+
+static enum MHD_Result
+begin(struct cf_http *http, struct MHD_Connection *conn, const char *url,
+    const char *method, void **con_cls)
+{
+	const struct cf_endpoint *ep;
+	struct cf_why why = { "" };
+	struct exchange *x;
+	const char *tail;
+	enum cf_err rc;
+
+	ep = find_route(url, &tail);
+	if (ep == NULL)
+		return cf_reply_problem(conn, CF_E_NOT_FOUND, NULL, NULL,
+		    is_tls(http));
+	if (ep->any_origin && strcmp(method, "OPTIONS") == 0)
+		return cf_reply_preflight(conn);
+	if (strcmp(method, ep->method) != 0 &&
+	    (strcmp(method, "HEAD") != 0 || strcmp(ep->method, "GET") != 0))
+		return cf_reply_method(conn, ep);
+	x = exchange_new(http, conn, ep, tail);
+	*con_cls = x;
+	rc = check_header(x, &why);
+	if (rc != CF_OK) {
+		x->phase = PHASE_REPLY;
+		return cf_reply_problem(conn, rc, &why, ep, is_tls(http));
+	}
+	return MHD_YES;
+}
+
+static enum MHD_Result
+on_request(void *cls, struct MHD_Connection *conn, const char *url,
+    const char *method, const char *version, const char *upload,
+    size_t *upload_len, void **con_cls)
+{
+	struct cf_http *http = cls;
+	struct exchange *x = *con_cls;
+
+	(void)version;
+	if (x == NULL)
+		return begin(http, conn, url, method, con_cls);
+	if (x->phase == PHASE_REPLY)
+		return cf_reply_send(conn, &x->req);
+	if (x->phase == PHASE_WAITING)
+		cf_bug("woken without a reply");
+	if (*upload_len == 0)
+		return whole(x);
+	/* A client that drips its body for ever is cut off. */
+	if (cf_clock_mono_ms() - x->began_ms >
+	    1000 * http->ks->settings->request_timeout_s)
+		return MHD_NO;
+	/* Over the ceiling nothing is kept; the rest is read and dropped. */
+	if (!x->body.full)
+		cf_buf_add(&x->body, upload, *upload_len);
+	*upload_len = 0;
+	return MHD_YES;
+}
+
+static void
+on_log(void *cls, const char *fmt, va_list ap)
+{
+	char text[500];
+
+	(void)cls;
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	cf_log(CF_LOG_DEBUG, "http: %s", text);
+}
+
+/* ---- start and stop ---- */
+
+static enum cf_err
+load_tls(struct cf_http *http, struct cf_why *why)
+{
+	const struct cf_settings *s = http->ks->settings;
+	enum cf_err rc;
+
+	http->cert = (struct cf_buf)CF_BUF_INIT(PEM_MAX);
+	http->key = (struct cf_buf)CF_BUF_INIT_SECRET(PEM_MAX);
+	if (!is_tls(http))
+		return CF_OK;
+	rc = cf_file_read(s->tls_certificate, &http->cert, why);
+	if (rc == CF_OK)
+		rc = cf_file_read(s->tls_key, &http->key, why);
+	return rc;
+}
+
+static enum cf_err
+start_daemon(struct cf_http *http, struct cf_why *why)
+{
+	const struct cf_settings *s = http->ks->settings;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD |
+	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem items[8];
+	size_t n = 0;
+
+#define ITEM(opt, number, pointer) \
+	items[n++] = (struct MHD_OptionItem){ (opt), (number), (pointer) }
+	if (is_tls(http)) {
+		flags |= MHD_USE_TLS;
+		ITEM(MHD_OPTION_HTTPS_MEM_CERT, 0, http->cert.data);
+		ITEM(MHD_OPTION_HTTPS_MEM_KEY, 0, http->key.data);
+		ITEM(MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES);
+	}
+	if (s->threads > 1)
+		ITEM(MHD_OPTION_THREAD_POOL_SIZE, s->threads, NULL);
+	if (s->connections_per_address > 0)
+		ITEM(MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		    s->connections_per_address, NULL);
+	ITEM(MHD_OPTION_END, 0, NULL);
+#undef ITEM
+	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
+	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, http->listen_fd,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connection_limit,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->request_timeout_s,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
+	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+	if (http->daemon == NULL)
+		return cf_fail(CF_E_CONFIG, why, "the HTTP server does not "
+		    "start%s", is_tls(http) ? "; do tls_certificate and "
+		    "tls_key belong together?" : "");
+	/* Closed by the library from here on. */
+	http->listen_fd = -1;
+	return CF_OK;
+}
+
+enum cf_err
+cf_http_start(const struct cf_ks *ks, struct cf_http **ret, struct cf_why *why)
+{
+	struct cf_http *http = cf_calloc(1, sizeof *http);
+	pthread_condattr_t attr;
+	enum cf_err rc;
+
+	http->ks = ks;
+	http->listen_fd = -1;
+	pthread_mutex_init(&http->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&http->idle, &attr);
+	pthread_condattr_destroy(&attr);
+	rc = load_tls(http, why);
+	if (rc == CF_OK)
+		rc = cf_listen_tcp(ks->settings->listen,
+		    &http->listen_fd, why);
+	if (rc == CF_OK)
+		rc = start_daemon(http, why);
+	if (rc != CF_OK) {
+		cf_http_stop(&http);
+		return rc;
+	}
+	*ret = http;
+	return CF_OK;
+}
+
+void
+cf_http_drain(struct cf_http *http, long limit_ms)
+{
+	MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+	struct timespec until;
+
+	if (fd != MHD_INVALID_SOCKET)
+		close(fd);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += limit_ms / 1000;
+	pthread_mutex_lock(&http->lock);
+	while (http->under_way > 0 && pthread_cond_timedwait(&http->idle,
+	    &http->lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&http->lock);
+}
+
+void
+cf_http_stop(struct cf_http **ref)
+{
+	struct cf_http *http = *ref;
+
+	if (http == NULL)
+		return;
+	if (http->daemon != NULL)
+		MHD_stop_daemon(http->daemon);
+	if (http->listen_fd >= 0)
+		close(http->listen_fd);
+	cf_buf_free(&http->cert);
+	cf_buf_free(&http->key);
+	pthread_cond_destroy(&http->idle);
+	pthread_mutex_destroy(&http->lock);
+	free(http);
+	*ref = NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_issue - one issue request on its way: read by ep_issue.c, done by
+ * issue.c.
+ *
+ * Threads: a batch belongs to one worker.   Logging: one line a request,
+ * after the transaction.
+ */
+#ifndef CF_KEYSRV_ISSUE_H
+#define CF_KEYSRV_ISSUE_H
+
+#include "keysrv/db_receipt.h"
+#include "keysrv/request.h"
+
+#define CF_ISSUE_KEYS_MAX 64
+#define CF_ISSUE_RECIPIENTS_MAX 100
+#define CF_ISSUE_ADDRESS_MAX 320
+#define CF_ISSUE_MESSAGE_ID_MAX 998
+#define CF_ISSUE_ALGORITHM "kek-a256kw"
+#define CF_ISSUE_ASSURANCE "bearer"
+
+struct cf_issue_key {
+	unsigned char key_id[CF_KEY_ID_LEN];
+	struct cf_secret token;
+	unsigned char token_sha256[CF_DIGEST_LEN];
+	unsigned char opening_key[CF_PUBLIC_KEY_LEN];
+	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
+	unsigned char values_sha256[CF_DIGEST_LEN];
+	char algorithm[33];
+	json_t *policy;			/* while parsing */
+	/* done */
+	bool there;			/* issued before */
+	struct cf_issued issued;
+	struct cf_vault_row material;
+	unsigned char key_commitment[CF_COMMITMENT_LEN];
+	struct cf_secret kd;
+};
+
+struct cf_issue_item {
+	unsigned char request_id[CF_EVENT_ID_LEN];
+	unsigned char message_ref[CF_REF_LEN];
+	char message_id[CF_ISSUE_MESSAGE_ID_MAX + 1];
+	char sender[CF_ISSUE_ADDRESS_MAX + 1];
+	char domain[CF_ISSUE_ADDRESS_MAX + 1];	/* of sender, lower case */
+	char reader_url[CF_SERVICE_MAX + 1];
+	json_t *recipients, *keys;	/* while parsing */
+	char *recipient[CF_ISSUE_RECIPIENTS_MAX];
+	size_t recipient_count;
+	struct cf_issue_key *key;
+	size_t key_count;
+	unsigned char api_token_sha256[CF_DIGEST_LEN];
+	/* done */
+	unsigned postponed;	/* times it waited for another's key id */
+	int64_t account_id;	/* 0: the token is not known */
+	bool allowed;		/* may send for the domain */
+	enum cf_err rc;
+	struct cf_why why;
+};
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * counterfoil-keysrv - the key server: options, start, stop.
+ *
+ * Order at start: configuration, master key, database, receipts, HTTP.  At
+ * SIGTERM the same backwards: no new connections, requests under way end,
+ * then the workers, then the mail under way.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "config.h"
+#include "keysrv/db_upkeep.h"
+#include "keysrv/http.h"
+#include "keysrv/outbox.h"
+#include "keysrv/queue.h"
+#include "keysrv/settings.h"
+
+#define CONFIG_FILE CF_SYSCONFDIR "/counterfoil-keysrv.conf"
+#define DRAIN_MS 25000
+#define UPKEEP_S (6 * 3600)
+#define USAGE "usage: counterfoil-keysrv [-c FILE] [-fnV] [--print-config]\n"
+
+struct server {
+	struct cf_settings settings;
+	struct cf_vault *vault;
+	struct cf_ks ks;
+	struct cf_http *http;
+	struct cf_outbox *outbox;
+	struct cf_db *upkeep;
+};
+
+/* Core files would hold keys; many connections need many descriptors. */
+static void
+set_limits(void)
+{
+	struct rlimit limit = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &limit);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static enum cf_err
+start_outbox(struct server *s, struct cf_why *why)
+{
+	CF_AUTO(cf_secret_wipe) struct cf_secret secret = CF_SECRET_EMPTY;
+	const struct cf_settings *c = &s->settings;
+	struct cf_outbox_options options = {
+		.database = c->database,
+		.server_secret = &secret,
+		.mailer = { .server = c->smtp_server,
+		    .ca_file = c->smtp_ca_file, .helo = c->smtp_helo },
+		.receipt_from = c->receipt_from,
+		.signer_certificate = c->signer_certificate,
+		.signer_key = c->signer_key,
+		.poll_ms = c->outbox_poll_ms,
+	};
+
+	if (strcmp(c->outbox, "off") == 0)
+		return CF_OK;
+	if (!cf_mailer_tls_parse(c->smtp_tls, &options.mailer.tls))
+		return cf_fail(CF_E_CONFIG, why, "smtp_tls");
+	cf_vault_derive(s->vault, "counterfoil receipt v1", &secret);
+	return cf_outbox_start(&options, &s->outbox, why);
+}
+
+static enum cf_err
+make_partitions(struct server *s, struct cf_why *why)
+{
+	if (s->upkeep == NULL)
+		s->upkeep = cf_db_new(&(struct cf_db_options){
+		    .conninfo = s->settings.database,
+		    .role = "counterfoil_keysrv",
+		    .unsafe_database = s->settings.unsafe_database });
+	return cf_db_make_partitions(s->upkeep, why);
+}
+
+static enum cf_err
+start(struct server *s, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = cf_vault_load(s->settings.masterkey_file, &s->vault, why);
+	if (rc != CF_OK)
+		return rc;
+	s->ks.settings = &s->settings;
+	s->ks.vault = s->vault;
+	cf_vault_derive(s->vault, "counterfoil challenge v1",
+	    &s->ks.challenge_secret);
+	s->ks.queue = cf_queue_new((size_t)s->settings.queue_limit,
+	    cf_http_done);
+	rc = cf_queue_start(s->ks.queue, &s->ks,
+	    (size_t)s->settings.connections, why);
+	if (rc == CF_OK)
+		rc = make_partitions(s, why);
+	cf_db_free(&s->upkeep);
+	if (rc == CF_OK)
+		rc = start_outbox(s, why);
+	if (rc == CF_OK)
+		rc = cf_http_start(&s->ks, &s->http, why);
+	return rc;
+}
+
+static void
+stop(struct server *s)
+{
+	if (s->http != NULL)
+		cf_http_drain(s->http, DRAIN_MS);
+	/* Workers first: they answer what is left, so that none is waiting
+	 * when the HTTP server ends. */
+	if (s->ks.queue != NULL)
+		cf_queue_stop(s->ks.queue);
+	cf_http_stop(&s->http);
+	cf_outbox_stop(&s->outbox);
+	cf_queue_free(&s->ks.queue);
+	cf_db_free(&s->upkeep);
+	cf_secret_wipe(&s->ks.challenge_secret);
+	cf_vault_free(&s->vault);
+}
+
+static void
+block_signals(sigset_t *set)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	/* Threads inherit the mask: only main is told. */
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+/* Until SIGTERM or SIGINT; the months move on meanwhile. */
+static void
+wait_for_end(struct server *s, const sigset_t *set)
+{
+	const struct timespec limit = { UPKEEP_S, 0 };
+	int sig;
+
+	for (;;) {
+		sig = sigtimedwait(set, NULL, &limit);
+		if (sig > 0)
+			break;
+		if (errno != EAGAIN)
+			continue;
+		/* It says in the log what went wrong; there is a default
+		 * partition, so nothing is lost. */
+		(void)make_partitions(s, NULL);
+		cf_db_free(&s->upkeep);
+	}
+	cf_log(CF_LOG_INFO, "stopping");
+}
+
+static int
+serve(struct server *s)
+{
+	struct cf_why why = { "" };
+	sigset_t set;
+	enum cf_err rc;
+
+	set_limits();
+	block_signals(&set);
+	rc = start(s, &why);
+	if (rc == CF_OK) {
+		cf_log(CF_LOG_INFO, "ready: %s on %s, version %s",
+		    s->settings.service_url, s->settings.listen,
+		    PACKAGE_VERSION);
+		wait_for_end(s, &set);
+	} else {
+		cf_log(CF_LOG_ERROR, "cannot start: %s", why.text[0] == '\0'
+		    ? cf_err_text(rc) : why.text);
+	}
+	stop(s);
+	return rc == CF_OK ? 0 : 1;
+}
+
+struct args {
+	const char *config;
+	bool check_only, print_config;
+};
+
+/* 0 to go on, else the exit status + 1. */
+static int
+parse_args(int argc, char **argv, struct args *a)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+			a->config = argv[++i];
+		} else if (strcmp(argv[i], "-n") == 0) {
+			a->check_only = true;
+		} else if (strcmp(argv[i], "--print-config") == 0) {
+			a->print_config = true;
+		} else if (strcmp(argv[i], "-V") == 0) {
+			puts("counterfoil-keysrv " PACKAGE_VERSION);
+			return 1;
+		} else if (strcmp(argv[i], "-f") != 0) {
+			fputs(USAGE, stderr);
+			return 3;
+		}
+	}
+	return 0;
+}
+
+/* -n: everything that can be wrong without a database. */
+static int
+check_only(const struct cf_settings *settings)
+{
+	struct cf_vault *vault = NULL;
+	struct cf_why why = { "" };
+
+	if (cf_vault_load(settings->masterkey_file, &vault, &why) != CF_OK) {
+		fprintf(stderr, "counterfoil-keysrv: %s\n", why.text);
+		return 1;
+	}
+	cf_vault_free(&vault);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct args args = { CONFIG_FILE, false, false };
+	enum cf_log_level level = CF_LOG_INFO;
+	struct cf_why why = { "" };
+	struct server server;
+	int status;
+
+	memset(&server, 0, sizeof server);
+	status = parse_args(argc, argv, &args);
+	if (status != 0)
+		return status - 1;
+	if (cf_settings_load(args.config, &server.settings, &why) != CF_OK) {
+		fprintf(stderr, "counterfoil-keysrv: %s\n", why.text);
+		return 1;
+	}
+	(void)cf_log_level_parse(server.settings.log_level, &level);
+	cf_log_open("counterfoil-keysrv", server.settings.log, level);
+	if (args.print_config) {
+		cf_conf_print(cf_settings_table, cf_settings_count,
+		    &server.settings, stdout);
+		status = 0;
+	} else if (args.check_only) {
+		status = check_only(&server.settings);
+	} else {
+		status = serve(&server);
+	}
+	cf_settings_free(&server.settings);
+	return status;
+}

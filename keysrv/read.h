@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_read - requests that only look: challenge, describe, readyz.
+ *
+ * One statement finds the keys of a whole batch; each endpoint's answer()
+ * then writes its reply.  Nothing is recorded.
+ * Threads: a batch belongs to one worker.
+ */
+#ifndef CF_KEYSRV_READ_H
+#define CF_KEYSRV_READ_H
+
+#include "keysrv/ask.h"
+
+struct cf_read_item {
+	struct cf_ask ask;
+	bool has_key;		/* false: asks for no key (readyz) */
+	bool found;
+	struct cf_key_row key;
+	/* Called with the key found and the token right. */
+	void (*answer)(struct cf_req *req, const struct cf_read_item *item);
+};
+
+/* Makes req->item. */
+struct cf_read_item *cf_read_item_new(struct cf_req *req);
+void cf_read_item_free(void *item);
+
+#endif

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * release - the one transaction that lets keys go.
+ *
+ * For a batch of retrievals: find the keys, lock their state, check criteria
+ * and proofs, unwrap, write release, receipt and outbox row, COMMIT.  Only
+ * then are the replies sent; a commit that failed, warned or got lost makes
+ * 503s of them all (cf_batch_run), and the keys are wiped unsent.
+ *
+ * No key leaves without a committed receipt: the reply with the key is
+ * written before COMMIT, but nothing outside this transaction can see it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/fault.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "keysrv/criteria.h"
+#include "keysrv/db_receipt.h"
+#include "keysrv/json_out.h"
+#include "keysrv/release.h"
+
+/* At bearer nobody is named: everyone with message and link is the same. */
+#define BEARER "bearer"
+
+static bool
+knows_key(const struct cf_release_item *item)
+{
+	return cf_ask_knows_key(&item->ask,
+	    item->found ? item->key.token_sha256 : NULL);
+}
+
+static struct cf_release_item *
+item_of(const struct cf_batch *batch, size_t i)
+{
+	return batch->req[i]->item;
+}
+
+/* ---- find ---- */
+
+static void
+forget(struct cf_release_item *item)
+{
+	cf_key_row_free(&item->key);
+	item->found = item->locked = item->first = item->used = false;
+	item->has_material = false;
+	item->rc = CF_ERR__COUNT;
+}
+
+static enum cf_err
+find(struct cf_batch *batch, struct cf_why *why)
+{
+	struct cf_db_args keys;
+	struct cf_release_item *item;
+	size_t i, row;
+	enum cf_err rc;
+
+	cf_db_key_args(&keys);
+	for (i = 0; i < batch->count; i++) {
+		forget(item_of(batch, i));
+		cf_db_key_add(&keys, item_of(batch, i)->ask.key_id);
+	}
+	(void)cf_db_key_send(batch->db, &keys);
+	rc = cf_db_flush(batch->db, why);
+	cf_db_args_free(&keys);
+	if (rc != CF_OK)
+		return rc;
+	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
+		item = item_of(batch, cf_db_key_number(batch->db, 0, row));
+		cf_db_key_get(batch->db, 0, row, &item->key);
+		item->found = true;
+	}
+	return CF_OK;
+}
+
+/*
+ * The proofs need no lock; their outcome is kept until the criteria, which
+ * come first, have been asked.  Without the token nothing is looked at.
+ */
+static void
+check_proofs(struct cf_batch *batch)
+{
+	struct cf_release_item *item;
+	size_t i;
+
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		item->why.text[0] = '\0';
+		if (!knows_key(item)) {
+			item->rc = CF_E_UNKNOWN_KEY;
+			continue;
+		}
+		item->proof_rc = cf_ask_check(&item->ask, CF_PROOF_RETRIEVE,
+		    batch->req[i], &item->key, &item->why);
+		if (item->proof_rc == CF_OK)
+			cf_ask_challenge_random(&item->ask, item->challenge);
+	}
+}
+
+/* ---- lock ---- */
+
+/* The queries of one step; position n of each belongs to at[n]. */
+struct positions {
+	size_t at[CF_BATCH_MAX];
+	size_t count;
+};
+
+static void
+take_locks(struct cf_batch *batch, const struct positions *p)
+{
+	struct cf_release_item *item;
+	size_t row, n;
+	int64_t at;
+
+	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
+		item = item_of(batch,
+		    p->at[cf_db_key_number(batch->db, 0, row)]);
+		cf_db_lock_get(batch->db, 0, row, &item->state);
+		item->locked = true;
+		item->first = item->state.first_released_at_ms < 0;
+	}
+	for (row = 0; row < cf_db_rows(batch->db, 1); row++) {
+		item = item_of(batch,
+		    p->at[cf_db_key_number(batch->db, 1, row)]);
+		cf_db_material_get(batch->db, 1, row, &item->material);
+		item->has_material = true;
+	}
+	/* Two questions a key: its challenge, its first release. */
+	for (row = 0; row < cf_db_rows(batch->db, 2); row++) {
+		cf_db_once_get(batch->db, 2, row, &n, &at);
+		item = item_of(batch, p->at[n / 2]);
+		if (n % 2 == 0)
+			item->used = true;
+		else
+			item->first = false;
+	}
+}
+
+/*
+ * Lock, then read: these statements begin after the lock is held, so what
+ * they see of the key cannot change before our COMMIT.
+ */
+static enum cf_err
+lock(struct cf_batch *batch, struct cf_why *why)
+{
+	struct positions p = { .count = 0 };
+	struct cf_db_args keys, once;
+	struct cf_release_item *item;
+	enum cf_err rc = CF_OK;
+	size_t i;
+
+	cf_db_key_args(&keys);
+	cf_db_once_args(&once);
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		if (item->rc == CF_E_UNKNOWN_KEY)
+			continue;
+		p.at[p.count++] = i;
+		cf_db_key_add(&keys, item->ask.key_id);
+		cf_db_once_add(&once, item->ask.key_id, "challenge",
+		    item->challenge, sizeof item->challenge, 0);
+		cf_db_once_add(&once, item->ask.key_id, "first-release",
+		    BEARER, strlen(BEARER), 0);
+	}
+	if (p.count > 0) {
+		(void)cf_db_lock_send(batch->db, &keys);
+		(void)cf_db_material_send(batch->db, &keys);
+		(void)cf_db_once_find(batch->db, &once);
+		rc = cf_db_flush(batch->db, why);
+		if (rc == CF_OK)
+			take_locks(batch, &p);
+	}
+	cf_db_args_free(&keys);
+	cf_db_args_free(&once);
+	return rc;
+}
+
+/* ---- decide ---- */
+
+/* What requests before this one in the same batch have taken. */
+static void
+look_back(const struct cf_batch *batch, size_t i)
+{
+	struct cf_release_item *item = item_of(batch, i);
+	const struct cf_release_item *before;
+	size_t j;
+
+	for (j = 0; j < i; j++) {
+		before = item_of(batch, j);
+		if (before->rc != CF_OK || memcmp(before->ask.key_id,
+		    item->ask.key_id, CF_KEY_ID_LEN) != 0)
+			continue;
+		item->first = false;
+		if (memcmp(before->challenge, item->challenge,
+		    sizeof item->challenge) == 0)
+			item->used = true;
+	}
+}
+
+static enum cf_err
+unwrap(struct cf_batch *batch, size_t i)
+{
+	struct cf_release_item *item = item_of(batch, i);
+	enum cf_err rc;
+
+	if (!item->has_material)
+		return cf_fail(CF_E_REVOKED, &item->why,
+		    "The key of this message has been destroyed.");
+	rc = cf_vault_open(batch->ks->vault, item->ask.key_id,
+	    item->key.account_id, &item->ask.token, &item->material,
+	    &item->kd, &item->why);
+	if (rc != CF_OK) {
+		cf_log(CF_LOG_ERROR, "key=%s: %s", item->ask.handle,
+		    item->why.text);
+		item->why.text[0] = '\0';
+	}
+	return rc;
+}
+
+/* The order of the reasons: criteria, proofs, challenge used before. */
+static enum cf_err
+decide(struct cf_batch *batch, size_t i, int64_t now_ms)
+{
+	struct cf_release_item *item = item_of(batch, i);
+	const struct cf_criteria_input in = { now_ms,
+	    item->state.revoked_at_ms, item->state.expires_at_ms };
+	struct cf_why why = { "" };
+	enum cf_err rc;
+
+	if (!item->locked)
+		cf_bug("a key without its state");
+	rc = cf_criteria_check(&in, &why);
+	if (rc != CF_OK) {
+		item->why = why;
+		return rc;
+	}
+	if (item->proof_rc != CF_OK)
+		return item->proof_rc;
+	look_back(batch, i);
+	if (item->used)
+		return CF_E_CHALLENGE_USED;
+	return unwrap(batch, i);
+}
+
+/* ---- record ---- */
+
+static void
+add_proof_lines(struct cf_buf *rec, const struct cf_ask *ask)
+{
+	cf_record_text(rec, "origin", ask->origin);
+	cf_record_text(rec, "agent-time", ask->time);
+	cf_record_text(rec, "challenge", ask->challenge);
+	cf_record_bytes(rec, "signature", ask->signature,
+	    sizeof ask->signature);
+}
+
+static void
+write_released(struct cf_buf *rec, const struct cf_release_item *item,
+    int64_t now_ms)
+{
+	const struct cf_key_row *key = &item->key;
+
+	cf_record_begin(rec, "released", item->event_id, item->ask.key_id,
+	    key->message_ref, now_ms);
+	cf_record_bytes(rec, "release", item->release_id,
+	    sizeof item->release_id);
+	cf_record_text(rec, "principal", BEARER);
+	cf_record_text(rec, "assurance", key->assurance);
+	cf_record_text(rec, "first", item->first ? "yes" : "no");
+	add_proof_lines(rec, &item->ask);
+	cf_record_bytes(rec, "secret-sha256", item->secret_sha256,
+	    sizeof item->secret_sha256);
+	cf_record_bytes(rec, "opening-key", key->opening_key,
+	    sizeof key->opening_key);
+	cf_record_bytes(rec, "possession-key", key->possession_key,
+	    sizeof key->possession_key);
+	cf_record_bytes(rec, "key-commitment", key->key_commitment,
+	    sizeof key->key_commitment);
+}
+
+static void
+write_refused(struct cf_buf *rec, const struct cf_release_item *item,
+    int64_t now_ms)
+{
+	cf_record_begin(rec, "refused", item->event_id, item->ask.key_id,
+	    item->key.message_ref, now_ms);
+	cf_record_text(rec, "reason", cf_err_slug(item->rc));
+	add_proof_lines(rec, &item->ask);
+}
+
+static void
+random_id(void *out, size_t len)
+{
+	CF_AUTO(cf_secret_wipe) struct cf_secret s = CF_SECRET_EMPTY;
+
+	cf_secret_random(&s, len);
+	memcpy(out, s.bytes, len);
+}
+
+/* Everything one step writes, column by column. */
+struct writes {
+	struct cf_db_args event, once, release, notice;
+	struct cf_buf rec;
+	size_t events, releases, notices;
+};
+
+static void
+writes_init(struct writes *w)
+{
+	memset(w, 0, sizeof *w);
+	cf_db_event_args(&w->event);
+	cf_db_once_args(&w->once);
+	cf_db_release_args(&w->release);
+	cf_db_notice_args(&w->notice);
+	w->rec = (struct cf_buf)CF_BUF_INIT(CF_RECORD_MAX);
+}
+
+static void
+writes_free(struct writes *w)
+{
+	cf_db_args_free(&w->event);
+	cf_db_args_free(&w->once);
+	cf_db_args_free(&w->release);
+	cf_db_args_free(&w->notice);
+	cf_buf_free(&w->rec);
+}
+
+static void
+add_notice(struct writes *w, const struct cf_ks *ks,
+    const struct cf_release_item *item, int64_t now_ms)
+{
+	const struct cf_notice_row row = {
+		.event_id = item->event_id,
+		.key_id = item->ask.key_id,
+		.key = &item->key,
+		.principal = BEARER,
+		.released_at_ms = now_ms,
+		.opened_at_ms = now_ms,		/* not used for releases */
+		.not_before_ms = now_ms + 1000 * ks->settings->receipt_delay_s,
+	};
+
+	cf_db_notice_add(&w->notice, &row);
+	w->notices++;
+}
+
+static void
+add_release(struct writes *w, const struct cf_ks *ks,
+    struct cf_release_item *item, int64_t now_ms)
+{
+	struct cf_new_release row;
+
+	random_id(item->release_id, sizeof item->release_id);
+	cf_secret_random(&item->secret, CF_RELEASE_SECRET_LEN);
+	cf_proof_sha256(&item->secret, item->secret_sha256);
+	row = (struct cf_new_release){ item->ask.key_id, item->release_id,
+	    item->secret_sha256, BEARER, item->key.assurance,
+	    item->ask.origin, now_ms };
+	cf_db_release_add(&w->release, &row);
+	w->releases++;
+	cf_db_once_add(&w->once, item->ask.key_id, "challenge",
+	    item->challenge, sizeof item->challenge, now_ms);
+	if (item->first) {
+		cf_db_once_add(&w->once, item->ask.key_id, "first-release",
+		    BEARER, strlen(BEARER), now_ms);
+		add_notice(w, ks, item, now_ms);
+	}
+	write_released(&w->rec, item, now_ms);
+	cf_db_event_add(&w->event, item->event_id, now_ms, "released",
+	    item->ask.key_id, item->release_id, &w->rec);
+	w->events++;
+}
+
+static void
+add_refusal(struct writes *w, const struct cf_release_item *item,
+    int64_t now_ms)
+{
+	write_refused(&w->rec, item, now_ms);
+	cf_db_event_add(&w->event, item->event_id, now_ms, "refused",
+	    item->ask.key_id, NULL, &w->rec);
+	w->events++;
+}
+
+static void
+collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
+{
+	struct cf_release_item *item;
+	size_t i;
+
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		if (item->rc == CF_E_UNKNOWN_KEY ||
+		    cf_err_class(item->rc) == CF_CLASS_BUG)
+			continue;
+		random_id(item->event_id, sizeof item->event_id);
+		if (item->rc == CF_OK)
+			add_release(w, batch->ks, item, now_ms);
+		else
+			add_refusal(w, item, now_ms);
+	}
+}
+
+static enum cf_err
+record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
+{
+	struct writes w;
+	enum cf_err rc = CF_OK;
+
+	writes_init(&w);
+	collect(batch, &w, now_ms);
+	if (w.releases > 0) {
+		cf_db_once_send(batch->db, &w.once);
+		cf_fault("release.once");
+		cf_db_release_send(batch->db, &w.release);
+		cf_fault("release.released");
+	}
+	if (w.events > 0)
+		cf_db_event_send(batch->db, &w.event);
+	cf_fault("release.event");
+	if (w.notices > 0)
+		cf_db_notice_released(batch->db, &w.notice);
+	if (w.events > 0)
+		rc = cf_db_flush(batch->db, why);
+	cf_fault("release.outbox");
+	writes_free(&w);
+	return rc;
+}
+
+/* ---- reply ---- */
+
+static void
+write_reply(struct cf_req *req, const struct cf_release_item *item,
+    int64_t now_ms)
+{
+	const struct cf_key_row *key = &item->key;
+	struct cf_jout out;
+
+	cf_jout_begin(&out, cf_req_ok(req, 200));
+	cf_jout_str(&out, "handle", item->ask.handle);
+	cf_jout_b64(&out, "release_id", item->release_id,
+	    sizeof item->release_id);
+	cf_jout_b64(&out, "release_secret", item->secret.bytes,
+	    item->secret.len);
+	cf_jout_time(&out, "released_at", now_ms);
+	cf_jout_bool(&out, "first", item->first);
+	cf_jout_str(&out, "assurance", key->assurance);
+	cf_jout_str(&out, "algorithm", key->algorithm);
+	cf_jout_b64(&out, "key", item->kd.bytes, item->kd.len);
+	cf_ask_write_issuer(&out, key);
+	cf_jout_b64(&out, "opening_key", key->opening_key,
+	    sizeof key->opening_key);
+	cf_jout_b64(&out, "possession_key", key->possession_key,
+	    sizeof key->possession_key);
+	cf_jout_b64(&out, "key_commitment", key->key_commitment,
+	    sizeof key->key_commitment);
+	cf_jout_end(&out);
+}
+
+static void
+reply_all(struct cf_batch *batch, int64_t now_ms)
+{
+	struct cf_release_item *item;
+	size_t i;
+
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		if (item->rc == CF_OK)
+			write_reply(batch->req[i], item, now_ms);
+		else
+			cf_req_fail(batch->req[i], item->rc, &item->why);
+		cf_secret_wipe(&item->kd);
+		cf_secret_wipe(&item->secret);
+	}
+}
+
+/* ---- the transaction ---- */
+
+static enum cf_err
+release_all(struct cf_db *db, void *arg, struct cf_why *why)
+{
+	struct cf_batch *batch = arg;
+	int64_t now_ms;
+	enum cf_err rc;
+	size_t i;
+
+	(void)db;
+	cf_fault("release.begin");
+	rc = find(batch, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_fault("release.found");
+	check_proofs(batch);
+	rc = lock(batch, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_fault("release.locked");
+	now_ms = cf_clock_ms();
+	for (i = 0; i < batch->count; i++)
+		if (item_of(batch, i)->rc != CF_E_UNKNOWN_KEY)
+			item_of(batch, i)->rc = decide(batch, i, now_ms);
+	cf_fault("release.decided");
+	rc = record(batch, now_ms, why);
+	if (rc == CF_OK)
+		reply_all(batch, now_ms);
+	cf_fault("release.commit");
+	return rc;
+}
+
+static void
+log_one(const struct cf_req *req)
+{
+	const struct cf_release_item *item = req->item;
+
+	if (req->rc == CF_OK)
+		cf_log(CF_LOG_INFO, "released key=%s first=%s assurance=%s "
+		    "origin=%s", item->ask.handle, item->first ? "yes" : "no",
+		    item->key.assurance, item->ask.origin);
+	else
+		cf_log(CF_LOG_INFO, "refused key=%s reason=%s",
+		    item->ask.handle, cf_err_slug(req->rc));
+}
+
+void
+cf_release_batch(struct cf_batch *batch)
+{
+	size_t i;
+
+	cf_fault("release.taken");
+	cf_batch_run(batch, CF_DB_WRITE, "release", release_all);
+	cf_fault("release.committed");
+	for (i = 0; i < batch->count; i++)
+		log_one(batch->req[i]);
+	cf_fault("release.reply");
+}
+
+void
+cf_release_item_free(void *arg)
+{
+	struct cf_release_item *item = arg;
+
+	cf_key_row_free(&item->key);
+	cf_secret_wipe(&item->ask.token);
+	cf_secret_wipe(&item->kd);
+	cf_secret_wipe(&item->secret);
+	free(item);
+}

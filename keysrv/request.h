@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_req - one HTTP request on its way through the server.
+ *
+ *   HTTP thread   reads the body, calls the endpoint's parse(), suspends
+ *   worker        takes a batch of requests of one kind, does them in one
+ *                 transaction, sets each reply
+ *   HTTP thread   sends the reply, wipes everything
+ *
+ * Knows: what an endpoint needs of a request.   Does not know: the HTTP
+ * library (http.c does).
+ * Threads: one owner at a time; the queue hands it over.
+ */
+#ifndef CF_KEYSRV_REQUEST_H
+#define CF_KEYSRV_REQUEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/proofs.h"
+#include "common/secret.h"
+#include "keysrv/db.h"
+#include "keysrv/settings.h"
+#include "keysrv/vault.h"
+
+#define CF_BATCH_MAX 512	/* requests in one transaction */
+
+/* What the running server is made of; const after start. */
+struct cf_ks {
+	const struct cf_settings *settings;
+	const struct cf_vault *vault;
+	struct cf_secret challenge_secret;
+	struct cf_queue *queue;
+};
+
+/* Requests of one kind can share a transaction. */
+enum cf_kind {
+	CF_KIND_NONE,		/* answered by parse() at once */
+	CF_KIND_ISSUE,
+	CF_KIND_READ,		/* challenge, describe, readyz */
+	CF_KIND_STATUS,
+	CF_KIND_RETRIEVE,
+	CF_KIND_OPEN,		/* opening proofs and mismatch reports */
+	CF_KIND__COUNT
+};
+
+struct cf_req;
+
+struct cf_endpoint {
+	const char *method;	/* "GET" (HEAD too) or "POST" */
+	const char *path;	/* ends in '/': all below it, one level */
+	enum cf_kind kind;
+	bool bearer;		/* needs an API token */
+	bool any_origin;	/* recipient API: CORS for everyone */
+	size_t body_max;	/* bytes; 0: takes none */
+	/*
+	 * Read the request into req->item, or reply at once.  Runs on an
+	 * HTTP thread: no waiting.
+	 */
+	enum cf_err (*parse)(struct cf_req *req, struct cf_why *why);
+	void (*free_item)(void *item);
+};
+
+struct cf_req {
+	const struct cf_ks *ks;
+	const struct cf_endpoint *ep;
+	const char *tail;	/* path below ep->path, lent */
+	json_t *json;		/* the body, an object; NULL for GET */
+	struct cf_secret bearer;	/* API token, if ep->bearer */
+	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
+	const char *(*query)(const struct cf_req *req, const char *name);
+	int query_count;	/* parameters behind the '?' */
+	struct cf_req *next;	/* in the queue */
+	int64_t queued_ms;
+	uint64_t serial;	/* order of arrival */
+
+	void *item;		/* the endpoint's */
+
+	enum cf_err rc;		/* CF_ERR__COUNT: not decided yet */
+	int status;		/* of a good reply */
+	const char *type;	/* NULL: application/json */
+	struct cf_buf reply;	/* wiped when sent */
+	struct cf_why why;	/* "detail" of an error */
+};
+
+/* A good reply begins: gives the empty buffer to write the body to. */
+struct cf_buf *cf_req_ok(struct cf_req *req, int status);
+/* A bad one.  `why` may be NULL or empty: the table's sentence is sent. */
+void cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why);
+
+/* What a worker does with what it took from the queue. */
+struct cf_batch {
+	const struct cf_ks *ks;
+	struct cf_db *db;
+	struct cf_req **req;
+	size_t count;
+};
+
+/*
+ * Run `fn` over the batch as one transaction; `fn` decides every request.
+ * If the transaction is refused for what one of them says, each is run
+ * alone; if it fails otherwise, or its outcome is not known, all are told
+ * 503 and whatever fn decided is forgotten.
+ */
+void cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode,
+    const char *name, enum cf_err (*fn)(struct cf_db *db, void *batch,
+    struct cf_why *why));
+
+/* The kinds, by file: ep_issue.c, keyread.c, ep_status.c, release.c ... */
+void cf_issue_batch(struct cf_batch *batch);
+void cf_read_batch(struct cf_batch *batch);
+void cf_status_batch(struct cf_batch *batch);
+void cf_release_batch(struct cf_batch *batch);
+void cf_opening_batch(struct cf_batch *batch);
+
+extern const struct cf_endpoint cf_ep_issue, cf_ep_challenge, cf_ep_describe,
+    cf_ep_retrieve, cf_ep_open, cf_ep_mismatch, cf_ep_messages,
+    cf_ep_healthz, cf_ep_readyz, cf_ep_key_page, cf_ep_front_page;
+
+#endif

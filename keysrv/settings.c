@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_settings - see settings.h. */
+#include "keysrv/settings.h"
+
+#include <string.h>
+
+#include "common/link.h"
+#include "common/mem.h"
+#include "keysrv/mailer.h"
+
+static enum cf_err
+check_outbox(const char *value, struct cf_why *why)
+{
+	if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be on or off");
+}
+
+static enum cf_err
+check_smtp_tls(const char *value, struct cf_why *why)
+{
+	if (strcmp(value, "off") == 0 || strcmp(value, "try") == 0 ||
+	    strcmp(value, "verify") == 0)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be off, try or verify");
+}
+
+/* A password would stand in the process's environment and in backups. */
+static enum cf_err
+check_database(const char *value, struct cf_why *why)
+{
+	if (strstr(value, "password=") != NULL ||
+	    strstr(value, "password =") != NULL)
+		return cf_fail(CF_E_CONFIG, why, "put the password into a "
+		    "password file (passfile=...), mode 0600");
+	return CF_OK;
+}
+
+#define STR(key, def, check, manual) { #key, CF_CONF_STR, \
+	offsetof(struct cf_settings, key), def, 0, 0, check, manual }
+#define INT(key, def, min, max, manual) { #key, CF_CONF_INT, \
+	offsetof(struct cf_settings, key), def, min, max, NULL, manual }
+#define BOOL(key, def, manual) { #key, CF_CONF_BOOL, \
+	offsetof(struct cf_settings, key), def, 0, 0, NULL, manual }
+
+const struct cf_conf_opt cf_settings_table[] = {
+	STR(listen, "127.0.0.1:8443", cf_conf_check_hostport,
+	    "Address and port to listen on."),
+	STR(service_url, NULL, cf_conf_check_service_url,
+	    "The service's own URL as it stands in links; it names the "
+	    "service, never one of its machines."),
+	STR(tls_certificate, NULL, cf_conf_check_readable,
+	    "PEM file with the server's certificate chain; without one the "
+	    "server speaks plain HTTP and listens on loopback only."),
+	STR(tls_key, NULL, cf_conf_check_secret_file,
+	    "PEM file with the key of tls_certificate, mode 0600."),
+	INT(threads, "2", 1, 64,
+	    "Threads that speak HTTP; they never wait for the database."),
+	INT(connection_limit, "2000", 16, 60000,
+	    "HTTP connections at a time; more are closed at once."),
+	INT(connections_per_address, "0", 0, 60000,
+	    "HTTP connections at a time from one address; 0 sets no limit "
+	    "beyond connection_limit."),
+	INT(request_timeout_s, "30", 1, 600,
+	    "Seconds after which a client that has stopped in the middle of "
+	    "a request is cut off."),
+	STR(database, "dbname=counterfoil", check_database,
+	    "libpq connection string; a password belongs into a password "
+	    "file."),
+	INT(connections, "8", 1, 64,
+	    "Connections to the database, with one worker thread each."),
+	INT(queue_limit, "4096", 1, 100000,
+	    "Requests that may wait for a worker; beyond it the answer is 503 "
+	    "with Retry-After."),
+	BOOL(unsafe_database, "false",
+	    "Accept a database that may lose committed receipts (fsync, "
+	    "full_page_writes or synchronous_commit off); for tests only."),
+	STR(masterkey_file, NULL, cf_conf_check_secret_file,
+	    "File with the master key, mode 0600, made by "
+	    "counterfoil-admin masterkey new."),
+	INT(challenge_lifetime_s, "300", 1, 3600,
+	    "Seconds for which a challenge may be answered."),
+	INT(receipt_delay_s, "60", 0, 86400,
+	    "Seconds after a release for which its receipt waits for the "
+	    "proof of opening, to make one mail of both."),
+	STR(outbox, "on", check_outbox,
+	    "Whether this server sends the receipts: on or off; one server of "
+	    "several is enough."),
+	INT(outbox_poll_ms, "500", 10, 60000,
+	    "Milliseconds between two looks for receipts that are due."),
+	STR(smtp_server, "127.0.0.1:25", cf_conf_check_hostport,
+	    "Mail server that takes the receipts, as host:port."),
+	STR(smtp_tls, "off", check_smtp_tls,
+	    "STARTTLS with the mail server: off, try or verify."),
+	STR(smtp_ca_file, NULL, cf_conf_check_readable,
+	    "PEM bundle for smtp_tls = verify; without it the system's."),
+	STR(smtp_helo, NULL, NULL,
+	    "Our name in EHLO; without it localhost."),
+	STR(receipt_from, NULL, NULL,
+	    "Address in the From field of receipts."),
+	STR(signer_certificate, NULL, cf_conf_check_readable,
+	    "PEM file with the S/MIME certificate of receipt_from, made by "
+	    "counterfoil-admin signer new."),
+	STR(signer_key, NULL, cf_conf_check_secret_file,
+	    "PEM file with the key of signer_certificate, mode 0600."),
+	STR(log, "stderr", cf_conf_check_log,
+	    "Where log lines go: stderr or syslog."),
+	STR(log_level, "info", cf_conf_check_log_level,
+	    "How much is logged: error, warn, info or debug."),
+};
+const size_t cf_settings_count =
+    sizeof cf_settings_table / sizeof cf_settings_table[0];
+
+static bool
+listens_on_loopback(const char *listen)
+{
+	char *url = cf_asprintf("http://%s", listen);
+	bool loopback = cf_link_check_service(url, NULL) == CF_OK;
+
+	cf_free(&url);
+	return loopback;
+}
+
+static enum cf_err
+check_together(const struct cf_settings *s, const char *path,
+    struct cf_why *why)
+{
+	if (s->service_url == NULL)
+		return cf_fail(CF_E_CONFIG, why, "%s: service_url is not set",
+		    path);
+	if (s->masterkey_file == NULL)
+		return cf_fail(CF_E_CONFIG, why, "%s: masterkey_file is not "
+		    "set; make one with: counterfoil-admin masterkey new FILE",
+		    path);
+	if ((s->tls_certificate == NULL) != (s->tls_key == NULL))
+		return cf_fail(CF_E_CONFIG, why, "%s: tls_certificate and "
+		    "tls_key belong together", path);
+	if (s->tls_key == NULL && !listens_on_loopback(s->listen))
+		return cf_fail(CF_E_CONFIG, why, "%s: without tls_certificate "
+		    "the server listens on loopback only, not on %s", path,
+		    s->listen);
+	if (strcmp(s->outbox, "on") == 0 && (s->receipt_from == NULL ||
+	    s->signer_certificate == NULL || s->signer_key == NULL))
+		return cf_fail(CF_E_CONFIG, why, "%s: receipts need "
+		    "receipt_from, signer_certificate and signer_key; see "
+		    "counterfoil-admin signer new", path);
+	return CF_OK;
+}
+
+enum cf_err
+cf_settings_load(const char *path, struct cf_settings *s, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = cf_conf_load(path, cf_settings_table, cf_settings_count, s, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = check_together(s, path, why);
+	if (rc != CF_OK)
+		cf_settings_free(s);
+	return rc;
+}
+
+void
+cf_settings_free(struct cf_settings *s)
+{
+	cf_conf_free(cf_settings_table, cf_settings_count, s);
+}

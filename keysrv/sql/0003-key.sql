@@ -1,0 +1,195 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- Keys.  Every table here is found by key id, and hash-partitioned by it,
+-- so that it can be spread over machines by the same column later.
+--
+-- There are no foreign keys between these tables or to the account: their
+-- rows are written together by one transaction, nothing deletes them, and a
+-- key share lock on one busy account row would queue all issuers.
+CREATE TABLE counterfoil.key_issue (
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	token_sha256 bytea NOT NULL CHECK (octet_length(token_sha256) = 32),
+	account_id bigint NOT NULL,
+	request_id bytea NOT NULL CHECK (octet_length(request_id) = 16),
+	values_sha256 bytea NOT NULL CHECK (octet_length(values_sha256) = 32),
+	message_ref bytea NOT NULL CHECK (octet_length(message_ref) = 32),
+	message_id text NOT NULL,
+	sender text NOT NULL,
+	recipients text[] NOT NULL CHECK (cardinality(recipients) > 0),
+	reader_url text NOT NULL,
+	algorithm text NOT NULL,
+	assurance text NOT NULL CHECK (assurance IN
+	    ('bearer', 'mailbox', 'account', 'certificate')),
+	opening_key bytea NOT NULL CHECK (octet_length(opening_key) = 32),
+	possession_key bytea NOT NULL CHECK (octet_length(possession_key) = 32),
+	key_commitment bytea NOT NULL CHECK (octet_length(key_commitment) = 32),
+	issued_at timestamptz NOT NULL,
+	PRIMARY KEY (key_id)
+) PARTITION BY HASH (key_id);
+COMMENT ON TABLE counterfoil.key_issue IS
+    'What was registered when a key was issued; never changed.';
+COMMENT ON COLUMN counterfoil.key_issue.key_id IS
+    'Chosen by the gateway; as base64url: the handle.';
+COMMENT ON COLUMN counterfoil.key_issue.token_sha256 IS
+    'SHA-256 of the secret half of the link.';
+COMMENT ON COLUMN counterfoil.key_issue.account_id IS 'The issuer.';
+COMMENT ON COLUMN counterfoil.key_issue.request_id IS
+    'The request that came first with this key.';
+COMMENT ON COLUMN counterfoil.key_issue.values_sha256 IS
+    'SHA-256 over all values of the request for this key: a repeat of the '
+    'same values gets the same answer, other values a conflict.';
+COMMENT ON COLUMN counterfoil.key_issue.message_ref IS
+    'The message, by a name only its gateway can make.';
+COMMENT ON COLUMN counterfoil.key_issue.message_id IS
+    'Message-ID of the mail, may be empty.';
+COMMENT ON COLUMN counterfoil.key_issue.sender IS
+    'Envelope sender; the receipt goes there.';
+COMMENT ON COLUMN counterfoil.key_issue.recipients IS
+    'Envelope recipients under this key.';
+COMMENT ON COLUMN counterfoil.key_issue.reader_url IS
+    'The sender''s own reader.';
+COMMENT ON COLUMN counterfoil.key_issue.algorithm IS
+    'How the message key is wrapped, e.g. kek-a256kw.';
+COMMENT ON COLUMN counterfoil.key_issue.assurance IS
+    'What a recipient must show besides the link.';
+COMMENT ON COLUMN counterfoil.key_issue.opening_key IS
+    'Ed25519 public key that opening proofs are made with.';
+COMMENT ON COLUMN counterfoil.key_issue.possession_key IS
+    'Ed25519 public key that a holder of the ciphertext signs with.';
+COMMENT ON COLUMN counterfoil.key_issue.key_commitment IS
+    'Hash that binds the decryption key.';
+COMMENT ON COLUMN counterfoil.key_issue.issued_at IS 'When.';
+-- For the list of one account's messages, newest first.
+CREATE INDEX key_issue_account ON counterfoil.key_issue
+    (account_id, issued_at, key_id);
+
+CREATE TABLE counterfoil.key_material (
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	master_version integer NOT NULL,
+	salt bytea NOT NULL CHECK (octet_length(salt) = 16),
+	wrapped bytea NOT NULL,
+	PRIMARY KEY (key_id)
+) PARTITION BY HASH (key_id);
+COMMENT ON TABLE counterfoil.key_material IS
+    'The decryption keys, wrapped twice: inside under the token of the '
+    'link, outside under the master key.';
+COMMENT ON COLUMN counterfoil.key_material.key_id IS 'The key.';
+COMMENT ON COLUMN counterfoil.key_material.master_version IS
+    'Version of the master key for the outer layer.';
+COMMENT ON COLUMN counterfoil.key_material.salt IS
+    'Makes the outer layer''s key this row''s own.';
+COMMENT ON COLUMN counterfoil.key_material.wrapped IS
+    'Nonce, ciphertext and tag of the outer layer.';
+
+CREATE TABLE counterfoil.key_state (
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	revoked_at timestamptz,
+	expires_at timestamptz,
+	release_count integer NOT NULL DEFAULT 0,
+	first_released_at timestamptz,
+	first_opened_at timestamptz,
+	PRIMARY KEY (key_id)
+) PARTITION BY HASH (key_id);
+COMMENT ON TABLE counterfoil.key_state IS
+    'What changes about a key; the lock on its row decides races.';
+COMMENT ON COLUMN counterfoil.key_state.key_id IS 'The key.';
+COMMENT ON COLUMN counterfoil.key_state.revoked_at IS
+    'The sender took the message back then; null: no.';
+COMMENT ON COLUMN counterfoil.key_state.expires_at IS
+    'No release from then on; null: never.';
+COMMENT ON COLUMN counterfoil.key_state.release_count IS 'Releases so far.';
+COMMENT ON COLUMN counterfoil.key_state.first_released_at IS
+    'The first release; null: none.';
+COMMENT ON COLUMN counterfoil.key_state.first_opened_at IS
+    'The first opening proof; null: none.';
+
+CREATE TABLE counterfoil.key_release (
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	release_id bytea NOT NULL CHECK (octet_length(release_id) = 16),
+	secret_sha256 bytea NOT NULL CHECK (octet_length(secret_sha256) = 32),
+	principal text NOT NULL,
+	assurance text NOT NULL,
+	origin text NOT NULL,
+	released_at timestamptz NOT NULL,
+	PRIMARY KEY (key_id, release_id)
+) PARTITION BY HASH (key_id);
+COMMENT ON TABLE counterfoil.key_release IS
+    'Every release of a key; never changed.';
+COMMENT ON COLUMN counterfoil.key_release.key_id IS 'The key.';
+COMMENT ON COLUMN counterfoil.key_release.release_id IS 'The release.';
+COMMENT ON COLUMN counterfoil.key_release.secret_sha256 IS
+    'SHA-256 of the secret that went out with the key; the opening proof '
+    'must bring it.';
+COMMENT ON COLUMN counterfoil.key_release.principal IS
+    'To whom, as far as known: an account, a mailbox, or bearer.';
+COMMENT ON COLUMN counterfoil.key_release.assurance IS
+    'How the principal was checked.';
+COMMENT ON COLUMN counterfoil.key_release.origin IS
+    'Web origin of the page that asked, null from disk, - for none.';
+COMMENT ON COLUMN counterfoil.key_release.released_at IS 'When.';
+
+CREATE TABLE counterfoil.key_once (
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	kind text NOT NULL CHECK (kind IN ('challenge', 'first-release',
+	    'first-opening', 'opening', 'mismatch')),
+	value bytea NOT NULL,
+	at timestamptz NOT NULL,
+	PRIMARY KEY (key_id, kind, value)
+) PARTITION BY HASH (key_id);
+COMMENT ON TABLE counterfoil.key_once IS
+    'Things that happen once; the primary key makes it so.';
+COMMENT ON COLUMN counterfoil.key_once.key_id IS 'The key.';
+COMMENT ON COLUMN counterfoil.key_once.kind IS
+    'challenge: used; first-release, first-opening: by a principal; '
+    'opening, mismatch: of a release.';
+COMMENT ON COLUMN counterfoil.key_once.value IS
+    'The challenge''s random bytes, the principal or the release id.';
+COMMENT ON COLUMN counterfoil.key_once.at IS 'When.';
+
+CREATE TABLE counterfoil.message_once (
+	message_ref bytea NOT NULL CHECK (octet_length(message_ref) = 32),
+	account_id bigint NOT NULL,
+	recipient text NOT NULL,
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	at timestamptz NOT NULL,
+	PRIMARY KEY (message_ref, account_id, recipient)
+) PARTITION BY HASH (message_ref);
+COMMENT ON TABLE counterfoil.message_once IS
+    'Which attempt at a message was released first: the sender is told of '
+    'that one, its siblings are silent.';
+COMMENT ON COLUMN counterfoil.message_once.message_ref IS 'The message.';
+COMMENT ON COLUMN counterfoil.message_once.account_id IS 'Its issuer.';
+COMMENT ON COLUMN counterfoil.message_once.recipient IS 'The recipient.';
+COMMENT ON COLUMN counterfoil.message_once.key_id IS
+    'Key of the attempt that was released first.';
+COMMENT ON COLUMN counterfoil.message_once.at IS 'When.';
+
+DO $$
+DECLARE
+	t text;
+	n integer;
+BEGIN
+	FOREACH t IN ARRAY ARRAY['key_issue', 'key_material', 'key_state',
+	    'key_release', 'key_once', 'message_once'] LOOP
+		FOR n IN 0..7 LOOP
+			EXECUTE format('CREATE TABLE counterfoil.%I '
+			    'PARTITION OF counterfoil.%I FOR VALUES WITH '
+			    '(MODULUS 8, REMAINDER %s)', t || '_' || n, t, n);
+		END LOOP;
+	END LOOP;
+	-- A little room in each page keeps updates off the index.
+	FOR n IN 0..7 LOOP
+		EXECUTE format('ALTER TABLE counterfoil.%I SET (fillfactor = 80)',
+		    'key_state_' || n);
+	END LOOP;
+END
+$$;
+
+GRANT SELECT, INSERT ON counterfoil.key_issue, counterfoil.key_material,
+    counterfoil.key_state, counterfoil.key_release, counterfoil.key_once,
+    counterfoil.message_once TO counterfoil_keysrv;
+GRANT UPDATE (release_count, first_released_at, first_opened_at)
+    ON counterfoil.key_state TO counterfoil_keysrv;
+GRANT SELECT, UPDATE (master_version, salt, wrapped)
+    ON counterfoil.key_material TO counterfoil_rotate;
+GRANT SELECT (key_id, account_id) ON counterfoil.key_issue
+    TO counterfoil_rotate;
