@@ -257,7 +257,8 @@ make_opts(const struct cf_conf_opt *table, size_t count)
 	for (i = 0; i < count; i++) {
 		cfg_opt_t str = CFG_STR(table[i].key, NULL, CFGF_NONE);
 		cfg_opt_t num = CFG_INT(table[i].key, 0, CFGF_NONE);
-		cfg_opt_t boolean = CFG_BOOL(table[i].key, cfg_false, CFGF_NONE);
+		cfg_opt_t boolean = CFG_BOOL(table[i].key, cfg_false,
+		    CFGF_NONE);
 		cfg_opt_t list = CFG_STR_LIST(table[i].key, NULL, CFGF_NONE);
 
 		opts[i] = table[i].type == CF_CONF_STR ? str :

@@ -18,7 +18,8 @@ cf_fault_hit(const char *name)
 
 	if (want == NULL || strncmp(want, name, len) != 0 || want[len] != ':')
 		return;
-	if (atomic_fetch_add(&passes, 1) + 1 == strtol(want + len + 1, NULL, 10))
+	if (atomic_fetch_add(&passes, 1) + 1 ==
+	    strtol(want + len + 1, NULL, 10))
 		(void)raise(SIGKILL);
 }
 #else

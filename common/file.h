@@ -20,7 +20,10 @@
  */
 CF_MUST_USE enum cf_err cf_file_write_new(const char *path, mode_t mode,
     const void *data, size_t len, struct cf_why *why);
-/* Read all of `fd` or of `path` ("-" = standard input) into `buf`, up to its ceiling. */
+/*
+ * Read all of `fd` or of `path` ("-" = standard input) into `buf`, up to its
+ * ceiling.
+ */
 CF_MUST_USE enum cf_err cf_file_read_fd(int fd, struct cf_buf *buf,
     struct cf_why *why);
 CF_MUST_USE enum cf_err cf_file_read(const char *path, struct cf_buf *buf,

@@ -122,7 +122,8 @@ make_headers(const struct cf_httpc_request *request)
 	char token[CF_B64URL_LEN(CF_SECRET_MAX) + 1], line[400];
 
 	if (request->json != NULL)
-		list = curl_slist_append(list, "Content-Type: application/json");
+		list = curl_slist_append(list,
+		    "Content-Type: application/json");
 	list = curl_slist_append(list, "Accept: application/json");
 	list = curl_slist_append(list, "Expect:");
 	if (request->origin != NULL) {

@@ -25,12 +25,14 @@
 #define CF_TOKEN_TEXT_LEN CF_B64URL_LEN(CF_TOKEN_LEN)	/* 43 characters */
 #define CF_BLOB_LEN 22				/* characters */
 #define CF_SERVICE_MAX 280			/* characters, without NUL */
-#define CF_LINK_MAX (CF_SERVICE_MAX + 3 + CF_HANDLE_LEN + 1 + CF_TOKEN_TEXT_LEN)
-#define CF_READER_LINK_MAX (CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1 + 3 * CF_LINK_MAX)
+#define CF_LINK_MAX \
+	(CF_SERVICE_MAX + 3 + CF_HANDLE_LEN + 1 + CF_TOKEN_TEXT_LEN)
+#define CF_READER_LINK_MAX \
+	(CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1 + 3 * CF_LINK_MAX)
 
 /* L taken apart.  A plain struct that holds a secret: wipe it. */
 struct cf_link {
-	char service[CF_SERVICE_MAX + 1];	/* "https://keys.example:8443" */
+	char service[CF_SERVICE_MAX + 1];	/* "https://keys.example" */
 	unsigned char key_id[CF_KEY_ID_LEN];
 	char handle[CF_HANDLE_LEN + 1];		/* key id as b64url */
 	struct cf_secret token;

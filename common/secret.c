@@ -41,7 +41,8 @@ cf_secret_random(struct cf_secret *s, size_t len)
 bool
 cf_secret_equal(const struct cf_secret *a, const struct cf_secret *b)
 {
-	return a->len == b->len && CRYPTO_memcmp(a->bytes, b->bytes, a->len) == 0;
+	return a->len == b->len &&
+	    CRYPTO_memcmp(a->bytes, b->bytes, a->len) == 0;
 }
 
 enum cf_err
@@ -78,7 +79,8 @@ check_stat(int fd, const char *path, struct cf_why *why)
 		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 		    strerrordesc_np(errno));
 	if (!S_ISREG(st.st_mode))
-		return cf_fail(CF_E_CONFIG, why, "%s: not a regular file", path);
+		return cf_fail(CF_E_CONFIG, why, "%s: not a regular file",
+		    path);
 	if ((st.st_mode & 077) != 0)
 		return cf_fail(CF_E_CONFIG, why,
 		    "%s: mode is %04o, others could read the secret; "
