@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_ref - the message reference: the same for every attempt at one mail.
+ *
+ * An HMAC under a secret of the gateway over sender, recipient, Message-ID
+ * and a digest of the message, so that only the gateway can make it and the
+ * key server learns nothing of the message.
+ * Threads: no shared state; one digest belongs to one thread at a time.
+ */
+#ifndef CF_COMMON_CRYPTO_REF_H
+#define CF_COMMON_CRYPTO_REF_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+#include "common/secret.h"
+
+#define CF_REF_LEN 32	/* bytes; 43 characters */
+
+struct cf_ref;		/* a running SHA-256 */
+
+/* Gives; free with cf_ref_free(). */
+struct cf_ref *cf_ref_new(void);
+void cf_ref_free(struct cf_ref **ref);
+void cf_ref_update(struct cf_ref *ref, const void *data, size_t len);
+/* Once, after the last update. */
+void cf_ref_final(struct cf_ref *ref, const struct cf_secret *secret,
+    const char *sender, const char *recipient, const char *message_id,
+    unsigned char ret[CF_REF_LEN]);
+
+#endif
