@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * edits - do a list of header edits to a message through a milter's hands.
+ *
+ * One place writes header fields: it knows about the blank behind the colon,
+ * refuses line ends, NUL and 8-bit in values, folds long ones, and stops at
+ * the first failure.
+ * Knows: struct cf_edits (common/composite.h).   Does not know: libmilter.
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_MILTER_EDITS_H
+#define CF_MILTER_EDITS_H
+
+#include <stdbool.h>
+
+#include "common/composite.h"
+#include "common/err.h"
+
+/* What a milter can do to a header; each true when it was told. */
+struct cf_edit_ops {
+	/* Set the index-th `name` (from 1), or delete it: value NULL. */
+	bool (*change)(void *arg, const char *name, unsigned index,
+	    const char *value);
+	bool (*add)(void *arg, const char *name, const char *value);
+	void *arg;
+	bool leadspc;	/* the value is written with its leading blank */
+};
+
+/*
+ * Check all values, then do the edits in order.
+ * CF_E_INTERNAL  a value is not fit for a header; nothing was done
+ * CF_E_NETWORK   an edit was not taken; the message must not go on
+ */
+CF_MUST_USE enum cf_err cf_edits_apply(const struct cf_edits *edits,
+    const struct cf_edit_ops *ops, struct cf_why *why);
+
+/*
+ * Say that the message shall be called so outside: changes the first
+ * Message-ID field, or adds one, here and in edits->outer.  `value` begins
+ * with a blank, which is no part of it, and lives as long as `edits`.
+ */
+void cf_edits_set_message_id(struct cf_edits *edits, const char *value);
+/* Delete every field called `name` of `fields`, from the last one up. */
+void cf_edits_delete_all(struct cf_edits *edits,
+    const struct cf_field *fields, size_t count, const char *name);
+
+#endif

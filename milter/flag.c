@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_flag - see flag.h. */
+#include "milter/flag.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define MARKER "Counterfoil-Version"
+
+const char *
+cf_action_name(enum cf_action action)
+{
+	static const char *const names[CF_ACTION__COUNT] = {
+		"passed", "sealed", "stripped", "rewritten", "refused"
+	};
+
+	return names[action];
+}
+
+void
+cf_reply_set(struct cf_reply *reply, const char *code, const char *enhanced,
+    const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	(void)snprintf(reply->code, sizeof reply->code, "%s", code);
+	(void)snprintf(reply->enhanced, sizeof reply->enhanced, "%s", enhanced);
+	va_start(ap, fmt);
+	(void)vsnprintf(reply->text, sizeof reply->text, fmt, ap);
+	va_end(ap);
+	for (p = reply->text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
+bool
+cf_flag_is_field(const char *field_name, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncasecmp(field_name, name, len) == 0 &&
+	    field_name[len + strspn(field_name + len, " \t")] == '\0';
+}
+
+/* The value without folds and outer blanks, cut at what `out` takes. */
+static void
+trim(const char *value, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	value += strspn(value, " \t\r\n");
+	for (; *value != '\0' && n + 1 < cap; value++)
+		if (*value != '\r' && *value != '\n')
+			out[n++] = *value;
+	while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '\t'))
+		n--;
+	out[n] = '\0';
+}
+
+/* multipart/report of a delivery status or a disposition notification? */
+static bool
+is_report(const char *value)
+{
+	static const char report[] = "multipart/report";
+
+	value += strspn(value, " \t\r\n");
+	return strncasecmp(value, report, sizeof report - 1) == 0 &&
+	    (strcasestr(value, "delivery-status") != NULL ||
+	    strcasestr(value, "disposition-notification") != NULL);
+}
+
+void
+cf_flag_note(struct cf_facts *facts, const struct cf_field *field)
+{
+	char value[4];
+
+	switch (field->name[0]) {
+	case 'X': case 'x':
+		if (!cf_flag_is_field(field->name, CF_FLAG_FIELD))
+			break;
+		if (facts->flags++ == 0)
+			trim(field->value, facts->flag_value,
+			    sizeof facts->flag_value);
+		break;
+	case 'C': case 'c':
+		if (cf_flag_is_field(field->name, MARKER)) {
+			trim(field->value, value, sizeof value);
+			if (facts->markers++ == 0)
+				facts->marker_known = strcmp(value, "1") == 0;
+		} else if (cf_flag_is_field(field->name, "Content-Type")) {
+			facts->report |= is_report(field->value);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static bool
+all_local(const struct cf_facts *facts)
+{
+	return facts->recipients > 0 && facts->local == facts->recipients;
+}
+
+/* Sealed mail that this gateway hands to its own readers? */
+static bool
+wants_rewrite(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	if (!(s->mode & CF_MODE_INBOUND) || facts->markers == 0)
+		return false;
+	if (s->conf.local_domains.count > 0)
+		return all_local(facts);
+	/* Our own client's sealed mail is on its way out. */
+	return s->mode == CF_MODE_INBOUND || !facts->entitled;
+}
+
+static struct cf_decision
+refuse(const char *cause, const char *code, const char *enhanced,
+    const char *text)
+{
+	struct cf_decision d = { 0 };
+
+	d.action = CF_ACTION_REFUSE;
+	d.cause = cause;
+	cf_reply_set(&d.reply, code, enhanced, "%s", text);
+	return d;
+}
+
+/* The flag of somebody who may use it, at a gateway that seals. */
+static struct cf_decision
+decide_entitled(const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	if (facts->flags > 1)
+		return refuse("two-flags", "550", "5.7.1",
+		    "There are two " CF_FLAG_FIELD " fields; a message may "
+		    "have one");
+	if (strcasecmp(facts->flag_value, "yes") != 0) {
+		d = refuse("flag-value", "550", "5.7.1", "");
+		cf_reply_set(&d.reply, "550", "5.7.1", CF_FLAG_FIELD
+		    ": \"%s\" is not known here; the only value is yes",
+		    facts->flag_value);
+		return d;
+	}
+	if (facts->null_sender)
+		return refuse("null-sender", "550", "5.7.1",
+		    "A message without a sender cannot ask for a return "
+		    "receipt");
+	if (facts->report)
+		return refuse("report", "550", "5.7.1",
+		    "A delivery or disposition notification cannot ask for a "
+		    "return receipt");
+	if (facts->recipients == 0)
+		return refuse("no-recipient", "451", "4.5.1",
+		    "There is no recipient to get the sealed message");
+	if (facts->recipients > 1)
+		return refuse("recipients", "550", "5.7.1",
+		    "Return receipts need one recipient per transaction, and "
+		    "this one has several: the mail administrator must route "
+		    "flagged mail through the counterfoil-hop transport with "
+		    "recipient limit 1 (see counterfoil-milter, Postfix set-up)");
+	if (facts->header_over)
+		return refuse("header-size", "552", "5.3.4",
+		    "The header of this message is too large to be sealed");
+	d.action = CF_ACTION_SEAL;
+	d.cause = "flag";
+	return d;
+}
+
+static struct cf_decision
+decide_flagged(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	d.action = CF_ACTION_STRIP;
+	d.strip = true;
+	d.cause = "flag-from-outside";
+	if ((s->mode & CF_MODE_OUTBOUND) && facts->entitled)
+		return decide_entitled(facts);
+	/* Inbound only: mail comes for our own, unless the site says more. */
+	if (all_local(facts) || (s->mode == CF_MODE_INBOUND &&
+	    s->conf.local_domains.count == 0 && !facts->entitled)) {
+		if (wants_rewrite(s, facts))
+			d.action = CF_ACTION_REWRITE;
+		return d;
+	}
+	if (facts->entitled)
+		return refuse("not-outbound", "550", "5.7.1",
+		    "This gateway does not seal mail, so it cannot ask for a "
+		    "return receipt");
+	return refuse("not-entitled", "550", "5.7.1",
+	    "You may not ask for return receipts through this gateway; "
+	    "authenticate, or send without " CF_FLAG_FIELD);
+}
+
+struct cf_decision
+cf_flag_decide(const struct cf_snapshot *snapshot,
+    const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	d.action = CF_ACTION_PASS;
+	d.cause = "no-flag";
+	if (facts->flags > 0)
+		return decide_flagged(snapshot, facts);
+	if (wants_rewrite(snapshot, facts)) {
+		d.action = CF_ACTION_REWRITE;
+		d.cause = "sealed-mail";
+	} else if (facts->markers > 0) {
+		d.cause = "sealed-already";
+	}
+	return d;
+}

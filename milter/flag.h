@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_flag - what is to happen to a message, from its envelope and header.
+ *
+ * A pure function of facts: no milter, no files, no clock.  Once decided to
+ * seal, nothing but a sealed body or a refusal may follow.
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_MILTER_FLAG_H
+#define CF_MILTER_FLAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/mform.h"
+#include "milter/mconf.h"
+
+#define CF_FLAG_VALUE_MAX 80	/* of a flag's value, what is kept of it */
+
+enum cf_action {
+	CF_ACTION_PASS,		/* leave alone; the body is not read */
+	CF_ACTION_SEAL,		/* outbound */
+	CF_ACTION_STRIP,	/* remove the flag; the body is not read */
+	CF_ACTION_REWRITE,	/* inbound, if it is sealed mail */
+	CF_ACTION_REFUSE,	/* with `reply` */
+	CF_ACTION__COUNT
+};
+
+/* What the message shows before its body. */
+struct cf_facts {
+	bool entitled;		/* the client may use the flag */
+	bool null_sender;
+	size_t recipients;	/* in the transaction */
+	size_t local;		/* of these, in local_domains */
+	size_t flags;		/* number of flag fields */
+	char flag_value[CF_FLAG_VALUE_MAX + 1];	/* of the first, trimmed */
+	size_t markers;		/* number of Counterfoil-Version fields */
+	bool marker_known;	/* the first says version 1 */
+	bool report;		/* Content-Type: a DSN or MDN */
+	bool header_over;	/* more than header_limit or header_count */
+};
+
+/* An SMTP reply.  `text` is one printable line; % is not yet doubled. */
+struct cf_reply {
+	char code[4];		/* "550" */
+	char enhanced[8];	/* "5.7.1" */
+	char text[400];
+};
+
+struct cf_decision {
+	enum cf_action action;
+	bool strip;		/* remove the flag too (with REWRITE) */
+	const char *cause;	/* one word for the log; static */
+	struct cf_reply reply;
+};
+
+const char *cf_action_name(enum cf_action action);
+
+/* Note one field of the header in `facts`. */
+void cf_flag_note(struct cf_facts *facts, const struct cf_field *field);
+/* Is this field called `name`?  Any case; blanks before the colon count
+ * for nothing. */
+bool cf_flag_is_field(const char *field_name, const char *name);
+
+struct cf_decision cf_flag_decide(const struct cf_snapshot *snapshot,
+    const struct cf_facts *facts);
+
+/* Fill a reply; what is not printable ASCII becomes '?'. */
+void cf_reply_set(struct cf_reply *reply, const char *code,
+    const char *enhanced, const char *fmt, ...) CF_PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_inbound - see inbound.h. */
+#include "milter/inbound.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "common/notice.h"
+#include "milter/store.h"
+
+struct cf_inbound {
+	const struct cf_snapshot *snapshot;
+	const char *sender;
+	struct cf_spool message;	/* header and body, with CRLF */
+	const void *bytes;		/* all of it, once it is complete */
+	bool parsed;
+	struct cf_composite composite;
+	char blob[CF_BLOB_LEN + 1];
+	bool stored, kept;
+	struct cf_buf text, html;
+	uint64_t size;
+};
+
+void
+cf_inbound_free(struct cf_inbound **in)
+{
+	struct cf_inbound *i = *in;
+
+	if (i == NULL)
+		return;
+	if (i->stored && !i->kept)
+		cf_store_remove(i->snapshot->conf.store_directory, i->blob);
+	if (i->parsed)
+		cf_composite_free(&i->composite);
+	cf_spool_free(&i->message);
+	cf_buf_free(&i->text);
+	cf_buf_free(&i->html);
+	free(i);
+	*in = NULL;
+}
+
+/* One field as it stood in the message: folds end in CRLF there. */
+static enum cf_err
+add_field(struct cf_inbound *in, const struct cf_field *field,
+    struct cf_buf *line, struct cf_why *why)
+{
+	const char *p;
+
+	cf_buf_reset(line);
+	cf_buf_adds(line, field->name);
+	cf_buf_addc(line, ':');
+	for (p = field->value; *p != '\0'; p++) {
+		if (*p == '\n' && (p == field->value || p[-1] != '\r'))
+			cf_buf_addc(line, '\r');
+		cf_buf_addc(line, *p);
+	}
+	cf_buf_adds(line, "\r\n");
+	if (line->full)
+		return cf_buf_check(line, why);
+	return cf_spool_add(&in->message, line->data, line->len, why);
+}
+
+enum cf_err
+cf_inbound_begin(const struct cf_snapshot *snapshot, const char *sender,
+    const struct cf_field *fields, size_t count, struct cf_inbound **ret,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_inbound_free) struct cf_inbound *in =
+	    cf_calloc(1, sizeof *in);
+	CF_AUTO(cf_buf_free) struct cf_buf line = CF_BUF_INIT(
+	    2 * (size_t)snapshot->conf.header_limit + 1000);
+	const struct cf_mconf *conf = &snapshot->conf;
+	enum cf_err rc = CF_OK;
+	size_t i;
+
+	in->snapshot = snapshot;
+	in->sender = sender;
+	cf_spool_init(&in->message, conf->spool_directory != NULL ?
+	    conf->spool_directory : conf->store_directory,
+	    (size_t)conf->memory_limit);
+	in->text.max = in->html.max = CF_NOTICE_MAX;
+	for (i = 0; i < count && rc == CF_OK; i++)
+		rc = add_field(in, &fields[i], &line, why);
+	if (rc == CF_OK)
+		rc = cf_spool_add(&in->message, "\r\n", 2, why);
+	if (rc != CF_OK)
+		return rc;
+	*ret = in;
+	in = NULL;
+	return CF_OK;
+}
+
+enum cf_err
+cf_inbound_body(struct cf_inbound *in, const void *data, size_t len,
+    struct cf_why *why)
+{
+	return cf_spool_add(&in->message, data, len, why);
+}
+
+/* The length of a service URL without a port that goes without saying. */
+static size_t
+bare_len(const char *service)
+{
+	const char *port = cf_link_is_plain(service) ? ":80" : ":443";
+	size_t len = strlen(service), n = strlen(port);
+
+	return len > n && strcmp(service + len - n, port) == 0 ? len - n : len;
+}
+
+static bool
+is_allowed(const struct cf_snapshot *snapshot, const char *service)
+{
+	const struct cf_conf_list *list = &snapshot->conf.allowed_key_servers;
+	size_t i, len = bare_len(service);
+
+	for (i = 0; i < list->count; i++)
+		if (bare_len(list->item[i]) == len &&
+		    strncmp(list->item[i], service, len) == 0)
+			return true;
+	return false;
+}
+
+/* Is it ours to rewrite?  Else `why` says why not. */
+static bool
+is_ours(struct cf_inbound *in, struct cf_why *why)
+{
+	if (cf_composite_parse(in->bytes, in->message.len, &in->composite, why)
+	    != CF_OK)
+		return false;
+	in->parsed = true;
+	if (!in->composite.exact) {
+		*why = in->composite.inexact;
+		return false;
+	}
+	if (is_allowed(in->snapshot, in->composite.locator.service))
+		return true;
+	(void)cf_fail(CF_E_NOT_SEALED, why,
+	    "its key server %s is not in allowed_key_servers",
+	    in->composite.locator.service);
+	return false;
+}
+
+static enum cf_err
+store(struct cf_inbound *in, struct cf_why *why)
+{
+	struct cf_spool nothing;
+	struct cf_buf none = CF_BUF_INIT(0);
+	enum cf_err rc;
+
+	cf_spool_init(&nothing, "", 0);
+	cf_store_name(in->blob);
+	rc = cf_store_put(in->snapshot->conf.store_directory, in->blob,
+	    &in->composite.e, &nothing, &none, why);
+	in->stored = rc == CF_OK;
+	return rc;
+}
+
+static enum cf_err
+write_notice(struct cf_inbound *in, struct cf_why *why)
+{
+	char link[CF_READER_LINK_MAX + 1];
+	struct cf_notice notice = { 0 };
+	enum cf_err rc;
+
+	cf_link_format_reader(&in->composite.locator,
+	    in->snapshot->conf.reader_url, in->blob, link);
+	/* The envelope's sender is what somebody said it is. */
+	notice.sender = in->sender;
+	notice.service = in->composite.locator.service;
+	notice.link = link;
+	rc = cf_notice_build(&notice, &in->text, &in->html, why);
+	memset(link, 0, sizeof link);
+	return rc;
+}
+
+static enum cf_err
+count_bytes(void *arg, const void *data, size_t len, struct cf_why *why)
+{
+	uint64_t *sum = arg;
+
+	(void)data;
+	(void)why;
+	*sum += len;
+	return CF_OK;
+}
+
+enum cf_err
+cf_inbound_finish(struct cf_inbound *in, bool *ret_rewrite,
+    struct cf_why *why)
+{
+	uint64_t limit = (uint64_t)in->snapshot->conf.message_size_limit;
+	enum cf_err rc;
+
+	*ret_rewrite = false;
+	rc = cf_spool_map(&in->message, &in->bytes, why);
+	if (rc != CF_OK)
+		return rc;
+	if (!is_ours(in, why))
+		return CF_OK;
+	rc = store(in, why);
+	if (rc == CF_OK)
+		rc = write_notice(in, why);
+	if (rc == CF_OK)
+		rc = cf_inbound_write(in, count_bytes, &in->size, why);
+	if (rc != CF_OK)
+		return rc;
+	if (limit > 0 && in->composite.body_off + in->size > limit) {
+		(void)cf_fail(CF_E_TOO_LARGE, why,
+		    "it would be over message_size_limit");
+		return CF_OK;
+	}
+	*ret_rewrite = true;
+	return CF_OK;
+}
+
+enum cf_err
+cf_inbound_write(struct cf_inbound *in, cf_composite_write_fn *write,
+    void *arg, struct cf_why *why)
+{
+	return cf_composite_rewrite(in->bytes, in->message.len,
+	    &in->composite, cf_buf_str(&in->text), cf_buf_str(&in->html),
+	    write, arg, why);
+}
+
+void
+cf_inbound_keep(struct cf_inbound *in)
+{
+	in->kept = true;
+}
+
+void
+cf_inbound_facts(const struct cf_inbound *in, struct cf_inbound_facts *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	if (in == NULL)
+		return;
+	if (in->parsed)
+		memcpy(ret->handle, in->composite.locator.handle,
+		    sizeof ret->handle);
+	ret->bytes_in = in->message.len;
+	ret->bytes_out = in->size;
+}

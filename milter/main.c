@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * counterfoil-milter - seals flagged mail, rewrites sealed mail.
+ *
+ * main(): arguments, configuration, socket, privileges, then libmilter in a
+ * thread of its own while this one waits for signals: HUP and USR1 reload,
+ * TERM and INT stop when the messages under way are done.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gmime/gmime.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/composite.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/privs.h"
+#include "config.h"
+#include "milter/flight.h"
+#include "milter/mconf.h"
+#include "milter/mf_callbacks.h"
+#include "milter/sock.h"
+
+#define NAME "counterfoil-milter"
+#define STOP_WAIT_S 8	/* for libmilter, when nothing is under way */
+
+enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
+
+/* Signals and the end of libmilter's thread, one byte each, go through it. */
+static int wake_pipe[2];
+#define BYTE_ENDED 'e'
+#define BYTE_RELOAD 'r'
+#define BYTE_STOP 's'
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
+	    "       " NAME " -V\n"
+	    "  -c file         configuration (" CF_SYSCONFDIR "/milter.conf)\n"
+	    "  -n              check configuration, files and permissions, "
+	    "then end\n"
+	    "  --print-config  print the values in force, then end\n"
+	    "  -f              stay in the foreground (always so)\n"
+	    "  -V              print versions\n", out);
+}
+
+static void
+print_versions(void)
+{
+	char milter[32];
+
+	cf_mf_version(milter);
+	printf(NAME " " PACKAGE_VERSION "\nlibmilter %s\n%s\nGMime %u.%u.%u\n",
+	    milter, curl_version(), gmime_major_version, gmime_minor_version,
+	    gmime_micro_version);
+}
+
+/* -1: go on; else the exit status. */
+static int
+parse_arguments(int argc, char **argv, const char **ret_path,
+    enum task *ret_task)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
+			*ret_path = argv[++i];
+		} else if (strcmp(argv[i], "-n") == 0) {
+			*ret_task = TASK_CHECK;
+		} else if (strcmp(argv[i], "--print-config") == 0) {
+			*ret_task = TASK_PRINT;
+		} else if (strcmp(argv[i], "-V") == 0) {
+			print_versions();
+			return 0;
+		} else if (strcmp(argv[i], "-h") == 0 ||
+		    strcmp(argv[i], "--help") == 0) {
+			usage(stdout);
+			return 0;
+		} else if (strcmp(argv[i], "-f") != 0) {
+			usage(stderr);
+			return EX_USAGE;
+		}
+	}
+	return -1;
+}
+
+/* ---- signals ---- */
+
+static void
+on_signal(int sig)
+{
+	int saved = errno;
+	char byte = sig == SIGHUP || sig == SIGUSR1 ? BYTE_RELOAD : BYTE_STOP;
+
+	if (write(wake_pipe[1], &byte, 1) < 0)
+		(void)byte;	/* full of the same */
+	errno = saved;
+}
+
+/*
+ * libmilter waits for HUP, TERM and INT in a thread of its own and stops at
+ * each.  A signal to the process goes to its first thread as long as that
+ * does not block it: so this one never does, not even in the handler
+ * (SA_NODEFER), and all others always do.
+ */
+static void
+catch_signals(bool catch)
+{
+	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
+	struct sigaction action = { 0 };
+	sigset_t set;
+	size_t i;
+
+	action.sa_handler = on_signal;
+	action.sa_flags = SA_RESTART | SA_NODEFER;
+	sigemptyset(&action.sa_mask);
+	sigemptyset(&set);
+	for (i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+		if (sigaction(signals[i], &action, NULL) != 0)
+			cf_bug("sigaction");
+		sigaddset(&set, signals[i]);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	pthread_sigmask(catch ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
+static void *
+run_milter(void *arg)
+{
+	char byte = BYTE_ENDED;
+
+	(void)arg;
+	(void)cf_mf_run();
+	if (write(wake_pipe[1], &byte, 1) < 0)
+		cf_bug("pipe");
+	return NULL;
+}
+
+static char
+next_byte(void)
+{
+	char byte;
+
+	while (read(wake_pipe[0], &byte, 1) != 1)
+		;
+	return byte;
+}
+
+/* ---- what the signals ask for ---- */
+
+static void
+reload(const char *path)
+{
+	CF_AUTO(cf_free) char *restart = NULL;
+	struct cf_snapshot *fresh = NULL, *before;
+	struct cf_why why = { "" };
+
+	if (cf_snapshot_load(path, false, &fresh, &why) != CF_OK) {
+		cf_log(CF_LOG_ERROR, "reload failed, the configuration stays "
+		    "as it was: %s", why.text);
+		return;
+	}
+	before = cf_snapshot_get();
+	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
+	cf_snapshot_put(&before);
+	cf_snapshot_swap(fresh);
+	cf_log(CF_LOG_INFO, "configuration reloaded");
+	if (restart != NULL)
+		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
+		    "count:%s", restart);
+}
+
+static int
+stop(pthread_t milter)
+{
+	struct cf_snapshot *s = cf_snapshot_get();
+	long drain_s = s->conf.drain_s;
+	struct timespec until;
+	size_t left;
+
+	cf_snapshot_put(&s);
+	cf_sock_hide();
+	left = cf_flight_stop();
+	if (left > 0) {
+		cf_log(CF_LOG_INFO, "stopping; %zu messages under way", left);
+		left = cf_flight_wait(drain_s * 1000);
+	}
+	if (left > 0)
+		cf_log(CF_LOG_WARN, "%zu messages were not done after %ld s; "
+		    "their senders will try again", left, drain_s);
+	/* libmilter sends the last replies before it ends. */
+	cf_mf_stop();
+	cf_sock_nudge();
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += STOP_WAIT_S;
+	(void)pthread_timedjoin_np(milter, NULL, &until);
+	cf_sock_remove();
+	cf_log(CF_LOG_INFO, "stopped");
+	/* Its other threads may still hold what exit() would free. */
+	_exit(left > 0 ? EX_TEMPFAIL : EX_OK);
+}
+
+static int
+serve(const char *path, const char *socket)
+{
+	pthread_t milter;
+
+	if (pipe2(wake_pipe, O_CLOEXEC) != 0)
+		return EX_OSERR;
+	catch_signals(false);
+	if (pthread_create(&milter, NULL, run_milter, NULL) != 0)
+		return EX_OSERR;
+	catch_signals(true);
+	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves on %s", socket);
+	for (;;)
+		switch (next_byte()) {
+		case BYTE_RELOAD:
+			reload(path);
+			break;
+		case BYTE_STOP:
+			return stop(milter);
+		default:
+			cf_log(CF_LOG_ERROR, "libmilter ended by itself");
+			return EX_SOFTWARE;
+		}
+}
+
+/* ---- start ---- */
+
+static enum cf_err
+open_socket(const struct cf_mconf *conf, struct cf_why *why)
+{
+	mode_t before;
+	enum cf_err rc;
+
+	rc = cf_sock_check(conf->socket, why);
+	if (rc != CF_OK)
+		return rc;
+	/* Nobody else before cf_sock_grant() says who. */
+	before = umask(0177);
+	rc = cf_mf_open(conf->socket, why);
+	umask(before);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_sock_grant(conf->socket, conf->socket_mode, conf->user,
+	    conf->socket_group, why);
+	return rc != CF_OK ? rc : cf_sock_set_nudge(conf->socket, why);
+}
+
+static enum cf_err
+start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
+{
+	struct cf_snapshot *snapshot = NULL;
+	enum cf_err rc;
+
+	umask(027);
+	rc = open_socket(conf, why);
+	if (rc == CF_OK)
+		rc = cf_privs_drop(conf->user, conf->group, why);
+	if (rc == CF_OK && conf->core_dumps)
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (rc == CF_OK)
+		rc = cf_snapshot_load(path, false, &snapshot, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_snapshot_swap(snapshot);
+	if (geteuid() == 0)
+		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
+	return CF_OK;
+}
+
+static enum cf_err
+check(const char *path, const struct cf_mconf *conf, struct cf_why *why)
+{
+	struct cf_snapshot *snapshot = NULL;
+	enum cf_err rc;
+
+	rc = cf_sock_check(conf->socket, why);
+	/* A running one is no mistake in the configuration. */
+	if (rc != CF_OK && strstr(why->text, "another program") == NULL)
+		return rc;
+	rc = cf_privs_drop(conf->user, conf->group, why);
+	if (rc == CF_OK)
+		rc = cf_snapshot_load(path, true, &snapshot, why);
+	cf_snapshot_put(&snapshot);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = CF_SYSCONFDIR "/milter.conf";
+	enum cf_log_level level = CF_LOG_INFO;
+	struct cf_mconf conf = { 0 };
+	struct cf_why why = { "" };
+	enum task task = TASK_RUN;
+	enum cf_err rc;
+	int status = parse_arguments(argc, argv, &path, &task);
+
+	if (status >= 0)
+		return status;
+	rc = cf_mconf_load(path, &conf, &why);
+	if (rc == CF_OK && task == TASK_PRINT) {
+		cf_mconf_print(&conf, stdout);
+	} else if (rc == CF_OK && task == TASK_CHECK) {
+		rc = check(path, &conf, &why);
+	} else if (rc == CF_OK) {
+		(void)cf_log_level_parse(conf.log_level, &level);
+		cf_log_open(NAME, conf.log, level);
+		curl_global_init(CURL_GLOBAL_DEFAULT);
+		cf_composite_init();
+		rc = start(path, &conf, &why);
+		if (rc == CF_OK)
+			status = serve(path, conf.socket);
+	}
+	cf_mconf_free(&conf);
+	if (rc == CF_OK)
+		return status < 0 ? 0 : status;
+	fprintf(stderr, NAME ": %s\n", why.text);
+	return EX_CONFIG;
+}

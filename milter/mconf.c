@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_mconf - see mconf.h. */
+#include "milter/mconf.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/link.h"
+#include "common/mem.h"
+
+#define REF_SECRET_LEN 32
+#define API_TOKEN_LEN 32
+#define USER_AGENT "counterfoil-milter"
+
+static enum cf_err check_mode(const char *value, struct cf_why *why);
+static enum cf_err check_socket(const char *value, struct cf_why *why);
+static enum cf_err check_octal(const char *value, struct cf_why *why);
+static enum cf_err check_network(const char *value, struct cf_why *why);
+static enum cf_err check_domain(const char *value, struct cf_why *why);
+static enum cf_err check_failure(const char *value, struct cf_why *why);
+
+#define STR(key, def, check, manual) \
+	{ #key, CF_CONF_STR, offsetof(struct cf_mconf, key), (def), 0, 0, \
+	    (check), (manual) }
+#define LIST(key, def, check, manual) \
+	{ #key, CF_CONF_LIST, offsetof(struct cf_mconf, key), (def), 0, 0, \
+	    (check), (manual) }
+#define INT(key, def, min, max, manual) \
+	{ #key, CF_CONF_INT, offsetof(struct cf_mconf, key), (def), (min), \
+	    (max), NULL, (manual) }
+#define BOOL(key, def, manual) \
+	{ #key, CF_CONF_BOOL, offsetof(struct cf_mconf, key), (def), 0, 0, \
+	    NULL, (manual) }
+
+static const struct cf_conf_opt table[] = {
+	STR(mode, "both", check_mode,
+	    "What to do: outbound seals flagged mail, inbound rewrites sealed "
+	    "mail for its readers, both does both."),
+	STR(socket, "unix:" CF_RUNDIR "/milter.sock", check_socket,
+	    "Where the mail server connects: unix:PATH or inet:PORT@HOST."),
+	STR(socket_mode, "0660", check_octal,
+	    "Mode of the unix socket, octal."),
+	STR(socket_group, NULL, NULL,
+	    "Group of the unix socket, so that the mail server can open it; "
+	    "unset leaves it."),
+	LIST(key_servers, NULL, cf_conf_check_service_url,
+	    "URLs of the key servers to get keys from, in this order."),
+	STR(ca_file, NULL, NULL,
+	    "PEM file of the authorities that key servers' certificates are "
+	    "checked against; unset means the system's."),
+	STR(api_token_file, NULL, NULL,
+	    "File (mode 0600) with this gateway's API token at the key "
+	    "server."),
+	STR(ref_secret_file, CF_STATEDIR "/ref.secret", NULL,
+	    "File (mode 0600) with the secret that makes message references; "
+	    "made at the first start."),
+	STR(reader_url, NULL, cf_conf_check_service_url,
+	    "URL of this site's counterfoil-reader, which links point to."),
+	STR(store_directory, CF_STATEDIR "/store", NULL,
+	    "Directory of the sealed messages that counterfoil-reader "
+	    "serves."),
+	STR(spool_directory, NULL, NULL,
+	    "Directory of the temporary files of large messages, which never "
+	    "have a name; unset means store_directory."),
+	LIST(allowed_key_servers, NULL, cf_conf_check_service_url,
+	    "Key servers whose messages are rewritten inbound; others are "
+	    "delivered as they came."),
+	LIST(networks, "127.0.0.0/8 ::1/128", check_network,
+	    "Clients in these networks may use the flag."),
+	BOOL(trust_authenticated, "true",
+	    "Clients that have authenticated may use the flag."),
+	LIST(entitled_daemons, NULL, NULL,
+	    "Mail that comes in by a daemon of one of these names (macro "
+	    "daemon_name) may use the flag."),
+	LIST(local_domains, NULL, check_domain,
+	    "Recipients in these domains are local: the flag of others is "
+	    "removed from mail to them, and only their sealed mail is "
+	    "rewritten."),
+	STR(on_inbound_failure, "tempfail", check_failure,
+	    "Sealed mail that cannot be rewritten because of trouble here: "
+	    "tempfail makes it wait, pass delivers it as it came."),
+	INT(message_size_limit, "10240000", 0, 2000000000,
+	    "The mail server's limit for a message in bytes, 0 for none: what "
+	    "would be larger when sealed is refused."),
+	INT(memory_limit, "262144", 0, 1000000000,
+	    "Bytes of one message kept in memory; what is larger goes to "
+	    "spool_directory, encrypted if it is to be sealed."),
+	INT(header_limit, "1048576", 1024, 100000000,
+	    "Bytes of header fields that a message to be sealed may have."),
+	INT(header_count, "5000", 10, 1000000,
+	    "Number of header fields that a message to be sealed may have."),
+	INT(request_timeout_s, "15", 1, 300,
+	    "Seconds to wait for one answer of a key server."),
+	INT(deadline_s, "60", 1, 600,
+	    "Seconds that the work at the end of one message may take; then "
+	    "it is deferred."),
+	INT(max_key_requests, "64", 1, 10000,
+	    "Key requests under way at a time; others wait."),
+	INT(drain_s, "30", 0, 600,
+	    "Seconds to wait at a stop for messages under way."),
+	STR(user, NULL, NULL,
+	    "User to run as when started by root; unset keeps the user."),
+	STR(group, NULL, NULL,
+	    "Group to run as; unset means the user's."),
+	BOOL(core_dumps, "false",
+	    "Allow core dumps and debuggers, which see what is in clear."),
+	STR(log, "stderr", cf_conf_check_log,
+	    "Where to log: stderr or syslog."),
+	STR(log_level, "info", cf_conf_check_log_level,
+	    "What to log: error, warn, info or debug."),
+};
+
+#define TABLE_LEN (sizeof table / sizeof table[0])
+
+const struct cf_conf_opt *
+cf_mconf_table(size_t *ret_count)
+{
+	*ret_count = TABLE_LEN;
+	return table;
+}
+
+static bool
+parse_mode(const char *value, enum cf_mode *ret)
+{
+	if (strcmp(value, "outbound") == 0)
+		*ret = CF_MODE_OUTBOUND;
+	else if (strcmp(value, "inbound") == 0)
+		*ret = CF_MODE_INBOUND;
+	else if (strcmp(value, "both") == 0)
+		*ret = CF_MODE_BOTH;
+	else
+		return false;
+	return true;
+}
+
+static enum cf_err
+check_mode(const char *value, struct cf_why *why)
+{
+	enum cf_mode mode;
+
+	if (parse_mode(value, &mode))
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be outbound, inbound or both");
+}
+
+static enum cf_err
+check_failure(const char *value, struct cf_why *why)
+{
+	if (strcmp(value, "tempfail") == 0 || strcmp(value, "pass") == 0)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be tempfail or pass");
+}
+
+static enum cf_err
+check_socket(const char *value, struct cf_why *why)
+{
+	const char *port;
+	char *end;
+	long n;
+
+	if (strncmp(value, "unix:/", 6) == 0 && strlen(value) <= 5 + 100)
+		return CF_OK;
+	if (strncmp(value, "inet:", 5) != 0 && strncmp(value, "inet6:", 6) != 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "must be unix:/PATH (at most 100 characters) or "
+		    "inet:PORT@HOST");
+	port = strchr(value, ':') + 1;
+	n = strtol(port, &end, 10);
+	if (end == port || *end != '@' || end[1] == '\0' || n < 1 || n > 65535)
+		return cf_fail(CF_E_CONFIG, why,
+		    "must be inet:PORT@HOST (Postfix writes inet:HOST:PORT)");
+	return CF_OK;
+}
+
+static enum cf_err
+check_octal(const char *value, struct cf_why *why)
+{
+	char *end;
+	long n = strtol(value, &end, 8);
+
+	if (*value == '\0' || *end != '\0' || n < 0 || n > 0777)
+		return cf_fail(CF_E_CONFIG, why,
+		    "must be an octal mode such as 0660");
+	if ((n & 02) != 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "would let every user in; use socket_group");
+	return CF_OK;
+}
+
+static bool
+parse_network(const char *text, struct cf_network *ret)
+{
+	char host[INET6_ADDRSTRLEN + 1];
+	const char *slash = strchr(text, '/');
+	size_t len = slash == NULL ? strlen(text) : (size_t)(slash - text);
+	unsigned width;
+	char *end;
+	long prefix;
+
+	if (len >= sizeof host)
+		return false;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	memset(ret, 0, sizeof *ret);
+	ret->family = strchr(host, ':') == NULL ? AF_INET : AF_INET6;
+	if (inet_pton(ret->family, host, ret->bits) != 1)
+		return false;
+	width = ret->family == AF_INET ? 32 : 128;
+	ret->prefix = width;
+	if (slash == NULL)
+		return true;
+	prefix = strtol(slash + 1, &end, 10);
+	if (slash[1] < '0' || slash[1] > '9' || *end != '\0' ||
+	    prefix > (long)width)
+		return false;
+	ret->prefix = (unsigned)prefix;
+	return true;
+}
+
+static bool
+prefix_equal(const unsigned char *a, const unsigned char *b, unsigned bits)
+{
+	unsigned whole = bits / 8, rest = bits % 8;
+
+	if (memcmp(a, b, whole) != 0)
+		return false;
+	return rest == 0 ||
+	    ((a[whole] ^ b[whole]) & (0xff << (8 - rest) & 0xff)) == 0;
+}
+
+static enum cf_err
+check_network(const char *value, struct cf_why *why)
+{
+	static const unsigned char zero[16];
+	struct cf_network net;
+	unsigned char masked[16];
+	unsigned i;
+
+	if (!parse_network(value, &net))
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s is not an address or ADDRESS/PREFIX", value);
+	memcpy(masked, net.bits, sizeof masked);
+	for (i = 0; i < net.prefix; i++)
+		masked[i / 8] &= (unsigned char)~(0x80 >> i % 8);
+	if (memcmp(masked, zero, sizeof masked) != 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s has bits set behind its prefix", value);
+	return CF_OK;
+}
+
+static enum cf_err
+check_domain(const char *value, struct cf_why *why)
+{
+	if (*value == '\0' || strpbrk(value, "@ \t") != NULL)
+		return cf_fail(CF_E_CONFIG, why, "\"%s\" is not a domain",
+		    value);
+	return CF_OK;
+}
+
+enum cf_err
+cf_mconf_load(const char *path, struct cf_mconf *ret, struct cf_why *why)
+{
+	return cf_conf_load(path, table, TABLE_LEN, ret, why);
+}
+
+void
+cf_mconf_free(struct cf_mconf *conf)
+{
+	cf_conf_free(table, TABLE_LEN, conf);
+}
+
+void
+cf_mconf_print(const struct cf_mconf *conf, FILE *out)
+{
+	cf_conf_print(table, TABLE_LEN, conf, out);
+}
+
+/* ---- snapshot ---- */
+
+static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct cf_snapshot *current;	/* holds one use */
+
+static void
+snapshot_free(struct cf_snapshot *s)
+{
+	cf_httpc_free(&s->http);
+	cf_secret_wipe(&s->api_token);
+	cf_secret_wipe(&s->ref_secret);
+	free(s->networks);
+	free(s->down_until_ms);
+	cf_mconf_free(&s->conf);
+	free(s);
+}
+
+void
+cf_snapshot_put(struct cf_snapshot **snapshot)
+{
+	struct cf_snapshot *s = *snapshot;
+
+	*snapshot = NULL;
+	if (s != NULL && atomic_fetch_sub(&s->users, 1) == 1)
+		snapshot_free(s);
+}
+
+void
+cf_snapshot_swap(struct cf_snapshot *snapshot)
+{
+	struct cf_snapshot *before;
+
+	pthread_mutex_lock(&current_lock);
+	before = current;
+	current = snapshot;
+	pthread_mutex_unlock(&current_lock);
+	cf_snapshot_put(&before);
+}
+
+struct cf_snapshot *
+cf_snapshot_get(void)
+{
+	struct cf_snapshot *s;
+
+	pthread_mutex_lock(&current_lock);
+	s = current;
+	if (s != NULL)
+		atomic_fetch_add(&s->users, 1);
+	pthread_mutex_unlock(&current_lock);
+	return s;
+}
+
+static enum cf_err
+need(const void *value, const char *key, const char *mode, struct cf_why *why)
+{
+	if (value != NULL)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "%s must be set for mode %s", key,
+	    mode);
+}
+
+/* The directory must be there, ours to write, and nobody else's. */
+static enum cf_err
+check_directory(const char *key, const char *path, struct cf_why *why)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return cf_fail(CF_E_CONFIG, why, "%s: %s: %s", key, path,
+		    strerrordesc_np(errno));
+	if (!S_ISDIR(st.st_mode))
+		return cf_fail(CF_E_CONFIG, why, "%s: %s: not a directory",
+		    key, path);
+	if ((st.st_mode & 022) != 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s: %s: mode is %04o, others could write into it", key,
+		    path, (unsigned)st.st_mode & 07777);
+	if (access(path, W_OK | X_OK) != 0)
+		return cf_fail(CF_E_CONFIG, why, "%s: %s: %s", key, path,
+		    strerrordesc_np(errno));
+	return CF_OK;
+}
+
+static enum cf_err
+load_ref_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
+{
+	const char *path = s->conf.ref_secret_file;
+	enum cf_err rc;
+
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		if (check_only)
+			return CF_OK;
+		cf_secret_random(&s->ref_secret, REF_SECRET_LEN);
+		rc = cf_secret_write_file(path, &s->ref_secret, why);
+		/* Another instance may have been faster; its file counts. */
+		if (rc != CF_OK && access(path, F_OK) != 0)
+			return rc;
+	}
+	return cf_secret_read_file(path, REF_SECRET_LEN, &s->ref_secret, why);
+}
+
+static enum cf_err
+load_outbound(struct cf_snapshot *s, bool check_only, struct cf_why *why)
+{
+	struct cf_httpc_options options = { 0 };
+	enum cf_err rc;
+
+	rc = need(s->conf.key_servers.item, "key_servers", s->conf.mode, why);
+	if (rc == CF_OK)
+		rc = need(s->conf.api_token_file, "api_token_file",
+		    s->conf.mode, why);
+	if (rc == CF_OK)
+		rc = cf_secret_read_file(s->conf.api_token_file,
+		    API_TOKEN_LEN, &s->api_token, why);
+	if (rc == CF_OK)
+		rc = load_ref_secret(s, check_only, why);
+	if (rc == CF_OK && s->conf.ca_file != NULL)
+		rc = cf_conf_check_readable(s->conf.ca_file, why);
+	if (rc != CF_OK)
+		return rc;
+	s->down_until_ms = cf_calloc(s->conf.key_servers.count,
+	    sizeof *s->down_until_ms);
+	options.ca_file = s->conf.ca_file;
+	options.connect_timeout_ms = 10000;
+	options.user_agent = USER_AGENT;
+	return cf_httpc_new(&options, &s->http, why);
+}
+
+static enum cf_err
+complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
+{
+	const struct cf_conf_list *nets = &s->conf.networks;
+	enum cf_err rc;
+	size_t i;
+
+	if (!parse_mode(s->conf.mode, &s->mode))
+		cf_bug("mode was checked");
+	s->networks = cf_calloc(nets->count, sizeof *s->networks);
+	for (i = 0; i < nets->count; i++)
+		if (!parse_network(nets->item[i], &s->networks[i]))
+			cf_bug("network was checked");
+	s->network_count = nets->count;
+	rc = need(s->conf.reader_url, "reader_url", s->conf.mode, why);
+	if (rc == CF_OK && (s->mode & CF_MODE_INBOUND))
+		rc = need(s->conf.allowed_key_servers.item,
+		    "allowed_key_servers", s->conf.mode, why);
+	if (rc == CF_OK)
+		rc = check_directory("store_directory",
+		    s->conf.store_directory, why);
+	if (rc == CF_OK && s->conf.spool_directory != NULL)
+		rc = check_directory("spool_directory",
+		    s->conf.spool_directory, why);
+	if (rc == CF_OK && (s->mode & CF_MODE_OUTBOUND))
+		rc = load_outbound(s, check_only, why);
+	return rc;
+}
+
+enum cf_err
+cf_snapshot_load(const char *path, bool check_only, struct cf_snapshot **ret,
+    struct cf_why *why)
+{
+	struct cf_snapshot *s = cf_calloc(1, sizeof *s);
+	struct cf_why inner = { "" };
+	enum cf_err rc;
+
+	atomic_init(&s->users, 1);
+	rc = cf_mconf_load(path, &s->conf, why);
+	if (rc == CF_OK) {
+		rc = complete(s, check_only, &inner);
+		if (rc != CF_OK)
+			rc = cf_fail(CF_E_CONFIG, why, "%s: %s", path,
+			    inner.text);
+	}
+	if (rc != CF_OK) {
+		cf_snapshot_put(&s);
+		return rc;
+	}
+	*ret = s;
+	return CF_OK;
+}
+
+static bool
+differs(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a != b;
+	return strcmp(a, b) != 0;
+}
+
+char *
+cf_snapshot_needs_restart(const struct cf_mconf *before,
+    const struct cf_mconf *after)
+{
+	struct cf_buf names = CF_BUF_INIT(1000);
+
+	if (differs(before->socket, after->socket))
+		cf_buf_adds(&names, " socket");
+	if (differs(before->socket_mode, after->socket_mode))
+		cf_buf_adds(&names, " socket_mode");
+	if (differs(before->socket_group, after->socket_group))
+		cf_buf_adds(&names, " socket_group");
+	if (differs(before->user, after->user))
+		cf_buf_adds(&names, " user");
+	if (differs(before->group, after->group))
+		cf_buf_adds(&names, " group");
+	if (before->core_dumps != after->core_dumps)
+		cf_buf_adds(&names, " core_dumps");
+	if (differs(before->log, after->log))
+		cf_buf_adds(&names, " log");
+	if (differs(before->log_level, after->log_level))
+		cf_buf_adds(&names, " log_level");
+	return names.len == 0 ? NULL : cf_buf_take(&names, NULL);
+}
+
+bool
+cf_snapshot_listed(const struct cf_snapshot *snapshot,
+    const struct sockaddr *address)
+{
+	static const unsigned char mapped[12] = {
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
+	};
+	unsigned char bits[16];
+	int family = address->sa_family;
+	size_t i;
+
+	if (family == AF_INET) {
+		memcpy(bits, &((const struct sockaddr_in *)
+		    (const void *)address)->sin_addr, 4);
+	} else if (family == AF_INET6) {
+		memcpy(bits, &((const struct sockaddr_in6 *)
+		    (const void *)address)->sin6_addr, 16);
+		if (memcmp(bits, mapped, sizeof mapped) == 0) {
+			memmove(bits, bits + 12, 4);
+			family = AF_INET;
+		}
+	} else {
+		return false;
+	}
+	for (i = 0; i < snapshot->network_count; i++)
+		if (snapshot->networks[i].family == family &&
+		    prefix_equal(bits, snapshot->networks[i].bits,
+		    snapshot->networks[i].prefix))
+			return true;
+	return false;
+}
+
+bool
+cf_snapshot_is_local(const struct cf_snapshot *snapshot, const char *address)
+{
+	const struct cf_conf_list *domains = &snapshot->conf.local_domains;
+	const char *at = strrchr(address, '@');
+	size_t i;
+
+	if (at == NULL)
+		return true;
+	for (i = 0; i < domains->count; i++)
+		if (strcasecmp(at + 1, domains->item[i]) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_mctx - see mctx.h. */
+#include "milter/mctx.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/issue.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "milter/flight.h"
+
+static void
+enter(struct cf_mctx *m, enum cf_phase phase)
+{
+	static const char *const names[CF_PHASE__COUNT] = {
+		"envelope", "header", "body", "done"
+	};
+
+	if (m->phase == phase)
+		return;
+	if (phase < m->phase)
+		cf_bug("a message went back");
+	cf_log(CF_LOG_DEBUG, "%s -> %s", names[m->phase], names[phase]);
+	m->phase = phase;
+}
+
+/* The address between <>, or all of it; cut at what we pass on. */
+static char *
+bare(const char *address)
+{
+	size_t len = strlen(address);
+
+	if (len >= 2 && address[0] == '<' && address[len - 1] == '>') {
+		address++;
+		len -= 2;
+	}
+	return cf_strndup(address, len > CF_ISSUE_ADDRESS_MAX ?
+	    CF_ISSUE_ADDRESS_MAX : len);
+}
+
+struct cf_mctx *
+cf_mctx_new(const char *address, bool entitled)
+{
+	struct cf_mctx *m = cf_calloc(1, sizeof *m);
+
+	m->snapshot = cf_snapshot_get();
+	m->in_flight = cf_flight_begin();
+	m->sender = bare(address);
+	m->header.max = (size_t)m->snapshot->conf.header_limit;
+	m->facts.null_sender = *m->sender == '\0';
+	m->facts.entitled = entitled;
+	return m;
+}
+
+void
+cf_mctx_free(struct cf_mctx **m)
+{
+	struct cf_mctx *x = *m;
+	size_t i;
+
+	if (x == NULL)
+		return;
+	cf_outbound_free(&x->outbound);
+	cf_inbound_free(&x->inbound);
+	for (i = 0; i < x->rcpt_count; i++) {
+		free(x->rcpt[i].address);
+		free(x->rcpt[i].args);
+	}
+	free(x->rcpt);
+	free(x->fields);
+	cf_buf_free(&x->header);
+	free(x->sender);
+	cf_snapshot_put(&x->snapshot);
+	if (x->in_flight)
+		cf_flight_end();
+	free(x);
+	*m = NULL;
+}
+
+void
+cf_mctx_rcpt(struct cf_mctx *m, const char *address, char *const *args)
+{
+	struct cf_buf joined = CF_BUF_INIT(2000);
+	struct cf_rcpt *r;
+	char *plain = bare(address);
+
+	m->facts.recipients++;
+	if (cf_snapshot_is_local(m->snapshot, plain))
+		m->facts.local++;
+	if (m->rcpt_count >= CF_MCTX_RCPT_KEPT) {
+		free(plain);
+		return;
+	}
+	for (; args != NULL && *args != NULL; args++) {
+		if (joined.len > 0)
+			cf_buf_addc(&joined, ' ');
+		cf_buf_adds(&joined, *args);
+	}
+	m->rcpt = cf_realloc(m->rcpt, m->rcpt_count + 1, sizeof *m->rcpt);
+	r = &m->rcpt[m->rcpt_count++];
+	r->address = plain;
+	r->args = cf_buf_take(&joined, NULL);
+}
+
+void
+cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
+    bool leadspc)
+{
+	struct cf_field field = { name, value };
+	size_t need = strlen(name) + strlen(value) + 3;
+
+	enter(m, CF_PHASE_HEADER);
+	/* Flags are looked for even in what is too much to keep. */
+	cf_flag_note(&m->facts, &field);
+	if (m->facts.header_over ||
+	    m->field_count >= (size_t)m->snapshot->conf.header_count ||
+	    !cf_buf_reserve(&m->header, need)) {
+		m->facts.header_over = true;
+		return;
+	}
+	cf_buf_add(&m->header, name, strlen(name) + 1);
+	/* Without LEADSPC the mail server took one blank away. */
+	if (!leadspc)
+		cf_buf_addc(&m->header, ' ');
+	cf_buf_add(&m->header, value, strlen(value) + 1);
+	m->field_count++;
+}
+
+static void
+make_fields(struct cf_mctx *m)
+{
+	const char *p = cf_buf_str(&m->header);
+	size_t i;
+
+	m->fields = cf_calloc(m->field_count, sizeof *m->fields);
+	for (i = 0; i < m->field_count; i++) {
+		m->fields[i].name = p;
+		p += strlen(p) + 1;
+		m->fields[i].value = p;
+		p += strlen(p) + 1;
+	}
+}
+
+enum cf_err
+cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
+{
+	m->decision = cf_flag_decide(m->snapshot, &m->facts);
+	enter(m, CF_PHASE_BODY);
+	switch (m->decision.action) {
+	case CF_ACTION_SEAL:
+		make_fields(m);
+		return cf_outbound_begin(m->snapshot, m->sender,
+		    m->rcpt[0].address, m->fields, m->field_count,
+		    &m->outbound, why);
+	case CF_ACTION_REWRITE:
+		make_fields(m);
+		/* Left alone as too large; the flag may have to go. */
+		if (m->facts.header_over)
+			return CF_OK;
+		return cf_inbound_begin(m->snapshot, m->sender, m->fields,
+		    m->field_count, &m->inbound, why);
+	case CF_ACTION_STRIP:
+		make_fields(m);
+		return CF_OK;
+	case CF_ACTION_PASS:
+	case CF_ACTION_REFUSE:
+	case CF_ACTION__COUNT:
+		break;
+	}
+	return CF_OK;
+}
+
+enum cf_err
+cf_mctx_body(struct cf_mctx *m, unsigned char *data, size_t len,
+    struct cf_why *why)
+{
+	if (m->outbound != NULL)
+		return cf_outbound_body(m->outbound, data, len, why);
+	if (m->inbound != NULL)
+		return cf_inbound_body(m->inbound, data, len, why);
+	return CF_OK;
+}

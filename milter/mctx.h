@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_mctx - one message under way, from MAIL to its end.
+ *
+ * Collects envelope and header, decides at the end of the header, and hands
+ * the body to outbound.h or inbound.h.  All of it goes in one free.
+ * Does not know: libmilter.
+ * Threads: one message belongs to one thread at a time.   Logging: at debug,
+ * its phases; else the caller.
+ */
+#ifndef CF_MILTER_MCTX_H
+#define CF_MILTER_MCTX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/mform.h"
+#include "milter/flag.h"
+#include "milter/inbound.h"
+#include "milter/mconf.h"
+#include "milter/outbound.h"
+
+#define CF_MCTX_RCPT_KEPT 100	/* recipients kept; all are counted */
+
+enum cf_phase {
+	CF_PHASE_ENVELOPE,
+	CF_PHASE_HEADER,
+	CF_PHASE_BODY,
+	CF_PHASE_DONE,
+	CF_PHASE__COUNT
+};
+
+struct cf_rcpt {
+	char *address;		/* bare */
+	char *args;		/* ESMTP arguments, blanks between, or "" */
+};
+
+struct cf_mctx {
+	struct cf_snapshot *snapshot;	/* pinned */
+	enum cf_phase phase;
+	bool in_flight;		/* counted in flight.h */
+	char *sender;		/* bare; "" for the null sender */
+	struct cf_rcpt *rcpt;
+	size_t rcpt_count;	/* kept */
+	struct cf_buf header;	/* name NUL value NUL, in order */
+	size_t field_count;
+	struct cf_field *fields;	/* into `header`; made at its end */
+	struct cf_facts facts;
+	struct cf_decision decision;
+	struct cf_outbound *outbound;	/* with CF_ACTION_SEAL */
+	struct cf_inbound *inbound;	/* with CF_ACTION_REWRITE */
+};
+
+/* A message from `address` as MAIL gave it, with or without <>.  Gives. */
+struct cf_mctx *cf_mctx_new(const char *address, bool entitled);
+void cf_mctx_free(struct cf_mctx **m);
+void cf_mctx_rcpt(struct cf_mctx *m, const char *address,
+    char *const *args);
+/* `leadspc`: the value still has the blank behind the colon. */
+void cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
+    bool leadspc);
+/*
+ * End of header: m->decision.  For SEAL and REWRITE the work begins;
+ * CF_E_* when it cannot.
+ */
+CF_MUST_USE enum cf_err cf_mctx_decide(struct cf_mctx *m, struct cf_why *why);
+CF_MUST_USE enum cf_err cf_mctx_body(struct cf_mctx *m, unsigned char *data,
+    size_t len, struct cf_why *why);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_slots - see slots.h. */
+#include "milter/slots.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "common/clock.h"
+
+#define TELL_EVERY_MS 3000
+#define WAIT_MS 1000
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
+static long taken;
+
+bool
+cf_progress_tick(struct cf_progress *progress)
+{
+	int64_t now = cf_clock_mono_ms();
+
+	if (now - progress->last_ms >= TELL_EVERY_MS) {
+		progress->last_ms = now;
+		if (!progress->tell(progress->arg))
+			progress->gone = true;
+	}
+	return !progress->gone;
+}
+
+/* One wait of at most WAIT_MS, by the clock that the condition uses. */
+static void
+wait_a_moment(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_MS / 1000;
+	pthread_cond_timedwait(&freed, &lock, &until);
+}
+
+bool
+cf_slots_take(long max, int64_t deadline_ms, struct cf_progress *progress)
+{
+	bool alive = true;
+
+	pthread_mutex_lock(&lock);
+	while (taken >= max && alive && cf_clock_mono_ms() < deadline_ms) {
+		wait_a_moment();
+		pthread_mutex_unlock(&lock);
+		alive = cf_progress_tick(progress);
+		pthread_mutex_lock(&lock);
+	}
+	alive = alive && taken < max;
+	if (alive)
+		taken++;
+	pthread_mutex_unlock(&lock);
+	return alive;
+}
+
+void
+cf_slots_give(void)
+{
+	pthread_mutex_lock(&lock);
+	taken--;
+	pthread_cond_signal(&freed);
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_sock - see sock.h. */
+#include "milter/sock.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+/* The path of "unix:/path", NULL for inet. */
+static const char *
+unix_path(const char *socket)
+{
+	return strncmp(socket, "unix:", 5) == 0 ? socket + 5 : NULL;
+}
+
+static enum cf_err
+sock_fail(struct cf_why *why, const char *path)
+{
+	return cf_fail(CF_E_CONFIG, why, "socket: %s: %s", path,
+	    strerrordesc_np(errno));
+}
+
+static enum cf_err
+check_directory(const char *dir, struct cf_why *why)
+{
+	struct stat st;
+
+	if (stat(dir, &st) != 0)
+		return sock_fail(why, dir);
+	/* The sticky bit keeps others from replacing what is not theirs,
+	 * but only the directories above may lean on that. */
+	if ((st.st_mode & 022) != 0)
+		return cf_fail(CF_E_CONFIG, why, "socket: %s: mode is %04o, "
+		    "others could put a socket of theirs there", dir,
+		    (unsigned)st.st_mode & 07777);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return cf_fail(CF_E_CONFIG, why, "socket: %s belongs to user "
+		    "%u, not to root or to user %u", dir,
+		    (unsigned)st.st_uid, (unsigned)geteuid());
+	return CF_OK;
+}
+
+static enum cf_err
+check_above(char *dir, struct cf_why *why)
+{
+	struct stat st;
+	char *slash;
+
+	while ((slash = strrchr(dir, '/')) != NULL && slash != dir) {
+		*slash = '\0';
+		if (stat(dir, &st) != 0)
+			return sock_fail(why, dir);
+		if ((st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0)
+			return cf_fail(CF_E_CONFIG, why,
+			    "socket: %s: mode is %04o, others could move what "
+			    "is below it", dir, (unsigned)st.st_mode & 07777);
+	}
+	return CF_OK;
+}
+
+static bool
+fill_address(const char *path, struct sockaddr_un *address)
+{
+	memset(address, 0, sizeof *address);
+	address->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof address->sun_path)
+		return false;
+	memcpy(address->sun_path, path, strlen(path) + 1);
+	return true;
+}
+
+static bool
+connects(const char *path)
+{
+	struct sockaddr_un address;
+	bool there;
+	int fd;
+
+	if (!fill_address(path, &address))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	there = connect(fd, (const struct sockaddr *)(const void *)&address,
+	    sizeof address) == 0;
+	close(fd);
+	return there;
+}
+
+enum cf_err
+cf_sock_check(const char *socket, struct cf_why *why)
+{
+	const char *path = unix_path(socket);
+	CF_AUTO(cf_free) char *dir = NULL;
+	struct stat st;
+	enum cf_err rc;
+
+	if (path == NULL)
+		return CF_OK;
+	dir = cf_strdup(path);
+	*strrchr(dir, '/') = '\0';
+	rc = check_directory(*dir == '\0' ? "/" : dir, why);
+	if (rc == CF_OK)
+		rc = check_above(dir, why);
+	if (rc != CF_OK)
+		return rc;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? CF_OK : sock_fail(why, path);
+	if (!S_ISSOCK(st.st_mode))
+		return cf_fail(CF_E_CONFIG, why,
+		    "socket: %s is there and is not a socket", path);
+	if (connects(path))
+		return cf_fail(CF_E_CONFIG, why,
+		    "socket: another program listens on %s", path);
+	return CF_OK;
+}
+
+enum cf_err
+cf_sock_grant(const char *socket, const char *mode, const char *user,
+    const char *group, struct cf_why *why)
+{
+	const char *path = unix_path(socket);
+	struct passwd *pw;
+	struct group *gr;
+
+	if (path == NULL)
+		return CF_OK;
+	if (user != NULL && *user != '\0') {
+		pw = getpwnam(user);
+		if (pw == NULL)
+			return cf_fail(CF_E_CONFIG, why,
+			    "user: there is no user named %s", user);
+		if (lchown(path, pw->pw_uid, (gid_t)-1) != 0)
+			return sock_fail(why, path);
+	}
+	if (group != NULL && *group != '\0') {
+		gr = getgrnam(group);
+		if (gr == NULL)
+			return cf_fail(CF_E_CONFIG, why,
+			    "socket_group: there is no group named %s", group);
+		if (lchown(path, (uid_t)-1, gr->gr_gid) != 0)
+			return sock_fail(why, path);
+	}
+	if (chmod(path, (mode_t)strtol(mode, NULL, 8)) != 0)
+		return sock_fail(why, path);
+	return CF_OK;
+}
+
+/* ---- our own way in ---- */
+
+static pthread_mutex_t way_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct way {
+	char *path;			/* of a unix socket, or NULL */
+	bool hidden;
+	struct sockaddr_storage address;	/* else, of inet */
+	socklen_t address_len;
+} way;
+
+/* "inet:port@host" */
+static enum cf_err
+resolve(const char *socket, struct cf_why *why)
+{
+	const char *port = strchr(socket, ':') + 1, *at = strchr(port, '@');
+	CF_AUTO(cf_free) char *service = cf_strndup(port, (size_t)(at - port));
+	struct addrinfo hints = { 0 }, *found = NULL;
+
+	hints.ai_family = strncmp(socket, "inet6:", 6) == 0 ? AF_INET6 :
+	    AF_INET;
+	hints.ai_socktype = SOCK_STREAM;
+	if (getaddrinfo(at + 1, service, &hints, &found) != 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "socket: %s is no address of this machine", at + 1);
+	memcpy(&way.address, found->ai_addr, found->ai_addrlen);
+	way.address_len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return CF_OK;
+}
+
+enum cf_err
+cf_sock_set_nudge(const char *socket, struct cf_why *why)
+{
+	const char *path = unix_path(socket);
+
+	if (path == NULL)
+		return resolve(socket, why);
+	way.path = cf_strdup(path);
+	return CF_OK;
+}
+
+void
+cf_sock_nudge(void)
+{
+	struct sockaddr_storage address;
+	struct sockaddr_un local;
+	socklen_t len;
+	int fd;
+
+	pthread_mutex_lock(&way_lock);
+	if (way.path != NULL && fill_address(way.path, &local)) {
+		memcpy(&address, &local, sizeof local);
+		len = sizeof local;
+	} else {
+		address = way.address;
+		len = way.address_len;
+	}
+	pthread_mutex_unlock(&way_lock);
+	if (len == 0)
+		return;
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	/* A full queue is as good: who waits there wakes the listener. */
+	(void)connect(fd, (const struct sockaddr *)(const void *)&address, len);
+	close(fd);
+}
+
+void
+cf_sock_hide(void)
+{
+	char *hidden;
+
+	pthread_mutex_lock(&way_lock);
+	if (way.path != NULL) {
+		hidden = cf_asprintf("%s.end", way.path);
+		if (rename(way.path, hidden) == 0) {
+			free(way.path);
+			way.path = hidden;
+			way.hidden = true;
+		} else {
+			free(hidden);
+		}
+	}
+	pthread_mutex_unlock(&way_lock);
+}
+
+void
+cf_sock_remove(void)
+{
+	pthread_mutex_lock(&way_lock);
+	if (way.hidden)
+		unlink(way.path);
+	pthread_mutex_unlock(&way_lock);
+}
