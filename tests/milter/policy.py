@@ -1,0 +1,242 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who may use the flag, what it may say, what happens to other mail."""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rig as lib  # noqa: E402
+from rig import client, tap  # noqa: E402
+
+OUTSIDE = "192.0.2.9"
+rig = None
+
+
+def start():
+	global rig
+	rig = lib.Rig(mode="both", networks=["127.0.0.0/8", "2001:db8::/32",
+	    "10.1.2.0/23"], local_domains=["b.test", "Home.Test"],
+	    entitled_daemons=["HOP"]).start()
+
+
+def untouched(result, content):
+	tap.equal((result.verdict, result.reply), ("accept", None), "verdict")
+	tap.equal(result.edits, [], "edits")
+	tap.equal(result.new_body, None, "new body")
+
+
+@tap.case("mail without the flag is let through without its body being sent")
+def t_unflagged():
+	for content in (lib.message(flag=None), b"\r\n", b"no header\r\n",
+	    lib.message(b"X-Return-Receipt: yes\r\n", flag=None),
+	    lib.message(flag=b"X-Return-Receipts: yes"),
+	    lib.message(flag=b"X-Return-Recei: yes")):
+		for client_ip in ("127.0.0.1", OUTSIDE):
+			result = rig.send(content, client=client_ip)
+			untouched(result, content)
+			tap.equal(result.stage, "eoh", "where it ended")
+			tap.equal(result.body_chunks, 0, "pieces of the body")
+	tap.equal(rig.key_server.requests, [], "key requests")
+
+
+@tap.case("the flag is known in any case, with any blanks, folded")
+def t_variants():
+	for flag in (b"x-return-receipt:yes", b"X-RETURN-RECEIPT:   YES  ",
+	    b"X-Return-Receipt :yes", b"X-Return-Receipt\t: Yes",
+	    b"X-Return-Receipt:\r\n yes", b"X-Return-Receipt: yes\r\n\t"):
+		content = lib.message(flag=flag)
+		lib.check_sealed(rig, rig.send(content), content)
+
+
+@tap.case("any other value is refused, and named")
+def t_values():
+	for value in (b"no", b"", b"yes please", b"require=account", b"yes;",
+	    b"y", b"yes, yes", b"ye s", b"y" * 300, b"yes" * 40,
+	    b"50% 100%s %n"):
+		result = rig.send(lib.message(flag=b"X-Return-Receipt: " + value))
+		lib.check_refused(result, "550 5.7.1", ["X-Return-Receipt"])
+		tap.contains(result.text, value.decode().strip()[:60], "reply")
+	result = rig.send(lib.message(flag="X-Return-Receipt: jä\x01".encode()))
+	lib.check_refused(result, "550 5.7.1")
+
+
+@tap.case("two flags are refused, whatever they say")
+def t_two():
+	for other in (b"yes", b"no"):
+		lib.check_refused(rig.send(lib.message(
+		    extra=[b"x-return-receipt: " + other])), "550 5.7.1",
+		    ["two"])
+
+
+@tap.case("more than one recipient: refused, and how to set it up")
+def t_recipients():
+	for n in (2, 3, 50, 200):
+		lib.check_refused(rig.send(lib.message(), recipients=[
+		    "<u%d@c.test>" % i for i in range(n)]), "550 5.7.1",
+		    ["one recipient", "counterfoil-hop"])
+
+
+@tap.case("null sender, delivery and disposition notifications: refused")
+def t_automatic():
+	lib.check_refused(rig.send(lib.message(), sender="<>"), "550 5.7.1")
+	for kind in (b"delivery-status", b"disposition-notification",
+	    b"\"Delivery-Status\""):
+		lib.check_refused(rig.send(lib.message(extra=[
+		    b"Content-Type: multipart/report;\r\n report-type=" + kind
+		    + b"; boundary=x"])), "550 5.7.1", ["notification"])
+
+
+@tap.case("from outside: refused if it would be relayed, else stripped")
+def t_outside():
+	for value in (b"yes", b"no", b""):
+		content = lib.message(flag=b"X-Return-Receipt: " + value)
+		lib.check_refused(rig.send(content, recipients=["<x@c.test>"],
+		    client=OUTSIDE), "550 5.7.1")
+		lib.check_refused(rig.send(content, recipients=["<bob@b.test>",
+		    "<x@c.test>"], client=OUTSIDE), "550 5.7.1")
+		result = rig.send(content, client=OUTSIDE)
+		tap.equal(result.verdict, "accept", "verdict")
+		tap.equal(result.message, lib.expected(content),
+		    "all but the flag")
+		tap.equal(result.new_body, None, "new body")
+		tap.true(result.body_chunks <= 1, "the body is skipped")
+
+
+@tap.case("several flags from outside are all stripped, in whatever place")
+def t_strip_all():
+	content = lib.message(extra=[b"X-Return-Receipt: a", b"X-Other: 1",
+	    b"x-RETURN-receipt : b", b"X-Return-Receipt:"])
+	for leadspc in (True, False):
+		result = rig.send(content, client=OUTSIDE, leadspc=leadspc,
+		    recipients=["<a@b.test>", "<c@HOME.test>", "<postmaster>"])
+		tap.equal(result.message, lib.expected(content),
+		    "all but the flags")
+
+
+@tap.case("entitled: listed networks, authentication, a named daemon")
+def t_entitled():
+	content = lib.message()
+	for ip in ("127.3.4.5", "2001:db8::5", "10.1.3.255",
+	    "::ffff:127.0.0.1"):
+		lib.check_sealed(rig, rig.send(content, client=ip), content)
+	for macros in ({"{auth_authen}": "alice"}, {"{daemon_name}": "HOP"}):
+		lib.check_sealed(rig, rig.send(content, client=OUTSIDE,
+		    macros=macros), content)
+	for ip, macros in (("10.1.4.0", {}), ("2001:db9::5", {}),
+	    (OUTSIDE, {"{auth_authen}": ""}), (OUTSIDE, {"{daemon_name}": "H"})):
+		lib.check_refused(rig.send(content, client=ip, macros=macros,
+		    recipients=["<x@c.test>"]), "550 5.7.1")
+
+
+@tap.case("an entitled flag to a local recipient is sealed, not stripped")
+def t_local():
+	content = lib.message()
+	lib.check_sealed(rig, rig.send(content, recipients=["<b@b.test>"]),
+	    content)
+
+
+@tap.case("a sealed message passes the second time, a marker alone does not help")
+def t_again():
+	content = lib.message()
+	once = rig.send(content, recipients=["<x@c.test>"])
+	again = rig.send(once.message, recipients=["<x@c.test>"])
+	untouched(again, once.message)
+	tap.equal(again.stage, "eoh", "where it ended")
+	forged = lib.message(extra=[b"Counterfoil-Version: 1",
+	    b"Content-Type: multipart/mixed; boundary=\"=_cf_x\""])
+	lib.check_sealed(rig, rig.send(forged), forged)
+
+
+@tap.case("a header over the limits is refused with the flag, passed without")
+def t_header_limits():
+	many = [b"X-N: %d" % i for i in range(5001)]
+	large = [b"X-L: " + b"x" * 60000] * 20
+	for extra in (many, large):
+		# The flag comes behind what is too much.
+		content = lib.message(flag=None, extra=extra
+		    + [b"X-Return-Receipt: yes"])
+		lib.check_refused(rig.send(content), "552 5.3.4", ["header"])
+		result = rig.send(content, client=OUTSIDE)
+		tap.equal(result.message, lib.expected(content), "stripped")
+		content = lib.message(flag=None, extra=extra)
+		untouched(rig.send(content), content)
+
+
+@tap.case("what would be too large when sealed is refused, with the limit")
+def t_size():
+	rig.key_server.reset()
+	small = lib.Rig(message_size_limit=200000).start()
+	try:
+		result = small.send(lib.message(b"x" * 180000))
+		lib.check_refused(result, "552 5.3.4", ["at most about"])
+		tap.equal(small.key_server.requests, [], "key requests")
+		most = int(re.search(r"about (\d+) bytes", result.text).group(1))
+		tap.true(100000 < most < 146000, "the size it names: %d" % most)
+		content = lib.message(b"x" * most)
+		got = small.send(content)
+		lib.check_sealed(small, got, content)
+		tap.true(len(got.message) < 200000, "size of what goes out")
+		before = small.blobs()
+		# Small enough to ask for a key, too large with its notice.
+		for n in range(most, 146000, 1500):
+			one = small.send(lib.message(b"x" * n))
+			if one.verdict == "accept":
+				tap.true(len(one.message) < 200000, "size")
+				before = small.blobs()
+				continue
+			lib.check_refused(one, "552 5.3.4")
+			tap.equal(small.blobs(), before, "the store")
+	finally:
+		small.close()
+
+
+@tap.case("a mail server without the actions we need is put off, all of it")
+def t_actions():
+	for missing in (client.ADDHDRS, client.CHGHDRS, client.CHGBODY):
+		since = rig.log_from()
+		for content in (lib.message(), lib.message(flag=None)):
+			result = rig.send(content,
+			    actions=client.ACTIONS & ~missing)
+			lib.check_refused(result, "451 4.3.5")
+		tap.contains(since(), "does not let us", "log")
+
+
+@tap.case("a mail server that wants every answer gets one for each step")
+def t_every_answer():
+	steps = client.LEADSPC
+	content = lib.message()
+	lib.check_sealed(rig, rig.send(content, steps=steps), content)
+	content = lib.message(flag=None)
+	untouched(rig.send(content, steps=steps), content)
+	content = lib.message(b"x" * 200000)
+	result = rig.send(content, steps=steps, client=OUTSIDE)
+	tap.equal(result.message, lib.expected(content), "stripped, no skip")
+
+
+@tap.case("commands out of order and junk get no leave to go on")
+def t_order():
+	for commands in ((b"N",), (b"E",), (b"B",), (b"R",), (b"T", b"E")):
+		s = rig.session()
+		for command in commands:
+			s.put(command, b"x\0")
+		s.put(b"Q")
+		try:
+			while True:
+				answer = s.get()[0]
+				tap.true(answer in b"rt",
+				    "answer %r to %r" % (answer, commands))
+		except client.Broken:
+			pass
+		s.close()
+	for junk in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x01?",
+	    b"\0\0\0\x02Ox", b"GET / HTTP/1.0\r\n\r\n"):
+		s = rig.session()
+		s.sock.sendall(junk)
+		s.close()
+	content = lib.message()
+	lib.check_sealed(rig, rig.send(content), content)
+
+
+tap.main(setup=start, teardown=lambda: rig and rig.close())
