@@ -274,6 +274,58 @@ t_base64_is_right_at_every_split(void **state)
 	free(bytes);
 }
 
+/* Padding ends the content, and the bits that it leaves over are 0. */
+static void
+t_base64_padding_is_strict(void **state)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	struct cf_secret kek = CF_SECRET_EMPTY;
+	unsigned char id[CF_KEY_ID_LEN], cipher[3];
+	struct cf_composite c;
+	size_t len, pad;
+
+	(void)state;
+	kek.len = CF_KEK_LEN;
+	fixture_bytes(vector, "key_id", id, sizeof id);
+	for (len = 1; len <= 3; len++) {
+		struct cf_buf head = CF_BUF_INIT(256), tail = CF_BUF_INIT(18);
+		struct cf_buf mail = CF_BUF_INIT(MAIL_MAX);
+		struct cf_composite_parts p;
+		struct cf_sealer *s = NULL;
+		char *end;
+
+		assert_int_equal(cf_sealer_new(&s, NULL), CF_OK);
+		assert_int_equal(cf_sealer_update(s, "abc", len, cipher,
+		    NULL), CF_OK);
+		assert_int_equal(cf_sealer_final(s, NULL), CF_OK);
+		assert_int_equal(cf_sealer_frame(s, id, &kek, &head, &tail,
+		    NULL), CF_OK);
+		p = parts_of(head.data, head.len, cipher, len, tail.data,
+		    tail.len);
+		cf_buf_adds(&mail, "Content-Type: multipart/mixed; "
+		    "boundary=\"" BOUNDARY "\"\r\n\r\n");
+		assert_int_equal(cf_composite_write(&p, collect, &mail, NULL),
+		    CF_OK);
+		assert_int_equal(parse(&mail, &c, NULL), CF_OK);
+		assert_int_equal(c.e.len, head.len + len + tail.len);
+		pad = (3 - c.e.len % 3) % 3;
+		cf_composite_free(&c);
+		end = strstr(mail.data, "\r\n--" BOUNDARY "--");
+		if (pad > 0) {
+			assert_int_equal(end[-1], '=');
+			end -= pad + 1;
+			*end = strchr(alphabet, *end)[1];
+			assert_int_equal(parse(&mail, &c, NULL),
+			    CF_E_CONTAINER);
+		}
+		cf_sealer_free(&s);
+		cf_buf_free(&head);
+		cf_buf_free(&tail);
+		cf_buf_free(&mail);
+	}
+}
+
 static enum cf_err
 refuse(void *arg, const void *data, size_t len, struct cf_why *why)
 {
@@ -570,6 +622,11 @@ t_wrong_locator_or_content_is_refused(void **state)
 
 	(void)state;
 	make_mail(&mail);
+	/* One foreign character where no length and no OID stands. */
+	odd = changed(&mail, "", "");
+	strstr(sealed_part(&odd), "\r\n\r\n")[400] = '*';
+	assert_int_equal(parse(&odd, &c, NULL), CF_E_CONTAINER);
+	cf_buf_free(&odd);
 	memcpy(strstr(mail.data, "-Encoding: base64") + 1, "encoding", 8);
 	assert_int_equal(parse(&mail, &c, &why), CF_OK);
 	cf_composite_free(&c);
@@ -728,6 +785,7 @@ main(void)
 		cmocka_unit_test(t_written_lines_pass_any_mta),
 		cmocka_unit_test(t_quoted_text_decodes),
 		cmocka_unit_test(t_base64_is_right_at_every_split),
+		cmocka_unit_test(t_base64_padding_is_strict),
 		cmocka_unit_test(t_write_errors_come_through),
 		cmocka_unit_test(t_boundaries_are_fresh),
 		cmocka_unit_test(t_edits_make_the_outer_header),

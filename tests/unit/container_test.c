@@ -318,6 +318,16 @@ t_head_alone_says_where_the_ciphertext_is(void **state)
 		cf_buf_free(&e);
 	}
 	free(plain);
+	/* Over 4 GiB, a length needs five bytes. */
+	{
+		static const unsigned char big[] = { 0x30, 0x85, 0x01, 0, 0, 0,
+		    0x10 };
+		struct cf_why why;
+
+		assert_int_equal(cf_container_parse_head(big, sizeof big,
+		    UINT64_C(0x100000017), &c, &why), CF_E_CONTAINER);
+		assert_non_null(strstr(why.text, "longer than four bytes"));
+	}
 	/* A total of its own does not make it read further. */
 	assert_int_equal(cf_container_parse_head("0", 1, UINT64_MAX, &c, NULL),
 	    CF_E_CONTAINER);
