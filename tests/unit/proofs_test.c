@@ -359,6 +359,52 @@ t_two_texts_only_the_registered_one_passes(void **state)
 	json_decref(v);
 }
 
+/* `text` without white space and mdoc's backslashes. */
+static void
+squeeze(char *text)
+{
+	char *out = text;
+
+	for (; *text != '\0'; text++)
+		if (strchr(" \t\n\\", *text) == NULL)
+			*out++ = *text;
+	*out = '\0';
+}
+
+static void
+assert_in_manual(const char *manual, const json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+		/* The signed texts are shown as a form, not as a value. */
+		if (json_is_object(value))
+			assert_in_manual(manual, value);
+		else if (json_is_string(value) && strcmp(key, "text") != 0 &&
+		    strstr(manual, json_string_value(value)) == NULL)
+			fail_msg("counterfoil-format.7 has another %s", key);
+	}
+}
+
+static void
+t_manual_has_the_vectors(void **state)
+{
+	const char *top = getenv("top_srcdir");
+	char *path = cf_asprintf("%s/man/counterfoil-format.7",
+	    top == NULL ? "." : top);
+	struct cf_buf manual = CF_BUF_INIT(1 << 20);
+
+	(void)state;
+	assert_int_equal(cf_file_read(path, &manual, NULL), CF_OK);
+	squeeze(manual.data);
+	assert_in_manual(manual.data, vector);
+	assert_non_null(strstr(manual.data, fixture_text(json_object_get(
+	    vector, "challenge"), "text")));
+	cf_buf_free(&manual);
+	free(path);
+}
+
 int
 main(void)
 {
@@ -372,6 +418,7 @@ main(void)
 		cmocka_unit_test(t_challenge_is_the_vector_and_is_checked),
 		cmocka_unit_test(t_registered_values_are_checked),
 		cmocka_unit_test(t_two_texts_only_the_registered_one_passes),
+		cmocka_unit_test(t_manual_has_the_vectors),
 	};
 
 	return cmocka_run_group_tests_name("proofs", tests, load, unload);
