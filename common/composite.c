@@ -332,10 +332,17 @@ cf_composite_write(const struct cf_composite_parts *parts,
 {
 	CF_AUTO(cf_buf_free) struct cf_buf text =
 	    CF_BUF_INIT_SECRET(NOTICE_MAX);
+	struct cf_link link;
 	enum cf_err rc;
 
-	if (strlen(parts->boundary) != CF_BOUNDARY_LEN)
-		cf_bug("boundary of another size");
+	if (strlen(parts->boundary) != CF_BOUNDARY_LEN ||
+	    strncmp(parts->boundary, "=_cf_", 5) != 0)
+		cf_bug("boundary of another form");
+	/* What is no L could end the line and begin another field. */
+	rc = cf_link_parse(parts->locator, &link, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_link_wipe(&link);
 	add_prologue(parts, &text);
 	rc = cf_buf_check(&text, why);
 	if (rc == CF_OK)

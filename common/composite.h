@@ -103,8 +103,10 @@ typedef enum cf_err cf_composite_write_fn(void *arg, const void *data,
 
 /*
  * Write the body of P: CRLF lines of at most 76 characters (only L's line is
- * longer), ASCII, ends in CRLF.  Pieces of up to 64 kB go to `write`.
- * CF_E_IO  the descriptor does not give ciphertext_len bytes
+ * longer), ASCII, ends in CRLF.
+ * CF_E_IO          the descriptor does not give ciphertext_len bytes
+ * CF_E_LINK_SYNTAX, CF_E_LINK_TOO_LONG  the locator is none
+ * CF_E_TOO_LARGE   the notice has more than 4 MB
  */
 CF_MUST_USE enum cf_err cf_composite_write(
     const struct cf_composite_parts *parts, cf_composite_write_fn *write,

@@ -353,6 +353,7 @@ t_write_errors_come_through(void **state)
 	assert_int_equal(ftruncate(p.ciphertext_fd, 9), 0);
 	assert_int_equal(cf_composite_write(&p, collect, &mail, NULL),
 	    CF_E_IO);
+	cf_buf_reset(&mail);
 	close(p.ciphertext_fd);
 	p.ciphertext_len = 0;
 	for (n = 0; n < 3; n++) {
@@ -362,6 +363,20 @@ t_write_errors_come_through(void **state)
 	}
 	left = 3;
 	assert_int_equal(cf_composite_write(&p, refuse, &left, NULL), CF_OK);
+	p.locator = "https://keys.example/k/x\r\nX-Forged: field";
+	assert_int_equal(cf_composite_write(&p, collect, &mail, NULL),
+	    CF_E_LINK_SYNTAX);
+	assert_int_equal(mail.len, 0);
+	p.locator = locator;
+	{
+		char *text = cf_calloc((5 << 20) + 1, 1);
+
+		memset(text, 'x', 5 << 20);
+		p.text = text;
+		assert_int_equal(cf_composite_write(&p, collect, &mail, NULL),
+		    CF_E_TOO_LARGE);
+		free(text);
+	}
 	cf_buf_free(&mail);
 }
 
