@@ -98,8 +98,8 @@ t_any_bytes_round_trip(void **state)
 	static const char *const word[] = { "\r\n", "\r\n", "\r\n", "\n", "\r",
 	    " ", "\t", ":", ";", "\"", "(", ")", "\\", "\r\n\r\n",
 	    "Content-Type: ", "content-TYPE:", "MIME-Version: 1.0",
-	    "text/plain", "hp=\"cipher\"", "; charset=x", "Counterfoil-M: v=1;"
-	    " outer=1; ct=made; mv=made; form=plain\r\n", "HP-Outer: X: y",
+	    "text/plain", "hp=\"cipher\"", "; charset=x", "HP-Outer: X: y",
+	    "Counterfoil-M: v=1; outer=1; ct=made; mv=made; form=plain\r\n",
 	    ";\r\n hp=\"cipher\"\r\n", "Subject: x", "\xff", "A",
 	    "Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"\r\n" };
 	uint64_t seed = 4;
@@ -143,6 +143,8 @@ t_real_mail_round_trips(void **state)
 	size_t i;
 
 	(void)state;
+	if (shared != NULL && shared[0] != '\0' && d == NULL)
+		fail_msg("CF_SHARED is set, but there is no %s", dir);
 	while (d != NULL && (entry = readdir(d)) != NULL) {
 		struct cf_buf m = CF_BUF_INIT(M_MAX), crlf = CF_BUF_INIT(M_MAX);
 
