@@ -32,7 +32,11 @@
 #include "milter/sock.h"
 
 #define NAME "counterfoil-milter"
-#define STOP_WAIT_S 8	/* for libmilter, when nothing is under way */
+/*
+ * For libmilter, when nothing is under way: it sends the last replies within
+ * microseconds, and ends by itself only some seconds later.
+ */
+#define STOP_WAIT_S 1
 
 enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
 
@@ -199,7 +203,6 @@ stop(pthread_t milter)
 	if (left > 0)
 		cf_log(CF_LOG_WARN, "%zu messages were not done after %ld s; "
 		    "their senders will try again", left, drain_s);
-	/* libmilter sends the last replies before it ends. */
 	cf_mf_stop();
 	cf_sock_nudge();
 	clock_gettime(CLOCK_REALTIME, &until);

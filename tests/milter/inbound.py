@@ -1,0 +1,270 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Inbound: what is rewritten, what is delivered as it came, and why."""
+
+import base64
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rig as lib  # noqa: E402
+from rig import client, tap  # noqa: E402
+
+sender = None
+rig = None
+OTHER_READER = "http://127.0.0.1:9999"
+
+
+def start():
+	global sender, rig
+	sender = lib.Rig().start()
+	rig = lib.Rig(mode="inbound", reader_url=OTHER_READER,
+	    allowed_key_servers=[sender.key_server.url]).start()
+
+
+def stop():
+	for one in (sender, rig):
+		if one:
+			one.close()
+
+
+def seal(content=None, **kw):
+	result = sender.send(content or lib.message(), **kw)
+	tap.equal(result.verdict, "accept", "sealing")
+	return result.message
+
+
+def unchanged(content, reason, at=None, **kw):
+	at = at or rig
+	before = at.blobs()
+	since = at.log_from()
+	result = at.send(content, **kw)
+	tap.equal((result.verdict, result.reply), ("accept", None), "verdict")
+	tap.equal(result.edits, [], "edits")
+	tap.equal(result.new_body, None, "new body")
+	tap.equal(at.blobs(), before, "the store")
+	at.wait_log(since, reason)
+
+
+@tap.case("sealed mail is kept and its notice leads to our reader")
+def t_rewrite():
+	content = lib.message(os.urandom(300000))
+	p = seal(content)
+	before = lib.Sealed(p)
+	result = rig.send(p)
+	tap.equal((result.verdict, result.reply), ("accept", None), "verdict")
+	tap.equal(result.edits, [], "header edits")
+	after = lib.Sealed(result.message)
+	tap.equal(p.split(b"\r\n\r\n")[0], result.message.split(b"\r\n\r\n")[0],
+	    "outer header")
+	part = b"\r\nContent-Type: application/pkcs7-mime"
+	tap.equal(result.message[result.message.index(part):],
+	    p[p.index(part):], "the sealed part")
+	tap.true(after.link.startswith(OTHER_READER + "/m/"), "link")
+	tap.true(after.link.split("#")[1] == before.link.split("#")[1],
+	    "the key server's link in it")
+	tap.true(after.blob != before.blob, "a name of our own")
+	with open(os.path.join(rig.store, after.blob[:2], after.blob),
+	    "rb") as f:
+		tap.equal(f.read(), before.e, "E in our store")
+	tap.contains(after.html, 'href="%s"' % after.link, "HTML notice")
+	tap.lacks(after.text + after.html, lib.READER, "notices")
+	tap.contains(after.text, "is named as the sender", "text notice")
+	lib.check_outside(result)
+
+
+@tap.case("the second rewriting does the same again")
+def t_again():
+	once = rig.send(seal()).message
+	result = rig.send(once)
+	twice = lib.Sealed(result.message)
+	tap.equal(twice.e, lib.Sealed(once).e, "E")
+	tap.true(twice.link.startswith(OTHER_READER), "link")
+
+
+@tap.case("a key server that is not allowed: delivered as it came, logged")
+def t_foreign():
+	strict = lib.Rig(mode="inbound",
+	    allowed_key_servers=["https://keys.example"]).start()
+	try:
+		unchanged(seal(), "is not in allowed_key_servers", at=strict)
+	finally:
+		strict.close()
+
+
+@tap.case("https's own port goes without saying in the allow list")
+def t_port():
+	names = lib.Rig()
+	names.key_server.service = "https://keys.test:443"
+	names.start()
+	try:
+		p = names.send(lib.message()).message
+		for allowed, rewritten in (("https://keys.test", True),
+		    ("https://keys.test:443", True),
+		    ("https://keys.test:8443", False),
+		    ("https://keys.tes", False)):
+			rig2 = lib.Rig(mode="inbound",
+			    allowed_key_servers=[allowed]).start()
+			try:
+				got = rig2.send(p)
+				tap.equal(got.new_body is not None, rewritten,
+				    "rewritten with " + allowed)
+			finally:
+				rig2.close()
+	finally:
+		names.close()
+
+
+@tap.case("broken or foreign structure: delivered as it came, logged")
+def t_broken():
+	p = seal()
+	head, body = p.split(b"\r\n\r\n", 1)
+	boundary = re.search(rb'boundary="(=_cf_[^"]+)"', head).group(1)
+	e = lib.Sealed(p).e
+	part = body.rindex(b"\r\n\r\n") + 4
+
+	def with_e(data):
+		return head + b"\r\n\r\n" + body[:part] + base64.encodebytes(
+		    data).replace(b"\n", b"\r\n") + b"--" + boundary + \
+		    b"--\r\n"
+
+	flipped = bytearray(e)
+	flipped[30] ^= 1
+	broken = {
+	    "another version": p.replace(b"Counterfoil-Version: 1",
+		b"Counterfoil-Version: 2"),
+	    "two markers": b"Counterfoil-Version: 1\r\n" + p,
+	    "no body": head + b"\r\n\r\n",
+	    "cut off": p[:len(p) // 2],
+	    "no final boundary": p[:p.rindex(b"--" + boundary)],
+	    "text before": p.replace(b"\r\n\r\n--", b"\r\n\r\nHello\r\n--", 1),
+	    "text behind": p + b"Hello\r\n",
+	    "a third part": p[:p.rindex(b"--" + boundary)] + b"--" + boundary
+		+ b"\r\nContent-Type: text/plain\r\n\r\nx\r\n--" + boundary
+		+ b"--\r\n",
+	    "no locator": re.sub(rb"Counterfoil-Locator: \S+\r\n", b"", p),
+	    "two locators": re.sub(rb"(Counterfoil-Locator: \S+\r\n)",
+		rb"\1\1", p),
+	    "locator of another key": re.sub(rb"(Locator: \S+/k/).{22}",
+		rb"\g<1>" + b"A" * 22, p),
+	    "locator cut off": re.sub(rb"(Locator: \S+)\S\S\S\r\n",
+		rb"\1\r\n", p),
+	    "locator of plain http": re.sub(rb"Locator: http://[^/]+",
+		b"Locator: http://keys.example", p),
+	    "E cut off": with_e(e[:-1]),
+	    "E with a byte more": with_e(e + b"x"),
+	    "E changed": with_e(bytes(flipped)),
+	    "E empty": with_e(b""),
+	    "E no base64": p.replace(b"\r\n\r\nMII", b"\r\n\r\n!!!", 1),
+	    "another top type": p.replace(b"multipart/mixed",
+		b"multipart/related"),
+	    "no MIME at all": lib.message(flag=None,
+		extra=[b"Counterfoil-Version: 1"]),
+	    "an endless nest": lib.message(flag=None, body=b"".join(
+		b"--%d\r\nContent-Type: multipart/mixed; boundary=%d\r\n\r\n"
+		% (i, i + 1) for i in range(3000)),
+		extra=[b"Counterfoil-Version: 1",
+		b"Content-Type: multipart/mixed; boundary=0"]),
+	}
+	for name, content in broken.items():
+		tap.true(content != p, "changed: " + name)
+		try:
+			unchanged(content, ": unchanged ")
+		except tap.Failure as e2:
+			tap.fail("%s: %s" % (name, e2))
+	tap.true(rig.send(p).new_body is not None, "the whole one still is")
+
+
+@tap.case("truncated anywhere it is left alone or kept whole, never half")
+def t_truncated():
+	p = seal(lib.message(b"short"))
+	s = rig.session()
+	for n in range(0, len(p) - 2, 7):
+		result = s.send(p[:n])
+		tap.equal(result.verdict, "accept", "verdict at %d" % n)
+		tap.equal(result.new_body, None, "new body at %d" % n)
+	s.quit()
+
+
+@tap.case("mail without the marker is not read")
+def t_plain():
+	content = lib.message(flag=None)
+	result = rig.send(content)
+	tap.equal((result.stage, result.message), ("eoh", content), "passed")
+
+
+@tap.case("a flag from outside is stripped, with and without rewriting")
+def t_flag():
+	content = lib.message()
+	result = rig.send(content, client="192.0.2.1")
+	tap.equal(result.message, lib.expected(content), "stripped")
+	p = seal()
+	result = rig.send(b"X-Return-Receipt: yes\r\n" + p, client="192.0.2.1")
+	tap.equal(result.values("X-Return-Receipt"), [], "the flag")
+	tap.true(lib.Sealed(result.message).link.startswith(OTHER_READER),
+	    "rewritten")
+
+
+@tap.case("an entitled flag at a gateway that does not seal is refused")
+def t_not_outbound():
+	lib.check_refused(rig.send(lib.message()), "550 5.7.1", ["not seal"])
+
+
+@tap.case("mode both: mail for local recipients is rewritten, other is not")
+def t_both():
+	both = lib.Rig(mode="both", reader_url=OTHER_READER,
+	    local_domains=["b.test"],
+	    allowed_key_servers=[sender.key_server.url]).start()
+	try:
+		p = seal()
+		tap.true(both.send(p).new_body is not None, "to bob@b.test")
+		unchanged(p, ": passed ", at=both, recipients=["<x@c.test>"])
+		unchanged(p, ": passed ", at=both,
+		    recipients=["<x@c.test>", "<bob@b.test>"])
+		content = lib.message()
+		lib.check_sealed(both, both.send(content), content)
+	finally:
+		both.close()
+
+
+@tap.case("trouble of ours: 451, or as it came when the site says so")
+def t_trouble():
+	p = seal()
+	for choice in ("tempfail", "pass"):
+		one = lib.Rig(mode="inbound", on_inbound_failure=choice,
+		    allowed_key_servers=[sender.key_server.url]).start()
+		try:
+			os.rename(one.store, one.store + ".away")
+			if choice == "pass":
+				since = one.log_from()
+				result = one.send(p)
+				tap.equal((result.verdict, result.new_body),
+				    ("accept", None), "passed")
+				one.wait_log(since, ": unchanged ")
+			else:
+				lib.check_refused(one.send(p), "451 4.3.0")
+			os.rename(one.store + ".away", one.store)
+			tap.true(one.send(p).new_body is not None, "later")
+		finally:
+			one.close()
+
+
+@tap.case("a large message, through a spool file, is rewritten")
+def t_large():
+	p = seal(lib.message(os.urandom(3 << 20)))
+	tap.equal(lib.Sealed(rig.send(p).message).e, lib.Sealed(p).e, "E")
+
+
+@tap.case("the store's new size is what the limit is held to")
+def t_limit():
+	p = seal()
+	small = lib.Rig(mode="inbound", message_size_limit=len(p) - 1000,
+	    allowed_key_servers=[sender.key_server.url]).start()
+	try:
+		unchanged(p, "message_size_limit", at=small)
+	finally:
+		small.close()
+
+
+tap.main(setup=start, teardown=stop)
