@@ -17,6 +17,16 @@ BEARER = ("The key was given to someone who had this message and its link; "
 world = lab.World()
 
 
+def psql_session(first):
+	"""A psql that does what is written to its stdin."""
+	session = subprocess.Popen(["psql", "-X", "-q",
+	    world.cluster.conninfo()], stdin=subprocess.PIPE,
+	    stdout=subprocess.DEVNULL, text=True)
+	session.stdin.write(first + "\n")
+	session.stdin.flush()
+	return session
+
+
 def with_outbox(function):
 	"""Run the case beside one outbox, which must end cleanly."""
 	def run():
@@ -428,6 +438,27 @@ def t_fence():
 	tap.equal(outbox.stop(), 0, "exit status")
 
 
+@world.case("a row that somebody else holds is stepped over")
+def t_locked():
+	held, held_to = world.release()
+	locker = psql_session("BEGIN; SELECT FROM counterfoil.outbox WHERE"
+	    " key_id = '\\x%s' FOR UPDATE;" % held)
+	try:
+		proc.wait_for(lambda: world.sql("SELECT count(*) FROM"
+		    " pg_locks WHERE mode = 'RowShareLock' AND relation ="
+		    " 'counterfoil.outbox'::regclass") == "1", 20, "the lock")
+		outbox = world.outbox()
+		one_pass()
+		tap.equal(world.sink.to(held_to), [], "mails while held")
+		locker.stdin.write("COMMIT;\n")
+		locker.stdin.flush()
+		world.sink.wait(held_to)
+		tap.equal(outbox.stop(), 0, "exit status")
+	finally:
+		locker.stdin.close()
+		locker.wait(20)
+
+
 @world.case("three outboxes on one table send each mail once")
 def t_several():
 	outboxes = [world.outbox() for _ in range(3)]
@@ -468,6 +499,8 @@ def t_stop_under_way():
 	tap.equal(world.sql("SELECT state, sender, attempts, lease_until"
 	    " FROM counterfoil.outbox WHERE lease_until IS NOT NULL"), "",
 	    "leases left")
+	tap.equal(sorted(world.state(key, "attempts") for key, _ in rows),
+	    ["0", "0", "0", "0", "1"], "attempts")
 	world.sink.let_go()
 	again = world.outbox()
 	for key, _ in rows:
@@ -478,11 +511,8 @@ def t_stop_under_way():
 @world.case("it stops at once while the database holds it up, or is away")
 def t_stop_quickly():
 	outbox = world.outbox()
-	locker = subprocess.Popen(["psql", "-X", "-q", world.cluster.conninfo()],
-	    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+	locker = psql_session("BEGIN; LOCK TABLE counterfoil.outbox;")
 	try:
-		locker.stdin.write("BEGIN; LOCK TABLE counterfoil.outbox;\n")
-		locker.stdin.flush()
 		proc.wait_for(lambda: world.sql("SELECT count(*) FROM"
 		    " pg_stat_activity WHERE wait_event_type = 'Lock'") == "1",
 		    20, "the outbox to wait for the lock")
