@@ -13,6 +13,7 @@ Postfix, key server, reader or milter.  Standard library only.
     reader    counterfoil-reader
     milter    counterfoil-milter
     mail      send by SMTP, wait for a file in a Maildir
+    sink      a mail server that keeps what it gets, or fails as told
     proxy     a key server that misbehaves on demand
     browser   Chromium by way of tests/browser/open-link.mjs
     world     all of it together
