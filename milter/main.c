@@ -185,12 +185,21 @@ reload(const char *path)
 		    "count:%s", restart);
 }
 
+static void *
+stop_milter(void *arg)
+{
+	(void)arg;
+	cf_mf_stop();
+	return NULL;
+}
+
 static int
 stop(pthread_t milter)
 {
 	struct cf_snapshot *s = cf_snapshot_get();
 	long drain_s = s->conf.drain_s;
 	struct timespec until;
+	pthread_t stopper;
 	size_t left;
 
 	cf_snapshot_put(&s);
@@ -203,8 +212,9 @@ stop(pthread_t milter)
 	if (left > 0)
 		cf_log(CF_LOG_WARN, "%zu messages were not done after %ld s; "
 		    "their senders will try again", left, drain_s);
-	cf_mf_stop();
-	cf_sock_nudge();
+	/* It waits for the listener, and the listener for a connection. */
+	if (pthread_create(&stopper, NULL, stop_milter, NULL) == 0)
+		cf_sock_nudge();
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += STOP_WAIT_S;
 	(void)pthread_timedjoin_np(milter, NULL, &until);
@@ -247,7 +257,7 @@ open_socket(const struct cf_mconf *conf, struct cf_why *why)
 	mode_t before;
 	enum cf_err rc;
 
-	rc = cf_sock_check(conf->socket, why);
+	rc = cf_sock_check(conf->socket, conf->user, why);
 	if (rc != CF_OK)
 		return rc;
 	/* Nobody else before cf_sock_grant() says who. */
@@ -289,7 +299,7 @@ check(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	struct cf_snapshot *snapshot = NULL;
 	enum cf_err rc;
 
-	rc = cf_sock_check(conf->socket, why);
+	rc = cf_sock_check(conf->socket, conf->user, why);
 	/* A running one is no mistake in the configuration. */
 	if (rc != CF_OK && strstr(why->text, "another program") == NULL)
 		return rc;

@@ -32,23 +32,32 @@ sock_fail(struct cf_why *why, const char *path)
 	    strerrordesc_np(errno));
 }
 
+static bool
+is_trusted(uid_t uid, const char *user)
+{
+	struct passwd *pw;
+
+	if (uid == 0 || uid == geteuid())
+		return true;
+	pw = user == NULL ? NULL : getpwnam(user);
+	return pw != NULL && pw->pw_uid == uid;
+}
+
 static enum cf_err
-check_directory(const char *dir, struct cf_why *why)
+check_directory(const char *dir, const char *user, struct cf_why *why)
 {
 	struct stat st;
 
 	if (stat(dir, &st) != 0)
 		return sock_fail(why, dir);
-	/* The sticky bit keeps others from replacing what is not theirs,
-	 * but only the directories above may lean on that. */
 	if ((st.st_mode & 022) != 0)
 		return cf_fail(CF_E_CONFIG, why, "socket: %s: mode is %04o, "
 		    "others could put a socket of theirs there", dir,
 		    (unsigned)st.st_mode & 07777);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+	if (!is_trusted(st.st_uid, user))
 		return cf_fail(CF_E_CONFIG, why, "socket: %s belongs to user "
-		    "%u, not to root or to user %u", dir,
-		    (unsigned)st.st_uid, (unsigned)geteuid());
+		    "%u, who is neither root nor who we run as", dir,
+		    (unsigned)st.st_uid);
 	return CF_OK;
 }
 
@@ -100,7 +109,7 @@ connects(const char *path)
 }
 
 enum cf_err
-cf_sock_check(const char *socket, struct cf_why *why)
+cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 {
 	const char *path = unix_path(socket);
 	CF_AUTO(cf_free) char *dir = NULL;
@@ -111,7 +120,7 @@ cf_sock_check(const char *socket, struct cf_why *why)
 		return CF_OK;
 	dir = cf_strdup(path);
 	*strrchr(dir, '/') = '\0';
-	rc = check_directory(*dir == '\0' ? "/" : dir, why);
+	rc = check_directory(*dir == '\0' ? "/" : dir, user, why);
 	if (rc == CF_OK)
 		rc = check_above(dir, why);
 	if (rc != CF_OK)

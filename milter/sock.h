@@ -11,10 +11,12 @@
 
 /*
  * Check the place of a unix socket: its directory, and those above, must not
- * be writable by others; nobody may be listening there.  CF_OK for inet.
+ * be writable by others than root, ourselves and `user` (who we shall be, or
+ * NULL); nobody may be listening there.  CF_OK for inet.
  * CF_E_CONFIG
  */
-CF_MUST_USE enum cf_err cf_sock_check(const char *socket, struct cf_why *why);
+CF_MUST_USE enum cf_err cf_sock_check(const char *socket, const char *user,
+    struct cf_why *why);
 /*
  * Set mode (octal text), owner (a user's name, or NULL) and group (or NULL)
  * of a unix socket.

@@ -69,15 +69,16 @@ class Rig:
 
 	def write_config(self, **changes):
 		self.options.update(changes)
-		conf.write(self.config, self.options)
+		conf.write(self.config, self.options, 0o644)
 
 	def start(self, env=None, **changes):
 		self.write_config(**changes)
+		since = self.log_from()
 		self.process = proc.Process("counterfoil-milter",
 		    [proc.program("counterfoil-milter"), "-c", self.config],
 		    self.log, env=env)
 		self.process.wait_ready(
-		    lambda: " serves on " in self.log_text())
+		    lambda: " serves on " in since())
 		return self
 
 	def session(self, **kw):
