@@ -37,16 +37,18 @@ const struct cf_conf_opt cf_reader_options[] = {
 	    "least one." },
 	{ "threads", CF_CONF_INT, F(threads), "4", 1, 64, NULL,
 	    "Threads that serve connections." },
-	{ "connections", CF_CONF_INT, F(connections), "1000", 4, 100000, NULL,
+	{ "connection_limit", CF_CONF_INT, F(connection_limit), "1000", 4,
+	    60000, NULL,
 	    "Connections served at the same time; more wait." },
 	{ "connections_per_address", CF_CONF_INT, F(connections_per_address),
-	    "0", 0, 100000, NULL,
+	    "0", 0, 60000, NULL,
 	    "Connections from one address at the same time; 0 is no limit, "
 	    "as it must be behind a proxy." },
-	{ "timeout_s", CF_CONF_INT, F(timeout_s), "30", 1, 3600, NULL,
+	{ "request_timeout_s", CF_CONF_INT, F(request_timeout_s), "30", 1,
+	    3600, NULL,
 	    "Seconds for a client to send its request, and the longest "
 	    "silence while it is answered." },
-	{ "request_timeout_s", CF_CONF_INT, F(request_timeout_s), "900", 1,
+	{ "answer_timeout_s", CF_CONF_INT, F(answer_timeout_s), "900", 1,
 	    86400, NULL,
 	    "Seconds after which an answer is broken off, however steadily "
 	    "the client reads." },

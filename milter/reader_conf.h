@@ -15,8 +15,8 @@ struct cf_reader_conf {
 	char *tls_certificate, *tls_key;
 	char *store_directory, *page_directory;
 	struct cf_conf_list allowed_key_servers;
-	long threads, connections, connections_per_address;
-	long timeout_s, request_timeout_s, drain_s;
+	long threads, connection_limit, connections_per_address;
+	long request_timeout_s, answer_timeout_s, drain_s;
 	char *user, *group;
 	char *log, *log_level;
 	bool tls;	/* both TLS files are given */

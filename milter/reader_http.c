@@ -317,13 +317,14 @@ on_connection(void *cls, struct MHD_Connection *connection,
 void
 cf_reader_http_sweep(struct cf_reader_http *http)
 {
+	const struct cf_reader_conf *c = http->conf;
 	int64_t now = cf_clock_mono_ms(), limit;
 	struct conn *conn;
 
 	pthread_mutex_lock(&http->lock);
 	for (conn = http->conns; conn != NULL; conn = conn->next) {
-		limit = 1000 * (conn->answering ?
-		    http->conf->request_timeout_s : http->conf->timeout_s);
+		limit = 1000 * (conn->answering ? c->answer_timeout_s :
+		    c->request_timeout_s);
 		if (conn->fd >= 0 && now - conn->since_ms > limit)
 			shutdown(conn->fd, SHUT_RDWR);
 	}
@@ -448,10 +449,10 @@ cf_reader_http_start(struct cf_reader_http *http, int fd, struct cf_why *why)
 	    MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)c->threads,
-	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connections,
+	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connection_limit,
 	    MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 	    (unsigned)c->connections_per_address,
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->timeout_s,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->request_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	    MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,

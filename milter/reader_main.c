@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,6 +76,24 @@ block_signals(sigset_t *set)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Each connection has a socket, and a file while it gets a message. */
+static void
+raise_file_limit(long connections)
+{
+	rlim_t need = 2 * (rlim_t)connections + 64;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max < need)
+		cf_log(CF_LOG_WARN, "at most %llu files may be open, "
+		    "connection_limit may need %llu",
+		    (unsigned long long)limit.rlim_max,
+		    (unsigned long long)need);
+}
+
 /* Without a file, what the defaults are. */
 static enum cf_err
 print_config(const char *path, bool given, struct cf_why *why)
@@ -131,6 +150,7 @@ serve(const struct cf_reader_conf *conf, struct cf_reader_http *http,
 		close(fd);
 		return rc;
 	}
+	raise_file_limit(conf->connection_limit);
 	if (geteuid() == 0)
 		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
 	rc = cf_reader_http_start(http, fd, why);

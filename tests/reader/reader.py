@@ -346,7 +346,7 @@ def t_parallel():
 
 @tap.case("clients that trickle are cut off; others are served meanwhile")
 def t_slow():
-	r = new_reader("slow", timeout_s=1, request_timeout_s=2).start()
+	r = new_reader("slow", request_timeout_s=1, answer_timeout_s=2).start()
 	try:
 		slow = [socket.create_connection(("127.0.0.1", r.port))
 		    for _ in range(20)]
