@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "common/mem.h"
-
 #define HTML "text/html; charset=utf-8"
 #define PLAIN "text/plain; charset=utf-8"
 
@@ -167,12 +165,4 @@ cf_reader_policy(const struct cf_conf_list *key_servers, struct cf_buf *ret,
 		return cf_fail(CF_E_CONFIG, why,
 		    "allowed_key_servers: too many for one policy header");
 	return CF_OK;
-}
-
-char *
-cf_reader_store_path(const char *directory, const char *blob)
-{
-	if (!cf_link_is_blob(blob))
-		cf_bug("a store path from an unchecked name");
-	return cf_asprintf("%s/%.2s/%s", directory, blob, blob);
 }

@@ -2,8 +2,7 @@
 /*
  * cf_reader - what the reader answers to a request, as pure functions.
  *
- * Knows: our paths, the fixed headers, the content security policy, where
- * a sealed message lies in the store.
+ * Knows: our paths, the fixed headers, the content security policy.
  * Does not know: sockets, libmicrohttpd, files.
  * Threads: no shared state.   Logging: never; `log_as` is what may be logged.
  */
@@ -68,7 +67,5 @@ const struct cf_reader_header *cf_reader_headers(void);
 CF_MUST_USE enum cf_err cf_reader_policy(
     const struct cf_conf_list *key_servers, struct cf_buf *ret,
     struct cf_why *why);
-/* The file that holds E: <directory>/<2 characters>/<blob>.  Gives. */
-char *cf_reader_store_path(const char *directory, const char *blob);
 
 #endif

@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "milter/reader.h"
+#include "milter/store.h"
 
 #define FILE_MAX (16 * 1024 * 1024)	/* a page or certificate file */
 #define CONNECTION_MEMORY (24 * 1024)	/* header blocks in and out */
@@ -93,7 +94,7 @@ sealed_response(const struct cf_reader_http *http, const char *blob,
     uint64_t *ret_len)
 {
 	CF_AUTO(cf_free) char *path =
-	    cf_reader_store_path(http->conf->store_directory, blob);
+	    cf_store_path(http->conf->store_directory, blob);
 	struct MHD_Response *response;
 	struct stat st;
 	int fd;
