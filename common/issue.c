@@ -342,7 +342,8 @@ cf_issue(const struct cf_issue_client *client,
 	rc = cf_issue_build(request, &json, why);
 	if (rc != CF_OK)
 		return rc;
-	rc = cf_fail(CF_E_CONFIG, why, "no key server is configured");
+	if (client->server_count == 0)
+		return cf_fail(CF_E_CONFIG, why, "no key server is configured");
 	for (i = 0; i < client->server_count; i++)
 		later[i] = is_down(client, i);
 	/* First those not known to be down; then, if need be, the others. */

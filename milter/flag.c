@@ -162,7 +162,7 @@ decide_entitled(const struct cf_facts *facts)
 		    "Return receipts need one recipient per transaction, and "
 		    "this one has several: the mail administrator must route "
 		    "flagged mail through the counterfoil-hop transport with "
-		    "recipient limit 1 (see counterfoil-milter, Postfix set-up)");
+		    "recipient limit 1 (see counterfoil-milter(8))");
 	if (facts->header_over)
 		return refuse("header-size", "552", "5.3.4",
 		    "The header of this message is too large to be sealed");

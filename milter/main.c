@@ -7,8 +7,6 @@
  * TERM and INT stop when the messages under way are done.
  */
 #include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <gmime/gmime.h>
 #include <pthread.h>
 #include <signal.h>
@@ -40,11 +38,7 @@
 
 enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
 
-/* Signals and the end of libmilter's thread, one byte each, go through it. */
-static int wake_pipe[2];
-#define BYTE_ENDED 'e'
-#define BYTE_RELOAD 'r'
-#define BYTE_STOP 's'
+#define SIGNAL_ENDED SIGUSR2	/* libmilter's thread tells us that it ended */
 
 static void
 usage(FILE *out)
@@ -101,64 +95,30 @@ parse_arguments(int argc, char **argv, const char **ret_path,
 
 /* ---- signals ---- */
 
-static void
-on_signal(int sig)
-{
-	int saved = errno;
-	char byte = sig == SIGHUP || sig == SIGUSR1 ? BYTE_RELOAD : BYTE_STOP;
-
-	if (write(wake_pipe[1], &byte, 1) < 0)
-		(void)byte;	/* full of the same */
-	errno = saved;
-}
-
 /*
- * libmilter waits for HUP, TERM and INT in a thread of its own and stops at
- * each.  A signal to the process goes to its first thread as long as that
- * does not block it: so this one never does, not even in the handler
- * (SA_NODEFER), and all others always do.
+ * Blocked in all threads, and waited for in this one alone: libmilter's own
+ * thread for signals is kept from them in mf_callbacks.c.
  */
 static void
-catch_signals(bool catch)
+block_signals(sigset_t *set)
 {
-	static const int signals[] = { SIGHUP, SIGUSR1, SIGTERM, SIGINT };
-	struct sigaction action = { 0 };
-	sigset_t set;
-	size_t i;
-
-	action.sa_handler = on_signal;
-	action.sa_flags = SA_RESTART | SA_NODEFER;
-	sigemptyset(&action.sa_mask);
-	sigemptyset(&set);
-	for (i = 0; i < sizeof signals / sizeof signals[0]; i++) {
-		if (sigaction(signals[i], &action, NULL) != 0)
-			cf_bug("sigaction");
-		sigaddset(&set, signals[i]);
-	}
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGNAL_ENDED);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	pthread_sigmask(catch ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
 }
 
 static void *
 run_milter(void *arg)
 {
-	char byte = BYTE_ENDED;
-
 	(void)arg;
 	(void)cf_mf_run();
-	if (write(wake_pipe[1], &byte, 1) < 0)
-		cf_bug("pipe");
+	(void)kill(getpid(), SIGNAL_ENDED);
 	return NULL;
-}
-
-static char
-next_byte(void)
-{
-	char byte;
-
-	while (read(wake_pipe[0], &byte, 1) != 1)
-		;
-	return byte;
 }
 
 /* ---- what the signals ask for ---- */
@@ -225,27 +185,27 @@ stop(pthread_t milter)
 }
 
 static int
-serve(const char *path, const char *socket)
+serve(const char *path, const char *socket, const sigset_t *set)
 {
 	pthread_t milter;
 
-	if (pipe2(wake_pipe, O_CLOEXEC) != 0)
-		return EX_OSERR;
-	catch_signals(false);
 	if (pthread_create(&milter, NULL, run_milter, NULL) != 0)
 		return EX_OSERR;
-	catch_signals(true);
 	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves on %s", socket);
 	for (;;)
-		switch (next_byte()) {
-		case BYTE_RELOAD:
+		switch (sigwaitinfo(set, NULL)) {
+		case SIGHUP:
+		case SIGUSR1:
 			reload(path);
 			break;
-		case BYTE_STOP:
+		case SIGTERM:
+		case SIGINT:
 			return stop(milter);
-		default:
+		case SIGNAL_ENDED:
 			cf_log(CF_LOG_ERROR, "libmilter ended by itself");
 			return EX_SOFTWARE;
+		default:
+			break;	/* EINTR */
 		}
 }
 
@@ -318,6 +278,7 @@ main(int argc, char **argv)
 	struct cf_mconf conf = { 0 };
 	struct cf_why why = { "" };
 	enum task task = TASK_RUN;
+	sigset_t signals;
 	enum cf_err rc;
 	int status = parse_arguments(argc, argv, &path, &task);
 
@@ -331,11 +292,12 @@ main(int argc, char **argv)
 	} else if (rc == CF_OK) {
 		(void)cf_log_level_parse(conf.log_level, &level);
 		cf_log_open(NAME, conf.log, level);
+		block_signals(&signals);
 		curl_global_init(CURL_GLOBAL_DEFAULT);
 		cf_composite_init();
 		rc = start(path, &conf, &why);
 		if (rc == CF_OK)
-			status = serve(path, conf.socket);
+			status = serve(path, conf.socket, &signals);
 	}
 	cf_mconf_free(&conf);
 	if (rc == CF_OK)

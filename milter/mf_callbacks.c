@@ -10,9 +10,11 @@
 
 #include <libmilter/mfapi.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/fault.h"
@@ -432,9 +434,11 @@ seal(SMFICTX *ctx, struct cf_mctx *m, struct cf_why *why)
 	if (rc == CF_OK)
 		rc = cf_outbound_write(m->outbound, write_body, ctx, why);
 	cf_fault("milter-body");
-	if (rc == CF_OK)
-		cf_outbound_keep(m->outbound);
-	return rc;
+	if (rc != CF_OK)
+		return rc;
+	cf_outbound_keep(m->outbound);
+	why->text[0] = '\0';	/* of a try that failed before */
+	return CF_OK;
 }
 
 static enum cf_err
@@ -530,6 +534,22 @@ mf_close(SMFICTX *ctx)
 }
 
 /* ---- start and stop ---- */
+
+/*
+ * libmilter starts a thread that calls sigwait() for HUP, TERM and INT, and
+ * stops the milter at each of them, HUP too, without letting messages end.
+ * Which of several waiting threads gets a signal is not ours to choose, so
+ * its wait finds nothing: this stands before the C library's function of
+ * that name.  main() uses sigwaitinfo().
+ */
+int
+sigwait(const sigset_t *set, int *ret_signal)
+{
+	(void)set;
+	(void)ret_signal;
+	for (;;)
+		(void)pause();
+}
 
 enum cf_err
 cf_mf_open(const char *socket, struct cf_why *why)
