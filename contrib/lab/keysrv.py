@@ -72,15 +72,16 @@ class KeyServer:
 		"""Database, schema, login role, master key and signer."""
 		self.configure()
 		self.cluster.create(self.database)
+		# Before all that reads the configuration, which names them.
 		self.admin("masterkey", "new", self.masterkey_file)
+		self.admin("signer", "new", "--address", self.receipt_from,
+		    "--cert", self.signer_certificate, "--key",
+		    self.options["signer_key"])
 		self.admin("migrate")
 		self.cluster.psql('DO $$ BEGIN CREATE ROLE %s LOGIN; EXCEPTION '
 		    'WHEN duplicate_object THEN NULL; END $$; '
 		    'GRANT counterfoil_keysrv TO %s' % (LOGIN, LOGIN),
 		    self.database)
-		self.admin("signer", "new", "--address", self.receipt_from,
-		    "--cert", self.signer_certificate, "--key",
-		    self.options["signer_key"])
 		return self
 
 	def add_gateway(self, name, *domains):

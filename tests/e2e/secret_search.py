@@ -94,10 +94,10 @@ def full_run():
 		if path == "/api/v1/issue":
 			request = json.loads(body)
 			break
-	tap.equal(w.keysrv.post("/api/v1/issue", request, "B" * 43)[0], 401,
+	tap.equal(w.keysrv.post("/api/v1/issue", request, "A" * 43)[0], 401,
 	    "a wrong API token")
 	taken = json.loads(json.dumps(request))
-	taken["keys"][0]["token"] = "C" * 43
+	taken["keys"][0]["token"] = "A" * 43
 	api_token = proc.read_text(w.token_file).strip()
 	tap.equal(w.keysrv.post("/api/v1/issue", taken, api_token)[0], 409,
 	    "a key id that is taken")
