@@ -160,6 +160,7 @@ class Postfix:
 		self.size_limit = size_limit
 		self.extra = extra
 		self.process = None
+		self.guard = None
 
 	def address(self):
 		return "127.0.0.1:%d" % self.port
@@ -223,6 +224,7 @@ class Postfix:
 		# -s: it leads the session we made, and signals its own group.
 		self.process = proc.Process(self.name, [sbin("master"), "-c",
 		    self.etc, "-s"], os.path.join(self.root, "master.log"), env)
+		self.guard = proc.Guard(self.process.pid)
 		self.process.wait_ready(lambda: proc.port_answers(self.port))
 		return self
 
@@ -239,8 +241,9 @@ class Postfix:
 	def stop(self):
 		if self.process is None:
 			return
-		self.process.stop()
-		self.process = None
+		process, self.process = self.process, None
+		self.guard.cancel()
+		process.stop()
 		proc.wait_for(lambda: proc.port_is_free(self.port), 20,
 		    "%s to let go of its port" % self.name)
 
@@ -278,6 +281,7 @@ class Postfix:
 
 	def kill(self):
 		if self.process is not None:
+			self.guard.cancel()
 			os.killpg(self.process.pid, signal.SIGKILL)
 			self.process.wait()
 			self.process = None

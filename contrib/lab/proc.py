@@ -255,6 +255,25 @@ class Process:
 			raise self.why("did not stop within %g s" % limit_s)
 
 
+class Guard:
+	"""Ends process `pid` when this process dies, however it dies.
+
+	For programs that change their user, on which the kernel forgets the
+	signal they should get.  cancel() when `pid` is stopped the usual way.
+	"""
+
+	def __init__(self, pid):
+		# `read` returns when our end of the pipe is gone.
+		self.popen = subprocess.Popen(["/bin/sh", "-c",
+		    'read line; kill "$0"', str(pid)], stdin=subprocess.PIPE,
+		    start_new_session=True)
+
+	def cancel(self):
+		self.popen.kill()
+		self.popen.stdin.close()
+		self.popen.wait()
+
+
 def remove_tree(path):
 	"""Remove a directory that private_dir() made."""
 	shutil.rmtree(path, ignore_errors=True)

@@ -13,6 +13,7 @@ between the sender's milter and the key server.
 
 import os
 import shlex
+import signal
 
 from lab import (ca, conf, keysrv, milter, pg, postfix, proc, proxy, reader)
 
@@ -164,6 +165,10 @@ class World:
 	def stop(self, keep=False):
 		"""Stop everything, last started first; remove what is ours."""
 		trouble = []
+		# libmilter takes seconds to end; let them do it side by side.
+		for thing in (self.a_milter, self.b_milter):
+			if thing and thing.process:
+				thing.process.send(signal.SIGTERM)
 		while self._started:
 			thing = self._started.pop()
 			try:

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from lab import mail, proc, sample, tap, world  # noqa: E402
 
 w = None
+SENTENCE = ("return receipt", "key", "nothing was sent", "tried again")
 
 
 def start():
@@ -49,11 +50,12 @@ def waits_then_goes(mark, spoil, mend, limit_s=30):
 		tap.equal(code, 451, "reply without the hop %r" % text)
 		tap.true(re.match(rb"4\.\d\.\d \S", text), "an enhanced code: %r"
 		    % text)
-		tap.contains(text.decode().lower(), "key server", "the reply")
+		for words in SENTENCE:
+			tap.contains(text.decode(), words, "the reply")
 		deferred = proc.wait_for(lambda: "451" in w.a.queue_text()
 		    and w.a.queue_text(), limit_s, "the mail to be deferred")
-		tap.contains(deferred.lower().replace("\n", " "),
-		    "key server", "the queue's reason")
+		for words in SENTENCE:
+			tap.contains(deferred, words, "the queue's reason")
 		tap.equal(inbox(mark), [], "what was delivered meanwhile")
 	finally:
 		mend()

@@ -89,6 +89,7 @@ def t_env():
 
 @tap.case("each delivers its own mail, sealed")
 def t_mail():
+	tap.equal(len(envs), 2, "worlds")
 	for n, values in enumerate(envs, 1):
 		host, port = values["CF_A_SMTP"].split(":")
 		code, text = mail.send(int(port), "alice@a.test",

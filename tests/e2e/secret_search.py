@@ -107,7 +107,7 @@ def full_run():
 	content = bytearray(mail.read(w.b.messages("bob")[0]))
 	at = content.index(b"\n\nMI") + 3000
 	content[at:at + 4] = b"AAAA"
-	proc.write_file(w.path("damaged.eml"), bytes(content))
+	proc.write_file(w.path("damaged.eml"), bytes(content), 0o600)
 	proc.run([proc.program("counterfoil"), "-c", w.agent_config(), "open",
 	    w.path("damaged.eml"), "-o", w.path("o2.eml")], check=False)
 	w.pg.restart("immediate")
