@@ -281,7 +281,9 @@ lost(struct cf_db *db, struct cf_why *why, const char *what)
 /*
  * The limits of this session and the role that has no more rights than it
  * needs.  Keys are found by key id through indexes; a plan that was made
- * while the tables were empty must not stay a scan.
+ * while the tables were empty must not stay a scan.  With that said, each
+ * statement is planned once: planning a join of partitioned tables takes
+ * longer than doing it.
  */
 static const struct cf_db_stmt SESSION = { "", "SELECT "
     "set_config('statement_timeout', '" STATEMENT_TIMEOUT "', false), "
@@ -290,6 +292,8 @@ static const struct cf_db_stmt SESSION = { "", "SELECT "
     "set_config('enable_seqscan', 'off', false), "
     "set_config('enable_hashjoin', 'off', false), "
     "set_config('enable_mergejoin', 'off', false), "
+    "set_config('plan_cache_mode', 'force_generic_plan', false), "
+    "set_config('jit', 'off', false), "
     "set_config('role', $1, false)" };
 static const struct cf_db_stmt SAFETY = { "", "SELECT "
     "current_setting('fsync') = 'on', "

@@ -4,12 +4,22 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/mem.h"
 
 /* A client has given up by then; its key must not be released to nobody. */
 #define WAIT_MAX_MS 25000
+/*
+ * The fewer batches, the less each request costs: a batch shares statements
+ * and one commit.  So this many workers do one kind at a time, and what comes
+ * meanwhile makes the next batch.  Another worker helps when the line is long
+ * or when somebody has waited, be it for a lock or for a slow disk.
+ */
+#define CALM_WORKERS 2
+#define CROWD 64		/* requests */
+#define PATIENCE_MS 20
 
 static void (*const run_kind[CF_KIND__COUNT])(struct cf_batch *) = {
 	[CF_KIND_ISSUE] = cf_issue_batch,
@@ -21,6 +31,8 @@ static void (*const run_kind[CF_KIND__COUNT])(struct cf_batch *) = {
 
 struct line {
 	struct cf_req *first, **last;
+	size_t count;
+	size_t running;			/* batches of this kind under way */
 };
 
 struct worker {
@@ -37,6 +49,7 @@ struct cf_queue {
 	size_t reserved;		/* reserved, waiting or under way */
 	uint64_t serial;
 	bool stopping;
+	bool watched;			/* a worker wakes up for patience */
 	void (*done)(struct cf_req *);
 	const struct cf_ks *ks;
 	struct worker *worker;
@@ -47,10 +60,14 @@ struct cf_queue *
 cf_queue_new(size_t limit, void (*done)(struct cf_req *))
 {
 	struct cf_queue *q = cf_calloc(1, sizeof *q);
+	pthread_condattr_t attr;
 	int i;
 
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_cond_init(&q->work, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&q->work, &attr);
+	pthread_condattr_destroy(&attr);
 	for (i = 0; i < CF_KIND__COUNT; i++)
 		q->line[i].last = &q->line[i].first;
 	q->limit = limit;
@@ -85,24 +102,35 @@ cf_queue_reserve(struct cf_queue *q)
 	return ok;
 }
 
+static bool
+is_ready(const struct cf_queue *q, const struct line *l, int64_t now_ms)
+{
+	return l->first != NULL && (q->stopping ||
+	    l->running < CALM_WORKERS || l->count >= CROWD ||
+	    now_ms - l->first->queued_ms >= PATIENCE_MS);
+}
+
 void
 cf_queue_push(struct cf_queue *q, struct cf_req *req)
 {
 	struct line *line = &q->line[req->ep->kind];
+	int64_t now = cf_clock_mono_ms();
 
-	req->queued_ms = cf_clock_mono_ms();
+	req->queued_ms = now;
 	req->next = NULL;
 	pthread_mutex_lock(&q->lock);
 	req->serial = q->serial++;
 	*line->last = req;
 	line->last = &req->next;
-	pthread_cond_signal(&q->work);
+	line->count++;
+	if (!q->watched || is_ready(q, line, now))
+		pthread_cond_signal(&q->work);
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* The line whose first request has waited longest; NULL if all are empty. */
+/* The ready line whose first request has waited longest, or NULL. */
 static struct line *
-oldest_line(struct cf_queue *q)
+oldest_ready(struct cf_queue *q, int64_t now_ms)
 {
 	struct line *best = NULL;
 	int i;
@@ -110,29 +138,76 @@ oldest_line(struct cf_queue *q)
 	for (i = 0; i < CF_KIND__COUNT; i++) {
 		struct line *l = &q->line[i];
 
-		if (l->first != NULL && (best == NULL ||
+		if (is_ready(q, l, now_ms) && (best == NULL ||
 		    l->first->serial < best->first->serial))
 			best = l;
 	}
 	return best;
 }
 
-/* Waits.  0 when the queue is stopping and empty. */
-static size_t
-take(struct cf_queue *q, struct cf_req **batch, bool *ret_stopping)
+/* When the oldest request was queued, or -1 if none waits. */
+static int64_t
+oldest_ms(const struct cf_queue *q)
 {
-	struct line *line;
+	int64_t ms = -1;
+	int i;
+
+	for (i = 0; i < CF_KIND__COUNT; i++)
+		if (q->line[i].first != NULL && (ms < 0 ||
+		    q->line[i].first->queued_ms < ms))
+			ms = q->line[i].first->queued_ms;
+	return ms;
+}
+
+/* Wait for a signal; one of the idle workers also wakes up for patience. */
+static void
+wait_for_work(struct cf_queue *q)
+{
+	int64_t until = oldest_ms(q);
+	struct timespec ts;
+
+	if (until < 0 || q->watched) {
+		pthread_cond_wait(&q->work, &q->lock);
+		return;
+	}
+	until += PATIENCE_MS;
+	ts.tv_sec = until / 1000;
+	ts.tv_nsec = until % 1000 * 1000000;
+	q->watched = true;
+	(void)pthread_cond_timedwait(&q->work, &q->lock, &ts);
+	q->watched = false;
+}
+
+/*
+ * The worker is done with `*line` (NULL: with nothing) and takes the next
+ * batch.  Waits.  0 when the queue is stopping and empty.
+ */
+static size_t
+take(struct cf_queue *q, struct line **line, struct cf_req **batch,
+    bool *ret_stopping)
+{
+	struct line *l;
 	size_t n = 0;
 
 	pthread_mutex_lock(&q->lock);
-	while ((line = oldest_line(q)) == NULL && !q->stopping)
-		pthread_cond_wait(&q->work, &q->lock);
-	while (line != NULL && line->first != NULL && n < CF_BATCH_MAX) {
-		batch[n++] = line->first;
-		line->first = line->first->next;
+	if (*line != NULL)
+		(*line)->running--;
+	while ((l = oldest_ready(q, cf_clock_mono_ms())) == NULL &&
+	    !q->stopping)
+		wait_for_work(q);
+	while (l != NULL && l->first != NULL && n < CF_BATCH_MAX) {
+		batch[n++] = l->first;
+		l->first = l->first->next;
+		l->count--;
 	}
-	if (line != NULL && line->first == NULL)
-		line->last = &line->first;
+	if (l != NULL && l->first == NULL)
+		l->last = &l->first;
+	if (l != NULL)
+		l->running++;
+	*line = l;
+	/* For what still waits: somebody to do it, or to watch it. */
+	if (oldest_ms(q) >= 0)
+		pthread_cond_signal(&q->work);
 	*ret_stopping = q->stopping;
 	pthread_mutex_unlock(&q->lock);
 	return n;
@@ -176,10 +251,11 @@ work(void *arg)
 	struct cf_queue *q = w->queue;
 	struct cf_req *taken[CF_BATCH_MAX];
 	struct cf_batch batch = { q->ks, w->db, taken, 0 };
+	struct line *line = NULL;
 	bool stopping;
 	size_t n;
 
-	while ((n = take(q, taken, &stopping)) > 0) {
+	while ((n = take(q, &line, taken, &stopping)) > 0) {
 		batch.count = refuse_stale(q, taken, n, stopping);
 		if (batch.count == 0)
 			continue;
