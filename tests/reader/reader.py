@@ -171,6 +171,15 @@ def t_paths():
 		tap.equal(headers, wanted, "headers of " + path)
 
 
+@tap.case("the policy is the one the page was written for")
+def t_policy():
+	with open(os.path.join(TOP, "common", "web", "CSP.md")) as f:
+		wanted = re.search(r"Content-Security-Policy: (.*)",
+		    f.read()).group(1)
+	tap.equal(ask("GET", "/")[1]["Content-Security-Policy"],
+	    wanted.replace("<key servers>", " ".join(KEYS)), "policy")
+
+
 @tap.case("HEAD gives what GET gives, without the content")
 def t_head():
 	for path, *_ in pages() + [("/nothing",), ("/e/" + ABSENT,)]:
