@@ -21,9 +21,8 @@ static const char not_found_page[] =
     "cut off on its way. Copy the whole link from the message into the "
     "address line, or open the <a href=\"/\">start page</a> and drop the "
     "message there.</p>\n"
-    "<p>A sealed message is also removed from here when its time is over. "
-    "It is still attached to the mail you received, and can be opened from "
-    "there.</p>\n"
+    "<p>A sealed message may also have been removed from here. It is still "
+    "attached to the mail you received, and can be opened from there.</p>\n"
     "</html>\n";
 
 static const struct cf_reader_kind kinds[CF_READER__COUNT] = {
