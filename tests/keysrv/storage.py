@@ -1,0 +1,461 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the database holds and who may do what to it; start and stop."""
+
+import base64
+import os
+import stat
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "contrib"), HERE]
+
+from lab import conf, pg, proc, tap  # noqa: E402
+
+from client import Message, b64, unb64  # noqa: E402
+from ground import Ground  # noqa: E402
+
+g = None
+
+
+def setup():
+	global g
+	g = Ground().start()
+
+
+def teardown():
+	if g:
+		g.stop()
+
+
+# ---- schema ----
+
+def dump(*options):
+	text = proc.run([os.path.join(pg.bindir(), "pg_dump"), *options,
+	    g.cluster.conninfo(g.server.database)]).stdout.decode()
+	# pg_dump puts a fresh random word into these two lines.
+	return "\n".join(line for line in text.split("\n")
+	    if not line.startswith(("\\restrict", "\\unrestrict")))
+
+
+@tap.case("migrations run twice without harm")
+def t_twice():
+	before = dump("--schema-only")
+	done = g.server.admin("migrate")
+	tap.equal(done.stdout, b"up to date\n", "output")
+	tap.equal(dump("--schema-only"), before, "schema")
+
+
+@tap.case("a second database in the same cluster can be set up")
+def t_second_database():
+	g.cluster.create("second")
+	path = os.path.join(g.folder, "second.conf")
+	conf.write(path, dict(g.server.options,
+	    database=g.cluster.conninfo("second")))
+	done = proc.run([proc.program("counterfoil-admin"), "-c", path,
+	    "migrate"])
+	tap.contains(done.stdout.decode(), "applied 0001", "output")
+
+
+@tap.case("every table, column, view and function has a comment")
+def t_comments():
+	missing = g.psql("""
+	    SELECT c.relname || '.' || coalesce(a.attname, '')
+	    FROM pg_class c
+	    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+		AND NOT a.attisdropped
+	    WHERE c.relnamespace = 'counterfoil'::regnamespace
+		AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
+		AND (obj_description(c.oid, 'pg_class') IS NULL
+		    OR (c.relkind <> 'v' AND c.relname <> 'outbox'
+		    AND col_description(c.oid, a.attnum) IS NULL))
+	    UNION ALL SELECT p.proname || '()' FROM pg_proc p
+	    WHERE p.pronamespace = 'counterfoil'::regnamespace
+		AND obj_description(p.oid, 'pg_proc') IS NULL""")
+	tap.equal(missing, "", "without a comment")
+
+
+@tap.case("the hot path finds every key through an index")
+def t_plans():
+	g.psql("ANALYZE")
+	for table, where in (("key_issue", "key_id = '\\x00'"),
+	    ("key_state", "key_id = '\\x00'"),
+	    ("key_once", "key_id = '\\x00' AND kind = 'challenge' "
+	        "AND value = '\\x00'")):
+		plan = g.psql("SET enable_seqscan = off; EXPLAIN SELECT * FROM "
+		    "counterfoil.%s WHERE %s" % (table, where))
+		tap.contains(plan, "Index", table)
+		tap.equal(plan.count("Scan"), 1, "partitions of %s looked at: "
+		    "%s" % (table, plan))
+
+
+@tap.case("event partitions are there for this month and three more")
+def t_partitions():
+	names = g.psql("SELECT c.relname FROM pg_inherits h JOIN pg_class c ON "
+	    "c.oid = h.inhrelid WHERE h.inhparent = "
+	    "'counterfoil.event'::regclass ORDER BY 1").splitlines()
+	wanted = g.psql("SET timezone = 'UTC'; SELECT 'event_' || to_char("
+	    "date_trunc('month', now()) + make_interval(months => n), "
+	    "'YYYY_MM') FROM generate_series(0, 3) n").splitlines()
+	tap.equal(names, sorted(wanted) + ["event_default"], "partitions")
+	m = g.issue()
+	where = "key_id = '\\x%s'" % m.key_id.hex()
+	tap.equal(g.psql("SELECT tableoid::regclass FROM counterfoil.event "
+	    "WHERE " + where), "counterfoil." + wanted[0], "this month's")
+	made = g.psql("SELECT counterfoil.make_event_partitions(5)")
+	tap.equal(made, "2", "two more")
+	tap.equal(g.psql("SELECT counterfoil.make_event_partitions(5)"), "0",
+	    "again")
+
+
+# ---- who may do what ----
+
+def refused(user_role, sql):
+	done = proc.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c",
+	    "SET ROLE %s" % user_role, "-c", sql,
+	    g.cluster.conninfo(g.server.database)], check=False)
+	text = done.stderr.decode()
+	return done.returncode != 0 and "permission denied" in text
+
+
+@tap.case("the application cannot change or delete what is insert-only")
+def t_roles_keysrv():
+	m = g.issue()
+	g.release(m)
+	for table, column in (("key_issue", "sender"), ("event", "record"),
+	    ("key_once", "kind"), ("key_release", "principal"),
+	    ("message_once", "recipient")):
+		for sql in ("UPDATE counterfoil.%s SET %s = 'x'"
+		    % (table, column), "DELETE FROM counterfoil." + table,
+		    "TRUNCATE counterfoil." + table):
+			tap.true(refused("counterfoil_keysrv", sql), sql)
+	for sql in ("SELECT * FROM counterfoil.event",
+	    "DELETE FROM counterfoil.key_material",
+	    "UPDATE counterfoil.key_material SET wrapped = ''",
+	    "DELETE FROM counterfoil.key_state",
+	    "UPDATE counterfoil.key_state SET revoked_at = NULL",
+	    "UPDATE counterfoil.key_state SET expires_at = NULL",
+	    "INSERT INTO counterfoil.account (name, kind) VALUES "
+	        "('x', 'gateway')",
+	    "INSERT INTO counterfoil.api_token (token_sha256, account_id) "
+	        "VALUES (sha256('x'), 1)",
+	    "UPDATE counterfoil.api_token SET revoked_at = NULL",
+	    "INSERT INTO counterfoil.account_domain VALUES (1, 'x.test')",
+	    "DELETE FROM counterfoil.outbox",
+	    "CREATE TABLE counterfoil.x (a int)",
+	    "DROP TABLE counterfoil.event_default"):
+		denied = refused("counterfoil_keysrv", sql)
+		if not denied:	# other words for the owner's privileges
+			done = proc.run(["psql", "-XqAt", "-c",
+			    "SET ROLE counterfoil_keysrv", "-c", sql,
+			    g.cluster.conninfo(g.server.database)],
+			    check=False)
+			denied = "must be owner" in done.stderr.decode()
+		tap.true(denied, sql)
+
+
+@tap.case("the auditor sees the views and nothing else")
+def t_roles_auditor():
+	for view in ("receipt_log", "message_key_status", "refusal_log"):
+		g.psql("SET ROLE counterfoil_auditor; SELECT * FROM "
+		    "counterfoil.%s LIMIT 1" % view)
+	for table in ("key_issue", "key_material", "key_state", "key_once",
+	    "key_release", "message_once", "event", "outbox", "account",
+	    "api_token", "account_domain", "schema_version"):
+		tap.true(refused("counterfoil_auditor",
+		    "SELECT * FROM counterfoil." + table), table)
+	tap.true(refused("counterfoil_auditor",
+	    "SELECT counterfoil.make_event_partitions(1)"), "function")
+
+
+@tap.case("the rotate role re-wraps keys and does nothing else")
+def t_roles_rotate():
+	g.psql("BEGIN; SET LOCAL ROLE counterfoil_rotate; UPDATE "
+	    "counterfoil.key_material SET salt = salt; ROLLBACK")
+	for sql in ("UPDATE counterfoil.key_material SET key_id = key_id",
+	    "DELETE FROM counterfoil.key_material",
+	    "INSERT INTO counterfoil.key_material SELECT * FROM "
+	        "counterfoil.key_material",
+	    "SELECT token_sha256 FROM counterfoil.key_issue",
+	    "SELECT * FROM counterfoil.event",
+	    "SELECT * FROM counterfoil.key_release"):
+		tap.true(refused("counterfoil_rotate", sql), sql)
+
+
+@tap.case("the server works with the rights of its role, whoever logs in")
+def t_role_taken():
+	users = g.psql("SELECT DISTINCT usename FROM pg_stat_activity WHERE "
+	    "application_name = 'counterfoil-keysrv'")
+	tap.equal(users, "keysrv", "login")
+	g.server.restart(database=g.cluster.conninfo(g.server.database))
+	g.issue()
+	g.psql("REVOKE INSERT ON counterfoil.event FROM counterfoil_keysrv")
+	a = g.api.post("/api/v1/issue", Message().issue(), token=g.token)
+	tap.equal((a.status, a.problem), (500, "internal"), "a superuser too")
+	g.psql("GRANT INSERT ON counterfoil.event TO counterfoil_keysrv")
+	g.server.restart(database=g.cluster.conninfo(g.server.database,
+	    "keysrv"))
+
+
+# ---- secrets ----
+
+def spellings(secret):
+	return (secret, base64.b64encode(secret), base64.b64encode(secret)
+	    .rstrip(b"="), b64(secret).encode(), secret.hex().encode(),
+	    secret.hex().upper().encode())
+
+
+@tap.case("no token and no key stands in the database, in any spelling")
+def t_nothing_secret():
+	m = Message()
+	a = g.api.post("/api/v1/issue", m.issue(), token=g.token)
+	key = unb64(a.json["keys"][0]["key"])
+	r = g.release(m)
+	g.open(m, r)
+	g.psql("CHECKPOINT")
+	text = dump().encode()
+	files = [os.path.join(d, f) for d, _, names in
+	    os.walk(g.cluster.data) for f in names]
+	tap.contains(text, m.key_id.hex().encode(), "the dump has the key id")
+	whole = text + b"".join(open(f, "rb").read() for f in files)
+	tap.contains(whole, m.key_id, "the files have the key id")
+	masterkey = unb64(proc.read_text(g.server.masterkey_file).split()[1])
+	for name, secret in (("token", m.token), ("key", key),
+	    ("release secret", unb64(r["release_secret"])),
+	    ("API token", unb64(g.token)), ("master key", masterkey)):
+		for spelling in spellings(secret):
+			tap.true(spelling not in whole, "%s is not stored"
+			    % name)
+
+
+@tap.case("a row of another key, account or version does not open")
+def t_rows_swapped():
+	m, n = g.issue(), g.issue()
+	g.psql("UPDATE counterfoil.key_material x SET salt = y.salt, wrapped = "
+	    "y.wrapped FROM counterfoil.key_material y WHERE x.key_id = "
+	    "'\\x%s' AND y.key_id = '\\x%s'" % (m.key_id.hex(),
+	    n.key_id.hex()))
+	releases = g.count("key_release")
+	a = g.retrieve(m)
+	tap.equal((a.status, a.problem), (500, "internal"), "swapped")
+	a = g.api.post("/api/v1/issue", m.issue(), token=g.token)
+	tap.equal((a.status, a.problem), (500, "internal"), "issue again")
+	tap.equal(g.retrieve(n).status, 200, "the other one")
+	g.psql("UPDATE counterfoil.key_material SET master_version = 2 WHERE "
+	    "key_id = '\\x%s'" % n.key_id.hex())
+	tap.equal(g.retrieve(n).problem, "internal", "other version")
+	tap.equal(g.count("key_release"), releases + 1, "releases")
+
+
+@tap.case("a shredded key is gone, with a reason")
+def t_shredded():
+	m = g.issue()
+	g.psql("DELETE FROM counterfoil.key_material WHERE key_id = '\\x%s'"
+	    % m.key_id.hex())
+	a = g.retrieve(m)
+	tap.equal((a.status, a.problem), (410, "revoked"), "answer")
+	a = g.api.post("/api/v1/issue", m.issue(), token=g.token)
+	tap.equal((a.status, a.problem), (409, "key-id-taken"), "issue again")
+
+
+@tap.case("a second master key version: new keys use it, old ones open")
+def t_versions():
+	old = g.issue()
+	with open(g.server.masterkey_file, "a") as f:
+		f.write("2 %s\n" % b64(os.urandom(32)))
+	g.server.restart()
+	new = g.issue()
+	tap.equal(g.psql("SELECT string_agg(master_version::text, ' ' ORDER BY "
+	    "key_id = '\\x%s') FROM counterfoil.key_material WHERE key_id IN "
+	    "('\\x%s', '\\x%s')" % (new.key_id.hex(), old.key_id.hex(),
+	    new.key_id.hex())), "1 2", "versions")
+	for m in (old, new):
+		tap.equal(g.retrieve(m).status, 200, "retrieve")
+
+
+@tap.case("a challenge outlives a restart and ends with its lifetime")
+def t_challenge_expiry():
+	m = g.issue()
+	c = g.challenge(m)
+	g.server.restart(challenge_lifetime_s=2)
+	def describe(challenge):
+		return g.api.post("/api/v1/describe", m.ask("describe",
+		    challenge))
+	fresh = g.challenge(m)
+	tap.equal(describe(fresh).status, 200, "at once")
+	proc.wait_for(lambda: describe(fresh).problem == "bad-challenge", 20,
+	    "the challenge to expire")
+	tap.equal(g.retrieve(m, fresh).problem, "bad-challenge", "retrieve")
+	g.server.restart(challenge_lifetime_s=300)
+	tap.equal(describe(c).status, 200, "with a longer lifetime")
+
+
+# ---- start ----
+
+def start_fails(**changes):
+	"""What the server says when it does not start with these options."""
+	path = os.path.join(g.folder, "bad.conf")
+	options = dict(g.server.options, listen="127.0.0.1:%d"
+	    % proc.free_port(), **changes)
+	conf.write(path, options)
+	done = proc.run([proc.program("counterfoil-keysrv"), "-c", path],
+	    limit_s=30, check=False)
+	tap.equal(done.returncode, 1, "exit status (%s)" % done.stderr)
+	return done.stderr.decode()
+
+
+@tap.case("start refuses fsync, full_page_writes, synchronous_commit off")
+def t_unsafe_database():
+	for name, changed in (("fsync", "off"), ("full_page_writes", "off"),
+	    ("synchronous_commit", "off")):
+		g.psql("ALTER SYSTEM SET %s = %s" % (name, changed))
+		g.psql("SELECT pg_reload_conf()")
+		proc.wait_for(lambda: g.psql("SHOW " + name) == changed, 20,
+		    name)
+		tap.contains(start_fails(), name + " off", "sentence")
+		path = os.path.join(g.folder, "unsafe.conf")
+		g.psql("ALTER SYSTEM RESET " + name)
+		g.psql("SELECT pg_reload_conf()")
+		proc.wait_for(lambda: g.psql("SHOW " + name) == "on", 20, name)
+	g.psql("ALTER ROLE keysrv SET synchronous_commit = off")
+	tap.contains(start_fails(), "synchronous_commit off", "of the role")
+	g.server.restart(unsafe_database=True)
+	g.issue()
+	g.psql("ALTER ROLE keysrv RESET synchronous_commit")
+	g.server.restart(unsafe_database=False)
+
+
+@tap.case("start refuses a database that is not migrated, or not there")
+def t_not_migrated():
+	g.cluster.create("empty")
+	tap.contains(start_fails(database=g.cluster.conninfo("empty",
+	    "keysrv")), "counterfoil-admin migrate", "sentence")
+	g.psql("UPDATE counterfoil.schema_version SET version = 9999 "
+	    "WHERE version = 20")
+	tap.contains(start_fails(), "counterfoil-admin migrate", "sentence")
+	g.psql("UPDATE counterfoil.schema_version SET version = 20 "
+	    "WHERE version = 9999")
+	tap.contains(start_fails(database="host=%s dbname=x" % g.folder),
+	    "connecting to the database", "sentence")
+	g.psql("CREATE ROLE stranger LOGIN")
+	tap.contains(start_fails(database=g.cluster.conninfo(
+	    g.server.database, "stranger")), "cannot start", "sentence")
+
+
+@tap.case("start refuses a missing, readable, broken master key")
+def t_masterkey():
+	path = os.path.join(g.folder, "mk")
+	tap.contains(start_fails(masterkey_file=path), "No such file",
+	    "missing")
+	tap.contains(start_fails(masterkey_file=None), "masterkey new",
+	    "not set")
+	good = b64(os.urandom(32))
+	for content in ("", "1\n", good + "\n", "0 %s\n" % good,
+	    "1 %s x\n" % good, "2 %s\n1 %s\n" % (good, good),
+	    "1 %s\n1 %s\n" % (good, good), "1 %s\n" % good[:-1],
+	    "x %s\n" % good, "1  %s\n" % good):
+		proc.write_file(path, content, 0o600)
+		text = start_fails(masterkey_file=path)
+		tap.contains(text, path, repr(content))
+		tap.lacks(text, good, "sentence")
+	proc.write_file(path, "1 %s\n" % good, 0o640)
+	tap.contains(start_fails(masterkey_file=path), "chmod 600", "mode")
+
+
+@tap.case("plain HTTP off loopback is refused; so are half a TLS pair "
+    "and a password in the configuration")
+def t_plain_http():
+	path = os.path.join(g.folder, "plain.conf")
+	for changes, words in (({"listen": "0.0.0.0:18443"},
+	    "listens on loopback only"),
+	    ({"listen": "[::]:18443"}, "listens on loopback only"),
+	    ({"service_url": "http://keys.example"}, "service_url"),
+	    ({"service_url": None}, "service_url is not set"),
+	    ({"tls_certificate": g.server.config}, "belong together"),
+	    ({"connections": 65}, "connections"),
+	    ({"connections": 0}, "connections"),
+	    ({"outbox": "on", "receipt_from": None}, "receipt_from"),
+	    ({"database": "host=x password=y"}, "password file"),
+	    ({"no_such_option": 1}, "no_such_option")):
+		conf.write(path, dict(g.server.options, **changes))
+		for option in ([], ["-n"], ["--print-config"]):
+			done = proc.run([proc.program("counterfoil-keysrv"),
+			    "-c", path] + option, limit_s=20, check=False)
+			tap.equal(done.returncode, 1, "exit status")
+			tap.contains(done.stderr.decode(), words, "sentence")
+			tap.contains(done.stderr.decode(), path, "file name")
+
+
+@tap.case("-n checks, -V and --print-config print, usage is 2")
+def t_options():
+	def run(*words, status=0):
+		done = proc.run([proc.program("counterfoil-keysrv"), *words],
+		    check=False, limit_s=20)
+		tap.equal(done.returncode, status, "exit status of %s (%s)"
+		    % (words, done.stderr))
+		return done.stdout.decode()
+	tap.equal(run("-c", g.server.config, "-n"), "", "-n")
+	tap.true(run("-V").startswith("counterfoil-keysrv "), "-V")
+	text = run("-c", g.server.config, "--print-config")
+	tap.contains(text, "queue_limit = 4096\n", "--print-config")
+	path = os.path.join(g.folder, "printed.conf")
+	proc.write_file(path, text)
+	tap.equal(run("-c", path, "--print-config"), text, "read again")
+	run("-x", status=2)
+
+
+@tap.case("SIGTERM ends requests under way and exits 0")
+def t_stop():
+	pid = g.server.pid
+	g.server.stop()
+	tap.contains(g.server.log_text(), "stopping", "log")
+	tap.true(not os.path.exists("/proc/%d" % pid), "gone")
+	g.server.start()
+
+
+# ---- counterfoil-admin ----
+
+@tap.case("gateway add writes a 0600 token file; the database has its hash")
+def t_gateway():
+	file = g.server.add_gateway("gateway-x", "x.test", "y.test")
+	mode = os.stat(file)
+	tap.equal(stat.S_IMODE(mode.st_mode), 0o600, "mode")
+	token = proc.read_text(file).strip()
+	tap.equal(g.psql("SELECT count(*) FROM counterfoil.api_token WHERE "
+	    "token_sha256 = sha256('\\x%s')" % unb64(token).hex()), "1",
+	    "hash")
+	out = g.server.admin("gateway", "list").stdout.decode()
+	tap.contains(out, "gateway-x\t", "list")
+	tap.contains(out, "\tx.test y.test\n", "list")
+	tap.lacks(out, token, "list")
+	for words, text in (
+	    (("gateway-x", "--domain", "z.test", "--token-file", file + "2"),
+	        "there is an account"),
+	    (("gateway-z", "--domain", "Z.test", "--token-file", file + "2"),
+	        "not a domain"),
+	    (("gateway-z", "--domain", "z.test", "--token-file", file),
+	        "File exists"),
+	    (("gateway-z", "--token-file", file + "2"), "usage"),
+	    (("gateway-z", "--domain", "z.test"), "usage")):
+		done = g.server.admin("gateway", "add", *words, check=False)
+		tap.true(done.returncode != 0, "refused %s" % (words,))
+		tap.contains(done.stderr.decode(), text, str(words))
+	tap.true(not os.path.exists(file + "2"), "no file is left")
+	tap.equal(proc.read_text(file).strip(), token, "the first file")
+	tap.equal(g.count("account", "name = 'gateway-z'"), 0, "account")
+
+
+@tap.case("masterkey new writes a 0600 file once")
+def t_masterkey_new():
+	path = os.path.join(g.folder, "mk-new")
+	g.server.admin("masterkey", "new", path)
+	tap.equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, "mode")
+	before = proc.read_text(path)
+	done = g.server.admin("masterkey", "new", path, check=False)
+	tap.true(done.returncode != 0, "a second time")
+	tap.equal(proc.read_text(path), before, "the file")
+	version, key = before.split()
+	tap.equal((version, len(unb64(key))), ("1", 32), "content")
+
+
+tap.main(setup, teardown)
