@@ -305,51 +305,64 @@ static const struct cf_db_stmt SCHEMA = { "",
     "WHERE version = ANY ($1)" };
 
 static enum cf_err
-check_safety(struct cf_db *db, struct cf_why *why)
+check_safety(const struct cf_db *db, size_t result, struct cf_why *why)
 {
 	static const char *const names[] = { "fsync", "full_page_writes",
 	    "synchronous_commit" };
-	struct cf_db_args args;
-	enum cf_err rc;
 	size_t i;
 
-	cf_db_args_init(&args, "T");
-	cf_db_text(&args, 0, db->options.role == NULL ? "none"
-	    : db->options.role);
-	(void)cf_db_send(db, &SESSION, &args);
-	(void)cf_db_send(db, &SAFETY, NULL);
-	rc = cf_db_flush(db, why);
-	cf_db_args_free(&args);
-	if (rc != CF_OK)
-		return rc == CF_E_INTERNAL ? CF_E_CONFIG : rc;
 	for (i = 0; i < 3 && !db->options.unsafe_database; i++)
-		if (!cf_db_get_bool(db, 1, 0, i))
+		if (!cf_db_get_bool(db, result, 0, i))
 			return cf_fail(CF_E_CONFIG, why, "the database runs "
 			    "with %s off and may lose receipts that it has "
 			    "committed", names[i]);
-	if (!cf_db_get_bool(db, 1, 0, 3))
+	if (!cf_db_get_bool(db, result, 0, 3))
 		return cf_fail(CF_E_DATABASE, why,
 		    "the database is a standby");
 	return CF_OK;
 }
 
 static enum cf_err
-check_schema(struct cf_db *db, struct cf_why *why)
+not_migrated(const char *detail, struct cf_why *why)
 {
-	struct cf_db_args args;
-	enum cf_err rc;
-	size_t i;
+	return cf_fail(CF_E_CONFIG, why, "the database is not set up for this "
+	    "version and login; run: counterfoil-admin migrate%s%s",
+	    detail[0] == '\0' ? "" : "; ", detail);
+}
 
-	cf_db_args_init(&args, "i");
+/* Take the role, then look around: all in one round trip. */
+static enum cf_err
+set_up(struct cf_db *db, struct cf_why *why)
+{
+	struct cf_db_args role, versions;
+	struct cf_why own = { "" };
+	size_t i, safety, schema = 0;
+	enum cf_err rc;
+
+	cf_db_args_init(&role, "T");
+	cf_db_text(&role, 0, db->options.role == NULL ? "none"
+	    : db->options.role);
+	cf_db_args_init(&versions, "i");
 	for (i = 0; i < cf_schema_count; i++)
-		cf_db_int(&args, 0, cf_schema[i].version);
-	(void)cf_db_send(db, &SCHEMA, &args);
-	rc = cf_db_flush(db, why);
-	cf_db_args_free(&args);
-	if (rc == CF_E_INTERNAL || (rc == CF_OK &&
-	    cf_db_get_int(db, 0, 0, 0) != (int64_t)cf_schema_count))
-		return cf_fail(CF_E_CONFIG, why, "the database is not set up "
-		    "for this version, run: counterfoil-admin migrate");
+		cf_db_int(&versions, 0, cf_schema[i].version);
+	(void)cf_db_send(db, &SESSION, &role);
+	safety = cf_db_send(db, &SAFETY, NULL);
+	if (!db->options.any_schema)
+		schema = cf_db_send(db, &SCHEMA, &versions);
+	rc = cf_db_flush(db, &own);
+	cf_db_args_free(&role);
+	cf_db_args_free(&versions);
+	/* Role, schema or table are not there, or not for this login. */
+	if (rc == CF_E_INTERNAL)
+		return db->options.any_schema
+		    ? cf_fail(CF_E_CONFIG, why, "%s", own.text)
+		    : not_migrated(own.text, why);
+	if (rc != CF_OK)
+		return cf_fail(rc, why, "%s", own.text);
+	rc = check_safety(db, safety, why);
+	if (rc == CF_OK && !db->options.any_schema &&
+	    cf_db_get_int(db, schema, 0, 0) != (int64_t)cf_schema_count)
+		rc = not_migrated("", why);
 	return rc;
 }
 
@@ -369,9 +382,7 @@ open_connection(struct cf_db *db, struct cf_why *why)
 	if (PQsetnonblocking(db->conn, 1) != 0 ||
 	    PQenterPipelineMode(db->conn) != 1)
 		return lost(db, why, "setting up the connection");
-	rc = check_safety(db, why);
-	if (rc == CF_OK && !db->options.any_schema)
-		rc = check_schema(db, why);
+	rc = set_up(db, why);
 	if (rc != CF_OK && db->conn != NULL)
 		disconnect(db);
 	return rc;

@@ -57,7 +57,7 @@ const struct cf_conf_opt cf_settings_table[] = {
 	INT(threads, "2", 1, 64,
 	    "Threads that speak HTTP; they never wait for the database."),
 	INT(connection_limit, "2000", 16, 60000,
-	    "HTTP connections at a time; more are closed at once."),
+	    "HTTP connections at a time; more wait until one ends."),
 	INT(connections_per_address, "0", 0, 60000,
 	    "HTTP connections at a time from one address; 0 sets no limit "
 	    "beyond connection_limit."),

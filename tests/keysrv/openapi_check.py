@@ -321,11 +321,13 @@ class Api:
 		    self.url.port, timeout=limit_s)
 
 	def call(self, method, path, body=None, token=None, origin=None,
-	    query=None, good=True, raw=None, headers=None, connection=None):
+	    query=None, good=True, raw=None, headers=None, connection=None,
+	    on_sent=None):
 		"""One request.
 
 		good=False  the request is wrong on purpose
 		raw         the body as bytes, instead of `body`
+		on_sent     called when it is on its way
 		"""
 		operation, parameters = self.document.operation(method, path)
 		query = query or {}
@@ -346,6 +348,8 @@ class Api:
 		own = connection or self.connect()
 		try:
 			own.request(method, target, body=raw, headers=send)
+			if on_sent:
+				on_sent()
 			reply = own.getresponse()
 			answer = Answer(reply.status, reply.headers,
 			    reply.read())
