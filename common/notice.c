@@ -162,8 +162,14 @@ build_html(const struct cf_notice *notice, const struct wording *w,
 	add_escaped(out, w->who);
 	cf_buf_adds(out, "</strong> ");
 	add_escaped(out, w->opening);
-	cf_buf_adds(out, "</p>\n<p>To read it, open this link:</p>\n"
-	    "<p style=\"word-break:break-all\"><a href=\"");
+	/* For the eye; whoever distrusts buttons has the whole link below. */
+	cf_buf_adds(out, "</p>\n<p><a style=\"display:inline-block;"
+	    "padding:0.6em 1.2em;border-radius:6px;background:#1f5c58;"
+	    "color:#ffffff;text-decoration:none;font-weight:bold\" href=\"");
+	add_escaped(out, notice->link);
+	cf_buf_adds(out, "\">Go to the message</a></p>\n"
+	    "<p>The same link to look at or to copy:</p>\n"
+	    "<p style=\"word-break:break-all;font-size:small\"><a href=\"");
 	add_escaped(out, notice->link);
 	cf_buf_adds(out, "\">");
 	add_escaped(out, notice->link);

@@ -57,6 +57,8 @@ t_build_says_who_what_and_where(void **state)
 	assert_non_null(strstr(cf_buf_str(&b.text), "\n\n" LINK "\n\n"));
 	assert_non_null(strstr(cf_buf_str(&b.html), "href=\"" LINK "\""));
 	assert_non_null(strstr(cf_buf_str(&b.html), ">" LINK "</a>"));
+	assert_non_null(strstr(cf_buf_str(&b.html), "href=\"" LINK
+	    "\">Go to the message</a>"));
 	end(&b);
 }
 
