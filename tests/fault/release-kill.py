@@ -57,7 +57,8 @@ class World:
 		self.cluster = pg.Cluster(os.path.join(self.folder, "pg")).start()
 		self.keysrv = KeyServer(os.path.join(self.folder, "keysrv"),
 		    self.cluster, smtp_server=self.sink.address,
-		    options={"receipt_delay_s": 1, "outbox_poll_ms": 20})
+		    options={"receipt_delay_s": 1, "outbox_poll_ms": 20,
+		        "connections": 4})
 		self.keysrv.prepare()
 		with open(self.keysrv.add_gateway("a", "a.test")) as f:
 			self.token = f.read().strip()
