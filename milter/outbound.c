@@ -443,6 +443,9 @@ cf_outbound_finish(struct cf_outbound *out, struct cf_progress *progress,
 {
 	enum cf_err rc;
 
+	/* Nothing that failed on the way may be missing in the middle. */
+	if (out->cipher.len != cf_sealer_len(out->sealer))
+		return cf_fail(CF_E_INTERNAL, why, "ciphertext is missing");
 	rc = cf_sealer_final(out->sealer, why);
 	if (rc == CF_OK)
 		rc = check_size_early(out, why);

@@ -225,6 +225,11 @@ def check_outside(result):
 	names = [n.strip().lower() for n, _ in result.fields]
 	for name in (b"content-type", b"mime-version", b"counterfoil-version"):
 		tap.equal(names.count(name), 1, "number of %r" % name)
+	for n, v in result.fields:
+		if n.lower() in (b"content-type", b"mime-version",
+		    b"counterfoil-version"):
+			tap.true(re.match(rb" [^ ]", v) is not None,
+			    "one blank behind the colon: %r" % v)
 	for n in names:
 		tap.true(not n.startswith(b"content-") or n == b"content-type",
 		    "no %r outside" % n)
