@@ -397,6 +397,31 @@ t_text_from_outside_makes_no_line(void **state)
 	free(mail);
 }
 
+/* Where a long line is broken, a mail server must find nothing to change. */
+static void
+t_no_line_begins_with_what_servers_change(void **state)
+{
+	static const char *const fill[] = { ".", "From ", "--" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof fill / sizeof fill[0]; i++) {
+		struct cf_receipt r = sample(CF_RECEIPT_RELEASED,
+		    CF_RECEIPT_BEARER);
+		char recipient[300] = "", *mail, begins[16];
+
+		while (strlen(recipient) + strlen(fill[i]) < 298)
+			strncat(recipient, fill[i], sizeof recipient -
+			    strlen(recipient) - 1);
+		r.recipient = recipient;
+		mail = build(&r);
+		(void)snprintf(begins, sizeof begins, "=\r\n%s", fill[i]);
+		assert_has(mail, "=\r\n");
+		assert_lacks(mail, begins);
+		free(mail);
+	}
+}
+
 static void
 t_original_message_id_only_when_it_is_one(void **state)
 {
@@ -712,6 +737,7 @@ main(void)
 		cmocka_unit_test(t_bad_envelope_is_refused),
 		cmocka_unit_test(t_bad_ids_are_refused),
 		cmocka_unit_test(t_text_from_outside_makes_no_line),
+		cmocka_unit_test(t_no_line_begins_with_what_servers_change),
 		cmocka_unit_test(t_original_message_id_only_when_it_is_one),
 		cmocka_unit_test(t_long_and_international_recipients),
 		cmocka_unit_test(t_message_id_is_stable_and_secret),
