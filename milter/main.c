@@ -45,7 +45,8 @@ usage(FILE *out)
 {
 	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
 	    "       " NAME " -V\n"
-	    "  -c file         configuration (" CF_SYSCONFDIR "/milter.conf)\n"
+	    "  -c file         configuration ("
+	    CF_SYSCONFDIR "/counterfoil-milter.conf)\n"
 	    "  -n              check configuration, files and permissions, "
 	    "then end\n"
 	    "  --print-config  print the values in force, then end\n"
@@ -273,7 +274,7 @@ check(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 int
 main(int argc, char **argv)
 {
-	const char *path = CF_SYSCONFDIR "/milter.conf";
+	const char *path = CF_SYSCONFDIR "/counterfoil-milter.conf";
 	enum cf_log_level level = CF_LOG_INFO;
 	struct cf_mconf conf = { 0 };
 	struct cf_why why = { "" };

@@ -29,7 +29,8 @@ usage(FILE *out)
 {
 	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
 	    "       " NAME " -V\n"
-	    "  -c file         configuration (" CF_SYSCONFDIR "/reader.conf)\n"
+	    "  -c file         configuration ("
+	    CF_SYSCONFDIR "/counterfoil-reader.conf)\n"
 	    "  -n              check configuration and page files, then end\n"
 	    "  --print-config  print the values in force, then end\n"
 	    "  -f              stay in the foreground (always so)\n"
