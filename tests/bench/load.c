@@ -92,7 +92,7 @@ static size_t samples, errors, active;
 static char first_error[512];
 static int poll_fd;
 
-static void
+static _Noreturn void
 die(const char *fmt, ...)
 {
 	va_list ap;
