@@ -27,6 +27,7 @@ static enum cf_err check_octal(const char *value, struct cf_why *why);
 static enum cf_err check_network(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
 static enum cf_err check_failure(const char *value, struct cf_why *why);
+static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
 
 #define STR(key, def, check, manual) \
 	{ #key, CF_CONF_STR, offsetof(struct cf_mconf, key), (def), 0, 0, \
@@ -54,13 +55,13 @@ static const struct cf_conf_opt table[] = {
 	    "unset leaves it."),
 	LIST(key_servers, NULL, cf_conf_check_service_url,
 	    "URLs of the key servers to get keys from, in this order."),
-	STR(ca_file, NULL, NULL,
+	STR(ca_file, NULL, cf_conf_check_readable,
 	    "PEM file of the authorities that key servers' certificates are "
 	    "checked against; unset means the system's."),
-	STR(api_token_file, NULL, NULL,
+	STR(api_token_file, NULL, cf_conf_check_secret_file,
 	    "File (mode 0600) with this gateway's API token at the key "
 	    "server."),
-	STR(ref_secret_file, CF_STATEDIR "/ref.secret", NULL,
+	STR(ref_secret_file, CF_STATEDIR "/ref.secret", check_ref_secret,
 	    "File (mode 0600) with the secret that makes message references; "
 	    "made at the first start."),
 	STR(reader_url, NULL, cf_conf_check_service_url,
@@ -158,6 +159,15 @@ check_failure(const char *value, struct cf_why *why)
 	if (strcmp(value, "tempfail") == 0 || strcmp(value, "pass") == 0)
 		return CF_OK;
 	return cf_fail(CF_E_CONFIG, why, "must be tempfail or pass");
+}
+
+/* It is made at the first start. */
+static enum cf_err
+check_ref_secret(const char *value, struct cf_why *why)
+{
+	if (access(value, F_OK) != 0 && errno == ENOENT)
+		return CF_OK;
+	return cf_conf_check_secret_file(value, why);
 }
 
 static enum cf_err
@@ -400,8 +410,6 @@ load_outbound(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		    API_TOKEN_LEN, &s->api_token, why);
 	if (rc == CF_OK)
 		rc = load_ref_secret(s, check_only, why);
-	if (rc == CF_OK && s->conf.ca_file != NULL)
-		rc = cf_conf_check_readable(s->conf.ca_file, why);
 	if (rc != CF_OK)
 		return rc;
 	s->down_until_ms = cf_calloc(s->conf.key_servers.count,

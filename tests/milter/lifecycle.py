@@ -34,6 +34,14 @@ def run(*args):
 	return done.returncode, done.stdout, done.stderr
 
 
+def line_of(rig, option):
+	"""file:line of an option, as messages begin with it."""
+	with open(rig.config) as f:
+		lines = f.read().splitlines()
+	return "%s:%d: %s: " % (rig.config, 1 + [i for i, line in
+	    enumerate(lines) if line.startswith(option + " ")][0], option)
+
+
 def does_not_start(rig, text, *args):
 	rig.write_config()
 	status, _, err = run("-c", rig.config, *args)
@@ -118,20 +126,29 @@ def t_files():
 	def open_ref(rig):
 		proc.write_file(rig.options["ref_secret_file"], "x" * 43, 0o604)
 
+	def no_ca(rig):
+		rig.options["ca_file"] = os.path.join(rig.folder, "no.pem")
+
 	def unset(name):
 		return lambda rig: rig.options.update({name: None})
 
-	for change, text in ((readable, "others could read"),
-	    (gone, "No such file"), (short, "base64url"),
-	    (open_store, "others could write"), (no_store, "No such file"),
-	    (open_ref, "others could read"),
-	    (unset("key_servers"), "key_servers must be set"),
-	    (unset("api_token_file"), "api_token_file must be set"),
-	    (unset("reader_url"), "reader_url must be set")):
+	for change, text, option in (
+	    (readable, "others could read", "api_token_file"),
+	    (gone, "No such file", "api_token_file"),
+	    (open_ref, "others could read", "ref_secret_file"),
+	    (no_ca, "No such file", "ca_file"),
+	    (short, "base64url", None),
+	    (open_store, "others could write", None),
+	    (no_store, "No such file", None),
+	    (unset("key_servers"), "key_servers must be set", None),
+	    (unset("api_token_file"), "api_token_file must be set", None),
+	    (unset("reader_url"), "reader_url must be set", None)):
 		rig = lib.Rig()
 		try:
 			change(rig)
 			does_not_start(rig, text, "-n")
+			if option:
+				does_not_start(rig, line_of(rig, option), "-n")
 			rig.write_config()
 			tap.equal(run("-c", rig.config)[0], 78, "start")
 		finally:
