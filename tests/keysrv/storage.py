@@ -4,6 +4,7 @@
 
 import base64
 import os
+import re
 import stat
 import sys
 
@@ -304,6 +305,14 @@ def start_fails(**changes):
 	return done.stderr.decode()
 
 
+def line_of(name, option):
+	"""file:line of an option, as messages begin with it."""
+	path = os.path.join(g.folder, name)
+	lines = proc.read_text(path).splitlines()
+	return "%s:%d: %s: " % (path, 1 + [i for i, line in enumerate(lines)
+	    if line.startswith(option + " ")][0], option)
+
+
 @tap.case("start refuses fsync, full_page_writes, synchronous_commit off")
 def t_unsafe_database():
 	for name, changed in (("fsync", "off"), ("full_page_writes", "off"),
@@ -360,6 +369,12 @@ def t_masterkey():
 		tap.lacks(text, good, "sentence")
 	proc.write_file(path, "1 %s\n" % good, 0o640)
 	tap.contains(start_fails(masterkey_file=path), "chmod 600", "mode")
+	for option in ("masterkey_file", "tls_key", "signer_key"):
+		for file, words in ((path, "others could read"),
+		    (path + ".gone", "No such file")):
+			text = start_fails(**{option: file})
+			tap.contains(text, words, option)
+			tap.contains(text, line_of("bad.conf", option), option)
 
 
 @tap.case("plain HTTP off loopback is refused; so are half a TLS pair "
@@ -384,6 +399,10 @@ def t_plain_http():
 			tap.equal(done.returncode, 1, "exit status")
 			tap.contains(done.stderr.decode(), words, "sentence")
 			tap.contains(done.stderr.decode(), path, "file name")
+			if list(changes)[0] in ("connections", "no_such_option"):
+				tap.true(re.search(r"plain\.conf:\d+: ",
+				    done.stderr.decode()), "the line: %r"
+				    % done.stderr)
 
 
 @tap.case("-n checks, -V and --print-config print, usage is 2")

@@ -473,6 +473,7 @@ def refused(name, says, argument=None, **options):
 		tap.equal(done.returncode, 1, "exit status, saying " + error)
 		tap.contains(error, says, "the error of " + name)
 		tap.equal(error.count("\n"), 1, "one line: " + error)
+	return error
 
 
 @tap.case("plain HTTP off loopback and wrong configuration: no start")
@@ -488,14 +489,21 @@ def t_refused():
 	refused("none", "allowed_key_servers", allowed_key_servers=None)
 	refused("half", "go together", tls_certificate="/dev/null")
 	refused("page", "index.html", page_directory=World.store)
-	refused("opt", "counterfoil-reader.conf:", argument="lisen = \"x\"\n")
+	text = refused("opt", "unknown option", argument="lisen = \"x\"\n")
+	tap.true(re.search(r"counterfoil-reader\.conf:\d+: ", text),
+	    "the line of the unknown option: %r" % text)
 	refused("opt2", "nearest one is \"listen\"",
 	    argument="lisen = \"x\"\n")
 	refused("type", "threads", threads="many")
 	refused("range", "threads", threads=0)
 	key = os.path.join(World.folder, "open.key")
 	proc.write_file(key, b"x", 0o644)
-	refused("key", "others could read", tls_certificate=key, tls_key=key)
+	for file, words in ((key, "others could read"),
+	    (key + ".gone", "No such file")):
+		text = refused("key", words, tls_certificate=key,
+		    tls_key=file)
+		tap.true(re.search(r"counterfoil-reader\.conf:\d+: tls_key: ",
+		    text), "the line of the option: %r" % text)
 
 
 @tap.case("TLS of its own, believed by our authority's clients only")
