@@ -130,6 +130,26 @@ def t_mixed():
 		    403: ["type refused"]}[a.status], "events")
 
 
+@tap.case("several releases of one key in a batch: one first, challenges once")
+def t_same_key():
+	m = g.issue()
+	challenges = [g.challenge(m) for _ in range(10)]
+	with Holder(g, "key_issue") as holder:
+		wait = post_all("/api/v1/retrieve", [m.ask("retrieve", c)
+		    for c in challenges for _ in range(3)])
+		wait_read(30)
+		holder.let_go()
+	answers = wait()
+	for i in range(10):
+		three = sorted(a.problem or "" for a in answers[3 * i:3 * i + 3])
+		tap.equal(three, ["", "challenge-used", "challenge-used"],
+		    "one challenge")
+	tap.equal(sum(a.json["first"] for a in answers if a.status == 200), 1,
+	    "first ones")
+	tap.equal(g.count("outbox", "key_id = '\\x%s'" % m.key_id.hex()), 1,
+	    "outbox rows")
+
+
 @tap.case("openings in a batch, the same one several times")
 def t_openings():
 	messages = [g.issue() for _ in range(10)]

@@ -68,7 +68,7 @@ def t_comments():
 	    WHERE c.relnamespace = 'counterfoil'::regnamespace
 		AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
 		AND (obj_description(c.oid, 'pg_class') IS NULL
-		    OR (c.relkind <> 'v' AND c.relname <> 'outbox'
+		    OR (c.relkind <> 'v'
 		    AND col_description(c.oid, a.attnum) IS NULL))
 	    UNION ALL SELECT p.proname || '()' FROM pg_proc p
 	    WHERE p.pronamespace = 'counterfoil'::regnamespace
@@ -239,12 +239,20 @@ def t_rows_swapped():
 	releases = g.count("key_release")
 	a = g.retrieve(m)
 	tap.equal((a.status, a.problem), (500, "internal"), "swapped")
+	tap.contains(g.server.log_text(), "key=%s: the outer layer"
+	    % m.handle, "log")
 	a = g.api.post("/api/v1/issue", m.issue(), token=g.token)
 	tap.equal((a.status, a.problem), (500, "internal"), "issue again")
 	tap.equal(g.retrieve(n).status, 200, "the other one")
 	g.psql("UPDATE counterfoil.key_material SET master_version = 2 WHERE "
 	    "key_id = '\\x%s'" % n.key_id.hex())
 	tap.equal(g.retrieve(n).problem, "internal", "other version")
+	o = g.issue()
+	g.psql("UPDATE counterfoil.key_issue SET account_id = account_id + 1 "
+	    "WHERE key_id = '\\x%s'; INSERT INTO counterfoil.account (name, "
+	    "kind) VALUES ('next', 'gateway') ON CONFLICT DO NOTHING"
+	    % o.key_id.hex())
+	tap.equal(g.retrieve(o).problem, "internal", "other account")
 	tap.equal(g.count("key_release"), releases + 1, "releases")
 
 
