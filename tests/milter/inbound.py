@@ -45,6 +45,9 @@ def unchanged(content, reason, at=None, **kw):
 	tap.equal(result.new_body, None, "new body")
 	tap.equal(at.blobs(), before, "the store")
 	at.wait_log(since, reason)
+	if reason == ": unchanged ":
+		tap.true(re.search(r": unchanged .* out=\d+: \S+ \S", since()),
+		    "the log gives a reason: " + since())
 
 
 @tap.case("sealed mail is kept and its notice leads to our reader")
