@@ -217,18 +217,24 @@ def t_too_large():
 	tap.equal(code, 250, "a message of the promised size: %r" % text)
 
 
-@tap.case("a receipt after a release without a proof, another on opening")
-def t_two_receipts():
-	send(sample.simple("lateproof"))
-	path, content = delivered(w.b, "bob", "lateproof")
+@tap.case("opened by command alone: one receipt mail, of the opening")
+def t_one_receipt():
+	send(sample.simple("onlycommand"))
+	path, content = delivered(w.b, "bob", "onlycommand")
 	handle = sample.handle(sample.link(content))
 	code, opened, error = open_file(path)
 	tap.equal(code, 0, "counterfoil open: " + error)
-	tap.contains(opened, b"Hello.\r\nlateproof", "the opened message")
+	tap.contains(opened, b"Hello.\r\nonlycommand", "the opened message")
 	grades = w.keysrv.psql("SELECT grade FROM counterfoil.receipt_log "
 	    "WHERE key_handle = '%s' ORDER BY at" % handle).split()
-	tap.true("opened" in grades, "an opened row: %s" % grades)
-	tap.equal(len(receipts_for(handle)), 1, "receipt mails")
+	tap.equal(grades, ["released", "opened"], "receipt_log")
+	proc.wait_for(lambda: w.keysrv.psql("SELECT string_agg(kind || ' ' || "
+	    "state, ',') FROM counterfoil.outbox WHERE "
+	    "counterfoil.b64url(key_id) = '%s'" % handle) == "opened sent", 30,
+	    "one row of the outbox, sent")
+	mails = receipts_for(handle)
+	tap.equal(len(mails), 1, "receipt mails")
+	tap.contains(str(mails[0]["Subject"]), "opened", "its Subject")
 
 
 if __name__ == "__main__":
