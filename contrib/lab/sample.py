@@ -30,6 +30,9 @@ def png(size=16, colour=(196, 62, 28)):
 	    zlib.compress(row * size)) + chunk(b"IEND", b""))
 
 
+HTML_TEXT = "Dear Bob, the offer is attached. Grüße!"	# as it reads
+
+
 def html(cid):
 	return ('<html><head><style>p.o { color: #c43e1c }</style></head>'
 	    '<body>\r\n<p class="o">Dear Bob, the <b>offer</b> is attached. '
