@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -140,6 +141,7 @@ main(int argc, char **argv)
 	size_t i;
 
 	(void)setrlimit(RLIMIT_CORE, &no_core);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)umask(077);
 	cf_log_open("counterfoil-admin", "stderr", CF_LOG_WARN);
 	argc--, argv++;

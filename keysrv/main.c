@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,13 +39,18 @@ struct server {
 	struct cf_db *upkeep;
 };
 
-/* Core files would hold keys; many connections need many descriptors. */
+/*
+ * Core files would hold keys, and so would a debugger of the same user; a
+ * program that gets cores by a pipe (core_pattern) does not ask for the
+ * limit.  Many connections need many descriptors.
+ */
 static void
 set_limits(void)
 {
 	struct rlimit limit = { 0, 0 };
 
 	(void)setrlimit(RLIMIT_CORE, &limit);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);

@@ -4,8 +4,11 @@
 
 import base64
 import os
+import pwd
 import re
+import socket
 import stat
+import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -383,6 +386,37 @@ def t_masterkey():
 			text = start_fails(**{option: file})
 			tap.contains(text, words, option)
 			tap.contains(text, line_of("bad.conf", option), option)
+
+
+@tap.case("its memory is for nobody else, and no core file gets it")
+def t_memory():
+	nobody = pwd.getpwnam("nobody")
+	folder = os.path.join(g.folder, "nobody")
+	os.mkdir(folder)
+	path = os.path.join(folder, "counterfoil-keysrv.conf")
+	masterkey = os.path.join(folder, "masterkey")
+	# A database that takes calls and says nothing: it waits there.
+	with socket.create_server(("127.0.0.1", 0)) as silent:
+		conf.write(path, dict(g.server.options, listen="127.0.0.1:%d"
+		    % proc.free_port(), masterkey_file=masterkey,
+		    outbox="off", signer_key=None, signer_certificate=None,
+		    database="host=127.0.0.1 port=%d dbname=x"
+		    % silent.getsockname()[1]))
+		proc.write_file(masterkey, "1 %s\n" % b64(os.urandom(32)), 0o600)
+		os.chown(masterkey, nobody.pw_uid, -1)
+		silent.settimeout(20)
+		with subprocess.Popen([proc.program("counterfoil-keysrv"), "-c",
+		    path], user="nobody", stderr=subprocess.DEVNULL) as server:
+			try:
+				caller = silent.accept()[0]
+				tap.equal(os.stat("/proc/%d/mem" % server.pid).st_uid,
+				    0, "owner of its memory")
+				tap.contains(proc.read_text("/proc/%d/limits"
+				    % server.pid), "Max core file size        0    ",
+				    "limits")
+				caller.close()
+			finally:
+				server.kill()
 
 
 @tap.case("plain HTTP off loopback is refused; so are half a TLS pair "
