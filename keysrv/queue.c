@@ -110,6 +110,19 @@ is_ready(const struct cf_queue *q, const struct line *l, int64_t now_ms)
 	    now_ms - l->first->queued_ms >= PATIENCE_MS);
 }
 
+static void
+give_back(struct cf_queue *q, struct cf_req **batch, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		q->done(batch[i]);
+	pthread_mutex_lock(&q->lock);
+	q->reserved -= n;
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* A place was reserved; since then the workers may have gone. */
 void
 cf_queue_push(struct cf_queue *q, struct cf_req *req)
 {
@@ -119,6 +132,12 @@ cf_queue_push(struct cf_queue *q, struct cf_req *req)
 	req->queued_ms = now;
 	req->next = NULL;
 	pthread_mutex_lock(&q->lock);
+	if (q->stopping) {
+		pthread_mutex_unlock(&q->lock);
+		cf_req_fail(req, CF_E_BUSY, NULL);
+		give_back(q, &req, 1);
+		return;
+	}
 	req->serial = q->serial++;
 	*line->last = req;
 	line->last = &req->next;
@@ -211,18 +230,6 @@ take(struct cf_queue *q, struct line **line, struct cf_req **batch,
 	*ret_stopping = q->stopping;
 	pthread_mutex_unlock(&q->lock);
 	return n;
-}
-
-static void
-give_back(struct cf_queue *q, struct cf_req **batch, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		q->done(batch[i]);
-	pthread_mutex_lock(&q->lock);
-	q->reserved -= n;
-	pthread_mutex_unlock(&q->lock);
 }
 
 /* Requests that have waited too long are answered without being done. */

@@ -18,13 +18,14 @@
 
 struct cf_queue;
 
-/* `done` gives a request back to its HTTP thread; called by workers. */
+/* `done` gives a request back to its HTTP thread; called by workers, and by
+ * cf_queue_push() when they have ended. */
 struct cf_queue *cf_queue_new(size_t limit, void (*done)(struct cf_req *));
 void cf_queue_free(struct cf_queue **queue);
 
 /* One place in the queue, or false when it is full. */
 bool cf_queue_reserve(struct cf_queue *queue);
-/* Put a request into a reserved place. */
+/* Put a request into a reserved place.  A queue that stops answers 503. */
 void cf_queue_push(struct cf_queue *queue, struct cf_req *req);
 
 /* Start `count` workers; their connections are made first. */
