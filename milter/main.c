@@ -36,6 +36,17 @@
  */
 #define STOP_WAIT_S 1
 
+/* stop() leaves without exit(), where LeakSanitizer would look by itself. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/lsan_interface.h>
+#define CHECK_LEAKS() __lsan_do_leak_check()
+#endif
+#endif
+#ifndef CHECK_LEAKS
+#define CHECK_LEAKS() ((void)0)
+#endif
+
 enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
 
 #define SIGNAL_ENDED SIGUSR2	/* libmilter's thread tells us that it ended */
@@ -181,6 +192,8 @@ stop(pthread_t milter)
 	(void)pthread_timedjoin_np(milter, NULL, &until);
 	cf_sock_remove();
 	cf_log(CF_LOG_INFO, "stopped");
+	if (left == 0)
+		CHECK_LEAKS();
 	/* Its other threads may still hold what exit() would free. */
 	_exit(left > 0 ? EX_TEMPFAIL : EX_OK);
 }
