@@ -122,7 +122,7 @@ def t_two_flags():
 def t_milter_away():
 	w.a_milter.kill()
 	send(sample.simple("waits"))
-	proc.wait_for(lambda: "451" in w.a.queue_text(), 30,
+	proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 30,
 	    "the mail to be deferred")
 	send(sample.simple("passes", b""))
 	arrived(w.b, "bob", b"passes")
