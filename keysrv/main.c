@@ -3,8 +3,8 @@
  * counterfoil-keysrv - the key server: options, start, stop.
  *
  * Order at start: configuration, master key, database, receipts, HTTP.  At
- * SIGTERM the same backwards: no new connections, requests under way end,
- * then the workers, then the mail under way.
+ * SIGTERM, SIGINT or SIGHUP the same backwards: no new connections, requests
+ * under way end, then the workers, then the mail under way.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -142,11 +142,13 @@ block_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	/* Ends it too, in good order: a restart reads all anew. */
+	sigaddset(set, SIGHUP);
 	/* Threads inherit the mask: only main is told. */
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* Until SIGTERM or SIGINT; the months move on meanwhile. */
+/* Until a signal; the months move on meanwhile. */
 static void
 wait_for_end(struct server *s, const sigset_t *set)
 {

@@ -6,6 +6,7 @@ import base64
 import os
 import pwd
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -465,13 +466,16 @@ def t_options():
 	run("-x", status=2)
 
 
-@tap.case("SIGTERM ends requests under way and exits 0")
+@tap.case("SIGTERM, SIGINT and SIGHUP end requests under way, with status 0")
 def t_stop():
-	pid = g.server.pid
-	g.server.stop()
-	tap.contains(g.server.log_text(), "stopping", "log")
-	tap.true(not os.path.exists("/proc/%d" % pid), "gone")
-	g.server.start()
+	for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+		pid, before = g.server.pid, g.server.log_text().count("stopping")
+		process, g.server.process = g.server.process, None
+		tap.equal(process.stop(sig), 0, "status after %s" % sig.name)
+		tap.equal(g.server.log_text().count("stopping"), before + 1,
+		    "log")
+		tap.true(not os.path.exists("/proc/%d" % pid), "gone")
+		g.server.start()
 
 
 # ---- counterfoil-admin ----
