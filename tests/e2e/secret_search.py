@@ -11,10 +11,13 @@ import os
 import re
 import sys
 import threading
+import urllib.parse
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
-    "..", "..", "contrib"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "contrib"),
+    os.path.join(HERE, "..", "keysrv")]
 
+import openapi_check  # noqa: E402
 from lab import browser, mail, proc, sample, tap, tour, world  # noqa: E402
 
 w = None
@@ -207,6 +210,50 @@ def t_used():
 	    "receipt signer", "TLS key"):
 		tap.contains(names, word, "the secrets collected")
 	tap.true(len(cmdlines) > 20, "processes seen: %d" % len(cmdlines))
+
+
+def as_described(document, path, body, status, reply):
+	"""One exchange against openapi.yaml; gives the method."""
+	path, _, query = path.partition("?")
+	method = "POST" if body else "OPTIONS" if status == 204 else "GET"
+	operation, parameters = document.operation(method, path)
+	if status < 400:
+		# What a client of ours is refused for may be wrong.
+		document.check_request(operation, parameters,
+		    dict(urllib.parse.parse_qsl(query)),
+		    json.loads(body) if body else None)
+	wanted = operation["responses"].get(str(status))
+	if wanted is None:
+		raise openapi_check.Deviation("%s %s: status %d" % (method,
+		    path, status))
+	for kind, content in document.resolve(wanted).get("content",
+	    {}).items():
+		if kind != "text/html":
+			document.check(json.loads(reply), content["schema"],
+			    "answer")
+	return method
+
+
+@tap.case("milter, page and command speak as openapi.yaml says")
+def t_described():
+	document = openapi_check.Document()
+	seen = set()
+	for exchange in w.proxy.passed:
+		seen.add((as_described(document, *exchange),
+		    exchange[0].partition("?")[0]))
+	for verb in ("issue", "challenge", "describe", "retrieve", "open"):
+		tap.true(("POST", "/api/v1/" + verb) in seen, "%s was asked: %s"
+		    % (verb, sorted(seen)))
+	tap.true(("GET", "/api/v1/messages") in seen, "messages were asked")
+	tap.true(("OPTIONS", "/api/v1/retrieve") in seen, "a browser asked")
+	path, body, status, reply = next(e for e in w.proxy.passed
+	    if e[0] == "/api/v1/retrieve" and e[2] == 200)
+	for change in (("/api/v1/retrieves", body, status, reply),
+	    (path, body, 299, reply), (path, b"{}", status, reply),
+	    (path, body.replace(b'"origin"', b'"orgin"'), status, reply),
+	    (path, body, status, reply.replace(b'"first"', b'"frist"'))):
+		tap.raises(openapi_check.Deviation,
+		    lambda: as_described(document, *change), "a deviation")
 
 
 @tap.case("the search finds a secret in every form")
