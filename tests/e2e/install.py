@@ -144,6 +144,40 @@ def t_libssl():
 	    "what apt-get was asked for")
 
 
+@tap.case("what an installation would start or enable stays off, also when "
+    "it fails")
+def t_service_package():
+	policy = "/usr/sbin/policy-rc.d"
+	cluster = "/etc/postgresql-common/createcluster.d"
+	was = (os.path.exists(policy) and proc.read_text(policy),
+	    os.path.exists(cluster) and os.listdir(cluster))
+	for status in (0, 100):
+		enabled = lines("units_enabled", DPKG_ROOT=root)
+		name = "daemon%d.service" % status
+		# As the maintainer scripts of a mail or database server do.
+		path = fake_tools(apt_get="""%s daemon start
+			echo $? >%s/answer
+			cat %s/*.conf >%s/cluster
+			ln -s /lib/systemd/system/%s \
+			    %s/etc/systemd/system/multi-user.target.wants/
+			exit %d
+			""" % (policy, root, cluster, root, name, root, status))
+		unit(name)
+		done = shell("install_quietly daemon", check=False, PATH=path,
+		    DPKG_ROOT=root)
+		tap.equal(done.returncode, status, "exit status: %s"
+		    % done.stderr)
+		tap.equal(proc.read_text(root + "/answer"), "101\n",
+		    "may it start? policy-rc.d's answer")
+		tap.contains(proc.read_text(root + "/cluster"),
+		    "create_main_cluster = false", "PostgreSQL's setting")
+		tap.equal(lines("units_enabled", DPKG_ROOT=root), enabled,
+		    "units enabled afterwards")
+		tap.equal((os.path.exists(policy) and proc.read_text(policy),
+		    os.path.exists(cluster) and os.listdir(cluster)), was,
+		    "the files put aside")
+
+
 @tap.case("installing leaves services, policy and settings as they were")
 def t_nothing_changes():
 	def state():
