@@ -181,17 +181,18 @@ decide_flagged(const struct cf_snapshot *s, const struct cf_facts *facts)
 	d.cause = "flag-from-outside";
 	if ((s->mode & CF_MODE_OUTBOUND) && facts->entitled)
 		return decide_entitled(facts);
-	/* Inbound only: mail comes for our own, unless the site says more. */
-	if (all_local(facts) || (s->mode == CF_MODE_INBOUND &&
-	    s->conf.local_domains.count == 0 && !facts->entitled)) {
-		if (wants_rewrite(s, facts))
-			d.action = CF_ACTION_REWRITE;
-		return d;
-	}
+	/* Sealed or refused, never dropped, to whomever it goes. */
 	if (facts->entitled)
 		return refuse("not-outbound", "550", "5.7.1",
 		    "This gateway does not seal mail, so it cannot ask for a "
 		    "return receipt");
+	/* Inbound only: mail comes for our own, unless the site says more. */
+	if (all_local(facts) || (s->mode == CF_MODE_INBOUND &&
+	    s->conf.local_domains.count == 0)) {
+		if (wants_rewrite(s, facts))
+			d.action = CF_ACTION_REWRITE;
+		return d;
+	}
 	return refuse("not-entitled", "550", "5.7.1",
 	    "You may not ask for return receipts through this gateway; "
 	    "authenticate, or send without " CF_FLAG_FIELD);

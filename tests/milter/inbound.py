@@ -212,6 +212,21 @@ def t_flag():
 @tap.case("an entitled flag at a gateway that does not seal is refused")
 def t_not_outbound():
 	lib.check_refused(rig.send(lib.message()), "550 5.7.1", ["not seal"])
+	# To local recipients, too, where a stranger's would be removed.
+	local = lib.Rig(mode="inbound", reader_url=OTHER_READER,
+	    local_domains=["b.test"],
+	    allowed_key_servers=[sender.key_server.url]).start()
+	try:
+		for recipient in ("<bob@b.test>", "<postmaster>"):
+			lib.check_refused(local.send(lib.message(),
+			    recipients=[recipient]), "550 5.7.1", ["not seal"])
+		content = lib.message()
+		result = local.send(content, client="192.0.2.1")
+		tap.equal(result.message, lib.expected(content), "stripped")
+	finally:
+		local.close()
+	lib.check_refused(rig.send(lib.message(),
+	    recipients=["<postmaster>"]), "550 5.7.1", ["not seal"])
 
 
 @tap.case("mode both: mail for local recipients is rewritten, other is not")
