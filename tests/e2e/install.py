@@ -149,6 +149,7 @@ def t_libssl():
 def t_service_package():
 	policy = "/usr/sbin/policy-rc.d"
 	cluster = "/etc/postgresql-common/createcluster.d"
+	wants = root + "/etc/systemd/system/multi-user.target.wants"
 	was = (os.path.exists(policy) and proc.read_text(policy),
 	    os.path.exists(cluster) and os.listdir(cluster))
 	for status in (0, 100):
@@ -158,10 +159,11 @@ def t_service_package():
 		path = fake_tools(apt_get="""%s daemon start
 			echo $? >%s/answer
 			cat %s/*.conf >%s/cluster
-			ln -s /lib/systemd/system/%s \
-			    %s/etc/systemd/system/multi-user.target.wants/
+			mkdir -p %s && ln -s /lib/systemd/system/%s %s
+			ls %s >%s/wants
 			exit %d
-			""" % (policy, root, cluster, root, name, root, status))
+			""" % (policy, root, cluster, root, wants, name, wants,
+		    wants, root, status))
 		unit(name)
 		done = shell("install_quietly daemon", check=False, PATH=path,
 		    DPKG_ROOT=root)
@@ -171,6 +173,8 @@ def t_service_package():
 		    "may it start? policy-rc.d's answer")
 		tap.contains(proc.read_text(root + "/cluster"),
 		    "create_main_cluster = false", "PostgreSQL's setting")
+		tap.contains(proc.read_text(root + "/wants"), name,
+		    "units enabled by the installation")
 		tap.equal(lines("units_enabled", DPKG_ROOT=root), enabled,
 		    "units enabled afterwards")
 		tap.equal((os.path.exists(policy) and proc.read_text(policy),
