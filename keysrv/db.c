@@ -615,8 +615,6 @@ take_result(struct cf_db *db, PGresult *res, size_t *command, size_t *next,
 		PQclear(res);
 		return true;
 	}
-	if (*command == db->command_count)
-		cf_bug("more results than commands");
 	cmd = &db->command[*command];
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
 		if (status != PGRES_PIPELINE_ABORTED)
@@ -644,10 +642,19 @@ receive(struct cf_db *db, struct cf_why *why)
 		res = PQgetResult(db->conn);
 		if (res == NULL) {
 			/* The end of one statement, or of everything. */
-			if (PQstatus(db->conn) != CONNECTION_OK)
+			if (PQstatus(db->conn) != CONNECTION_OK ||
+			    command++ > db->command_count)
 				return lost(db, why, "database");
-			command++;
 			continue;
+		}
+		/*
+		 * All commands are answered and something else than the end
+		 * of the flush comes: the server's last words.
+		 */
+		if (command >= db->command_count &&
+		    PQresultStatus(res) != PGRES_PIPELINE_SYNC) {
+			PQclear(res);
+			return lost(db, why, "database");
 		}
 		if (take_result(db, res, &command, &next, why))
 			return CF_OK;

@@ -346,7 +346,7 @@ class Load:
     "seen is on record, every repeat succeeds")
 def t_restart():
 	load = Load(6)
-	for mode in ("fast", "immediate", "fast", "immediate"):
+	for mode in ("fast", "immediate", "fast") * 4:
 		had = len(load.seen)
 		proc.wait_for(lambda: len(load.seen) > had + 10 or load.errors,
 		    60, "the load to go on")
