@@ -4,10 +4,12 @@
 
 #include <microhttpd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,6 +46,14 @@ static const struct cf_endpoint *const routes[] = {
 };
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
 
+/* A connection, so that one over its time can be broken off. */
+struct peer {
+	struct peer *next, *prev;
+	int fd;
+	atomic_llong since_ms;	/* waiting for the peer since, or NOT_WAITING */
+};
+#define NOT_WAITING INT64_MAX	/* the peer waits for us */
+
 struct cf_http {
 	const struct cf_ks *ks;
 	struct MHD_Daemon *daemon;
@@ -52,6 +62,7 @@ struct cf_http {
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	size_t under_way;		/* requests */
+	struct peer *peers;
 };
 
 enum phase {
@@ -67,13 +78,88 @@ struct exchange {
 	struct MHD_Connection *conn;
 	enum phase phase;
 	struct cf_buf body;
-	int64_t began_ms;
 };
 
 static bool
 is_tls(const struct cf_http *http)
 {
 	return http->ks->settings->tls_key != NULL;
+}
+
+/* ---- connections ---- */
+
+static void
+peer_add(struct cf_http *http, struct MHD_Connection *conn, void **context)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct peer *peer = cf_calloc(1, sizeof *peer);
+
+	peer->fd = info == NULL ? -1 : info->connect_fd;
+	atomic_init(&peer->since_ms, (long long)cf_clock_mono_ms());
+	pthread_mutex_lock(&http->lock);
+	peer->next = http->peers;
+	if (peer->next != NULL)
+		peer->next->prev = peer;
+	http->peers = peer;
+	pthread_mutex_unlock(&http->lock);
+	*context = peer;
+}
+
+static void
+peer_remove(struct cf_http *http, struct peer *peer)
+{
+	pthread_mutex_lock(&http->lock);
+	if (peer->prev != NULL)
+		peer->prev->next = peer->next;
+	else
+		http->peers = peer->next;
+	if (peer->next != NULL)
+		peer->next->prev = peer->prev;
+	pthread_mutex_unlock(&http->lock);
+	free(peer);
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *conn, void **context,
+    enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		peer_add(cls, conn, context);
+	else if (*context != NULL)
+		peer_remove(cls, *context);
+}
+
+/* Something came or went whole: the peer's time starts anew, or stops. */
+static void
+set_since(struct MHD_Connection *conn, int64_t since_ms)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct peer *peer = info == NULL ? NULL : info->socket_context;
+
+	if (peer != NULL)
+		atomic_store(&peer->since_ms, (long long)since_ms);
+}
+
+/*
+ * libmicrohttpd's time limit starts anew with each byte, so a client that
+ * sends or takes one now and then would stay for ever.  The descriptor is
+ * still open here: the library closes it after peer_remove().
+ */
+void
+cf_http_sweep(struct cf_http *http)
+{
+	long long limit_ms = 1000 * http->ks->settings->request_timeout_s;
+	long long now = (long long)cf_clock_mono_ms();
+	struct peer *peer;
+
+	pthread_mutex_lock(&http->lock);
+	for (peer = http->peers; peer != NULL; peer = peer->next)
+		if (peer->fd >= 0 &&
+		    now - atomic_load(&peer->since_ms) > limit_ms)
+			(void)shutdown(peer->fd, SHUT_RDWR);
+	pthread_mutex_unlock(&http->lock);
 }
 
 /* ---- life of an exchange ---- */
@@ -96,7 +182,6 @@ exchange_new(struct cf_http *http, struct MHD_Connection *conn,
 	x->http = http;
 	x->conn = conn;
 	x->body = (struct cf_buf)CF_BUF_INIT_SECRET(ep->body_max);
-	x->began_ms = cf_clock_mono_ms();
 	x->req.ks = http->ks;
 	x->req.ep = ep;
 	x->req.tail = tail;
@@ -134,8 +219,8 @@ on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     enum MHD_RequestTerminationCode code)
 {
 	(void)cls;
-	(void)conn;
 	(void)code;
+	set_since(conn, cf_clock_mono_ms());
 	if (*con_cls != NULL)
 		exchange_free(*con_cls);
 	*con_cls = NULL;
@@ -261,6 +346,7 @@ whole(struct exchange *x)
 	}
 	/* Suspended first: a worker may be done before push returns. */
 	x->phase = PHASE_WAITING;
+	set_since(x->conn, NOT_WAITING);
 	MHD_suspend_connection(x->conn);
 	cf_queue_push(req->ks->queue, req);
 	return MHD_YES;
@@ -272,6 +358,7 @@ cf_http_done(struct cf_req *req)
 	struct exchange *x = (struct exchange *)req;
 
 	x->phase = PHASE_REPLY;
+	set_since(x->conn, cf_clock_mono_ms());
 	MHD_resume_connection(x->conn);
 }
 
@@ -287,6 +374,7 @@ begin(struct cf_http *http, struct MHD_Connection *conn, const char *url,
 	const char *tail;
 	enum cf_err rc;
 
+	set_since(conn, cf_clock_mono_ms());
 	ep = find_route(url, &tail);
 	if (ep == NULL)
 		return cf_reply_problem(conn, CF_E_NOT_FOUND, NULL, NULL,
@@ -323,10 +411,6 @@ on_request(void *cls, struct MHD_Connection *conn, const char *url,
 		cf_bug("woken without a reply");
 	if (*upload_len == 0)
 		return whole(x);
-	/* A client that drips its body for ever is cut off. */
-	if (cf_clock_mono_ms() - x->began_ms >
-	    1000 * http->ks->settings->request_timeout_s)
-		return MHD_NO;
 	/* Over the ceiling nothing is kept; the rest is read and dropped. */
 	if (!x->body.full)
 		cf_buf_add(&x->body, upload, *upload_len);
@@ -391,6 +475,7 @@ start_daemon(struct cf_http *http, struct cf_why *why)
 	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, http->listen_fd,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connection_limit,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->request_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,

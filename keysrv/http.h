@@ -26,6 +26,11 @@ CF_MUST_USE enum cf_err cf_http_start(const struct cf_ks *ks,
  */
 void cf_http_drain(struct cf_http *http, long limit_ms);
 void cf_http_stop(struct cf_http **http);
+/*
+ * Break off connections that have kept us waiting for longer than
+ * request_timeout_s; to be called every second or so.
+ */
+void cf_http_sweep(struct cf_http *http);
 /* The worker is done with a request: its reply can go out. */
 void cf_http_done(struct cf_req *req);
 

@@ -27,7 +27,7 @@
 
 #define CONFIG_FILE CF_SYSCONFDIR "/counterfoil-keysrv.conf"
 #define DRAIN_MS 25000
-#define UPKEEP_S (6 * 3600)
+#define UPKEEP_MS (6 * 3600 * INT64_C(1000))
 #define USAGE "usage: counterfoil-keysrv [-c FILE] [-fnV] [--print-config]\n"
 
 struct server {
@@ -148,19 +148,24 @@ block_signals(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* Until a signal; the months move on meanwhile. */
+/* Until a signal; slow clients are cut off and the months move on. */
 static void
 wait_for_end(struct server *s, const sigset_t *set)
 {
-	const struct timespec limit = { UPKEEP_S, 0 };
+	const struct timespec second = { 1, 0 };
+	int64_t upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
 	int sig;
 
 	for (;;) {
-		sig = sigtimedwait(set, NULL, &limit);
+		sig = sigtimedwait(set, NULL, &second);
 		if (sig > 0)
 			break;
 		if (errno != EAGAIN)
 			continue;
+		cf_http_sweep(s->http);
+		if (cf_clock_mono_ms() < upkeep_ms)
+			continue;
+		upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
 		/* It says in the log what went wrong; there is a default
 		 * partition, so nothing is lost. */
 		(void)make_partitions(s, NULL);

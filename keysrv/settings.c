@@ -62,8 +62,8 @@ const struct cf_conf_opt cf_settings_table[] = {
 	    "HTTP connections at a time from one address; 0 sets no limit "
 	    "beyond connection_limit."),
 	INT(request_timeout_s, "30", 1, 600,
-	    "Seconds after which a client that has stopped in the middle of "
-	    "a request is cut off."),
+	    "Seconds after which a client that has not sent its request, or "
+	    "not taken its answer, is cut off."),
 	STR(database, "dbname=counterfoil", check_database,
 	    "libpq connection string; a password belongs into a password "
 	    "file."),

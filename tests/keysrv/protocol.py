@@ -15,7 +15,7 @@ from lab import proc, tap  # noqa: E402
 
 import client  # noqa: E402
 from client import Message, b64, unb64  # noqa: E402
-from ground import Ground, together  # noqa: E402
+from ground import Ground, Holder, together  # noqa: E402
 
 g = None
 
@@ -271,6 +271,40 @@ def t_cut_off():
 			    + body[:keep])
 	g.issue()
 	tap.equal(g.count("event"), before + 1, "events")
+
+
+@tap.case("a client that drips or is silent is cut off, one that waits is not")
+def t_slow():
+	def is_cut(s, drip):
+		"""Another byte; has the server hung up?"""
+		try:
+			s.sendall(drip)
+			return s.recv(100) == b""
+		except TimeoutError:
+			return False
+		except OSError:
+			return True
+	m = g.issue()
+	body = json.dumps(m.short()).encode()
+	begun = (b"POST /api/v1/challenge HTTP/1.1\r\nHost: localhost\r\n"
+	    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n")
+	g.server.restart(request_timeout_s=1)
+	try:
+		with raw_connection() as patient, Holder(g, "key_state") as held:
+			patient.sendall(begun % len(body) + body)
+			for begin, drip in (
+			    (b"GET /healthz HTTP/1.1\r\nX: ", b"a"),
+			    (begun % 16000 + b"{", b" "), (b"", b"")):
+				with raw_connection() as s:
+					s.settimeout(0.1)
+					s.sendall(begin)
+					proc.wait_for(lambda: is_cut(s, drip), 15,
+					    "%r to be cut off" % begin)
+			# Not who waits for us, and has for longer than those.
+			held.let_go()
+			tap.equal(patient.recv(12)[9:12], b"200", "patience")
+	finally:
+		g.server.restart(request_timeout_s=30)
 
 
 @tap.case("unknown paths, wrong methods, HEAD and the pages")
