@@ -527,10 +527,18 @@ cf_outbound_reply(const struct cf_outbound *out, enum cf_err rc,
 		    "was sent, it will be tried again");
 		return rc == CF_E_IO ? "file" : "internal";
 	}
-	cf_reply_set(reply, "451", "4.7.1",
-	    "This message asks for a return receipt, and the service that "
-	    "keeps its key gives no answer at present; nothing was sent, it "
-	    "will be tried again");
+	/* Its answer was no; only somebody at this gateway can change it. */
+	if (cf_err_class(rc) == CF_CLASS_PERM)
+		cf_reply_set(reply, "451", "4.7.1",
+		    "This message asks for a return receipt, and the service "
+		    "that keeps its key refuses this mail gateway or sender: "
+		    "the mail administrator must look; nothing was sent, it "
+		    "will be tried again");
+	else
+		cf_reply_set(reply, "451", "4.7.1",
+		    "This message asks for a return receipt, and the service "
+		    "that keeps its key gives no answer at present; nothing "
+		    "was sent, it will be tried again");
 	return cf_err_slug(rc);
 }
 

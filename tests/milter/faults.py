@@ -74,7 +74,10 @@ def t_no_again():
 	for word in ("401", "403"):
 		rig.key_server.reset()
 		rig.key_server.usual = word
-		waits(rig.send(lib.message()))
+		result = rig.send(lib.message())
+		waits(result)
+		tap.contains(result.text, "the mail administrator", "reply")
+		tap.lacks(result.text, "no answer", "reply")
 		tap.equal(tries(), 1, "requests after " + word)
 
 
