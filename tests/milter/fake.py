@@ -16,10 +16,19 @@ import hashlib
 import http.server
 import json
 import os
+import sys
 import threading
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "keysrv"))
+
+import openapi_check  # noqa: E402
+
 LABEL = b"counterfoil key v1\0"
+DOCUMENT = openapi_check.Document()
+PATH = "/api/v1/issue"
+ISSUE = DOCUMENT.paths[PATH]["post"]
 
 
 def b64(data):
@@ -38,6 +47,7 @@ class KeyServer:
 		self.requests = []	# bodies as they came
 		self.keys = {}		# key id (text) -> (Kd, request's key)
 		self.conflicts = 0
+		self.deviations = []	# from openapi.yaml
 		self.most = 0		# requests under way at a time
 		self.now = 0
 		self.go = threading.Event()
@@ -123,11 +133,22 @@ class KeyServer:
 			self.now += 1
 			self.most = max(self.most, self.now)
 		try:
+			self.compare(h, body)
 			self.arrived.release()
 			self.act(h, body, word)
 		finally:
 			with self.lock:
 				self.now -= 1
+
+	def compare(self, h, body):
+		"""The request with keysrv/openapi.yaml."""
+		try:
+			if h.path != PATH:
+				raise openapi_check.Deviation("path " + h.path)
+			DOCUMENT.check_request(ISSUE, {}, {}, json.loads(body))
+		except (openapi_check.Deviation, ValueError) as e:
+			with self.lock:
+				self.deviations.append("%s: %r" % (e, body))
 
 	def act(self, h, body, word):
 		if h.headers.get("Authorization") != "Bearer " + self.token:
@@ -168,6 +189,9 @@ class KeyServer:
 			h.close_connection = True
 			return
 		self.lie(word, answer)
+		if word != "no-key":
+			DOCUMENT.check(answer, ISSUE["responses"]["201"]
+			    ["content"]["application/json"]["schema"], "answer")
 		data = json.dumps(answer).encode()
 		if word == "half":
 			h.send_response(201)

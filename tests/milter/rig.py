@@ -121,6 +121,9 @@ class Rig:
 		finally:
 			self.key_server.stop()
 			proc.remove_tree(self.folder)
+		if self.key_server.deviations:
+			raise proc.LabError("requests not as openapi.yaml says:\n"
+			    + "\n".join(self.key_server.deviations[:5]))
 
 
 class Sealed:
