@@ -16,6 +16,9 @@
 #include "common/mem.h"
 
 #define NOTICE_MAX ((size_t)4 << 20)	/* both texts, quoted-printable */
+/* A message with more lines like these is not worth a tree; P has seven. */
+#define DASHED_MAX 100		/* lines that begin with "--" */
+#define COLON_MAX 20000		/* lines that may be header fields */
 
 /* base64: 57 bytes make one line of 76 characters. */
 #define LINE_IN 57
@@ -447,6 +450,29 @@ decode_joined(struct cf_buf *buf)
 
 /* ---- reading ---- */
 
+/*
+ * GMime makes an object of every part and of every field, some hundred times
+ * as large as the line that asks for it, and looks at every boundary for
+ * every line that may be one.  Ten megabytes of such lines cost gigabytes.
+ */
+static bool
+is_overgrown(const char *p, size_t len)
+{
+	const char *end = p + len, *eol;
+	size_t dashed = 0, colon = 0;
+
+	for (; p < end; p = eol + 1) {
+		eol = memchr(p, '\n', (size_t)(end - p));
+		if (eol == NULL)
+			eol = end;
+		if (eol - p > 1 && p[0] == '-' && p[1] == '-')
+			dashed++;
+		if (memchr(p, ':', (size_t)(eol - p)) != NULL)
+			colon++;
+	}
+	return dashed > DASHED_MAX || colon > COLON_MAX;
+}
+
 /* One message with GMime's tree over it. */
 struct tree {
 	const char *bytes;
@@ -778,6 +804,9 @@ cf_composite_parse(const void *message, size_t len, struct cf_composite *ret,
 	if (len == 0 || len > G_MAXINT)
 		return cf_fail(CF_E_NOT_SEALED, why,
 		    "the message is empty or larger than 2 GB");
+	if (is_overgrown(message, len))
+		return cf_fail(CF_E_NOT_SEALED, why, "the message has too many "
+		    "parts or header fields to be one of ours");
 	if (!tree_grow(&t, &lent))
 		return cf_fail(CF_E_NOT_SEALED, why, "this is not a message");
 	rc = read_tree(&t, &c, why);

@@ -143,7 +143,8 @@ struct cf_composite {
  * is in its Counterfoil-Locator field.  E is parsed strictly, and its key id
  * must be the one in L.  The allow list is the caller's job.
  * Fills *ret; free with cf_composite_free().  Untouched on failure.
- * CF_E_NOT_SEALED  no such part, more than one, or too deep
+ * CF_E_NOT_SEALED  no such part, more than one, or too deep; or more parts or
+ *                  fields than a sealed message can have
  * CF_E_LINK_SYNTAX, CF_E_LINK_TOO_LONG  there is no proper L with it
  * CF_E_CONTAINER   its content is not E, or L names another key
  */

@@ -92,6 +92,44 @@ changed(const struct cf_buf *mail, const char *from, const char *to)
 	return out;
 }
 
+/* P with `count` times `line` behind it. */
+static enum cf_err
+parse_with_tail(const char *line, size_t count, struct cf_why *why)
+{
+	struct cf_buf mail = CF_BUF_INIT(MAIL_MAX);
+	struct cf_composite c;
+	enum cf_err rc;
+	size_t i;
+
+	make_mail(&mail);
+	for (i = 0; i < count; i++)
+		cf_buf_adds(&mail, line);
+	rc = parse(&mail, &c, why);
+	if (rc == CF_OK)
+		cf_composite_free(&c);
+	cf_buf_free(&mail);
+	return rc;
+}
+
+/* Each such line would cost memory and time far beyond its length. */
+static void
+t_overgrown_is_not_parsed(void **state)
+{
+	struct cf_why why = { "" };
+
+	(void)state;
+	assert_int_equal(parse_with_tail("--x\r\n", 90, &why), CF_OK);
+	assert_int_equal(parse_with_tail("--x\r\n", 100, &why),
+	    CF_E_NOT_SEALED);
+	assert_non_null(strstr(why.text, "too many"));
+	assert_int_equal(parse_with_tail("To: x\r\n", 19000, &why), CF_OK);
+	assert_int_equal(parse_with_tail("To: x\r\n", 20000, &why),
+	    CF_E_NOT_SEALED);
+	assert_non_null(strstr(why.text, "too many"));
+	/* No end of a line at the end. */
+	assert_int_equal(parse_with_tail("-", 1, &why), CF_OK);
+}
+
 static void
 t_written_is_exactly_p(void **state)
 {
@@ -814,6 +852,7 @@ main(void)
 		cmocka_unit_test(t_the_sealed_part_alone_parses),
 		cmocka_unit_test(t_truncated_at_every_byte_never_lies),
 		cmocka_unit_test(t_deep_nesting_is_survived),
+		cmocka_unit_test(t_overgrown_is_not_parsed),
 		cmocka_unit_test(t_rewrite_replaces_the_notice_alone),
 	};
 
