@@ -40,6 +40,7 @@ def setup():
 
 def teardown():
 	World.server.stop()
+	tap.equal(World.server.wrong, [], "what was not to the letter")
 	proc.remove_tree(World.folder)
 
 

@@ -20,13 +20,20 @@ import os
 import re
 import secrets
 import ssl
+import sys
 import tempfile
 import threading
+import urllib.parse
 
-from lab import proc
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "keysrv"))
+
+import openapi_check  # noqa: E402
+from lab import proc  # noqa: E402
 
 SPKI = bytes.fromhex("302a300506032b6570032100")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+DOCUMENT = openapi_check.Document()
 NOW = "2026-11-23T13:35:00.123Z"
 
 
@@ -173,6 +180,7 @@ class Server:
 		if isinstance(plan, tuple):
 			return self.reply(request, *plan)
 		status, answer = self.work(request, path, body)
+		self.compare(request, body, status, answer)
 		if plan == "lost":
 			request.close_connection = True
 			return
@@ -180,6 +188,22 @@ class Server:
 			plan(answer)
 		text = json.dumps(answer).encode()
 		self.reply(request, status, text, half=plan == "half")
+
+	def compare(self, request, body, status, answer):
+		"""Both sides with keysrv/openapi.yaml."""
+		path, _, query = request.path.partition("?")
+		try:
+			operation, parameters = DOCUMENT.operation(
+			    request.command, path)
+			DOCUMENT.check_request(operation, parameters,
+			    dict(urllib.parse.parse_qsl(query)),
+			    json.loads(body) if body else None)
+			content = DOCUMENT.resolve(operation["responses"]
+			    [str(status)])["content"]
+			for kind in content.values():
+				DOCUMENT.check(answer, kind["schema"], "answer")
+		except (openapi_check.Deviation, KeyError, ValueError) as e:
+			self.wrong.append("%s, openapi.yaml: %r" % (path, e))
 
 	@staticmethod
 	def reply(request, status, text, half=False):
@@ -251,6 +275,7 @@ class Server:
 			return self.refuse(403, "bad-signature", "No proof.")
 		return 200, {"handle": asked["handle"],
 		    "issuer": self.issuer(), "issued_at": NOW,
+		    "message_id": "<1@a.test>",
 		    "assurance": "bearer", "algorithm": "kek-a256kw",
 		    "opening_key": key["opening_key"],
 		    "possession_key": key["possession_key"],
