@@ -142,6 +142,23 @@ make_fields(struct cf_mctx *m)
 	}
 }
 
+bool
+cf_mctx_passes_trouble(const struct cf_mctx *m)
+{
+	return m->decision.action == CF_ACTION_REWRITE &&
+	    strcmp(m->snapshot->conf.on_inbound_failure, "pass") == 0;
+}
+
+static enum cf_err
+leave_alone(struct cf_mctx *m, enum cf_err rc, const struct cf_why *why)
+{
+	if (rc == CF_OK || !cf_mctx_passes_trouble(m))
+		return rc;
+	cf_inbound_free(&m->inbound);
+	m->left = *why;
+	return CF_OK;
+}
+
 enum cf_err
 cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 {
@@ -156,10 +173,13 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 	case CF_ACTION_REWRITE:
 		make_fields(m);
 		/* Left alone as too large; the flag may have to go. */
-		if (m->facts.header_over)
+		if (m->facts.header_over) {
+			(void)cf_fail(CF_OK, &m->left,
+			    "its header is too large");
 			return CF_OK;
-		return cf_inbound_begin(m->snapshot, m->sender, m->fields,
-		    m->field_count, &m->inbound, why);
+		}
+		return leave_alone(m, cf_inbound_begin(m->snapshot, m->sender,
+		    m->fields, m->field_count, &m->inbound, why), why);
 	case CF_ACTION_STRIP:
 		make_fields(m);
 		return CF_OK;
@@ -178,6 +198,7 @@ cf_mctx_body(struct cf_mctx *m, unsigned char *data, size_t len,
 	if (m->outbound != NULL)
 		return cf_outbound_body(m->outbound, data, len, why);
 	if (m->inbound != NULL)
-		return cf_inbound_body(m->inbound, data, len, why);
+		return leave_alone(m, cf_inbound_body(m->inbound, data, len,
+		    why), why);
 	return CF_OK;
 }

@@ -50,6 +50,7 @@ struct cf_mctx {
 	struct cf_decision decision;
 	struct cf_outbound *outbound;	/* with CF_ACTION_SEAL */
 	struct cf_inbound *inbound;	/* with CF_ACTION_REWRITE */
+	struct cf_why left;	/* why that one left the message alone */
 };
 
 /* A message from `address` as MAIL gave it, with or without <>.  Gives. */
@@ -62,9 +63,13 @@ void cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
     bool leadspc);
 /*
  * End of header: m->decision.  For SEAL and REWRITE the work begins;
- * CF_E_* when it cannot.
+ * CF_E_* when it cannot.  Where the site wants sealed mail to pass in case of
+ * trouble, m->inbound is gone after it instead, and m->left says why.
  */
 CF_MUST_USE enum cf_err cf_mctx_decide(struct cf_mctx *m, struct cf_why *why);
+/* Is trouble of ours with this message no reason to keep it? */
+bool cf_mctx_passes_trouble(const struct cf_mctx *m);
+/* The same holds for what goes wrong here. */
 CF_MUST_USE enum cf_err cf_mctx_body(struct cf_mctx *m, unsigned char *data,
     size_t len, struct cf_why *why);
 

@@ -470,19 +470,17 @@ static enum cf_err
 rewrite(SMFICTX *ctx, struct cf_mctx *m, const char **ret_verdict,
     struct cf_why *why)
 {
-	const bool pass = strcmp(m->snapshot->conf.on_inbound_failure,
-	    "pass") == 0;
 	bool ready = false;
 	enum cf_err rc = CF_OK;
 
 	*ret_verdict = "unchanged";
 	if (m->inbound == NULL) {
-		(void)cf_fail(CF_OK, why, "its header is too large");
+		*why = m->left;
 	} else {
 		cf_sock_nudge();
 		rc = cf_inbound_finish(m->inbound, &ready, why);
 	}
-	if (rc != CF_OK && !pass)
+	if (rc != CF_OK && !cf_mctx_passes_trouble(m))
 		return rc;
 	rc = m->decision.strip ? strip(ctx, m, why) : CF_OK;
 	if (!ready || rc != CF_OK)

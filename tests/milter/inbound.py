@@ -268,6 +268,32 @@ def t_trouble():
 			one.close()
 
 
+@tap.case("the same before the end of the message, where it does not fit into "
+    "memory")
+def t_trouble_spooling():
+	p = seal()
+	for choice, limit in (("tempfail", 4000), ("pass", 4000), ("pass", 0)):
+		one = lib.Rig(mode="inbound", on_inbound_failure=choice,
+		    memory_limit=limit,
+		    allowed_key_servers=[sender.key_server.url]).start()
+		try:
+			os.rename(one.store, one.store + ".away")
+			if choice == "pass":
+				since = one.log_from()
+				content = b"X-Return-Receipt: yes\r\n" + p
+				result = one.send(content, client="192.0.2.1")
+				tap.equal(result.message, p, "without the flag")
+				tap.equal(result.new_body, None, "new body")
+				one.wait_log(since, ": unchanged ")
+				tap.contains(since(), "No such file", "log")
+			else:
+				lib.check_refused(one.send(p), "451 4.3.0")
+			os.rename(one.store + ".away", one.store)
+			tap.true(one.send(p).new_body is not None, "later")
+		finally:
+			one.close()
+
+
 @tap.case("a large message, through a spool file, is rewritten")
 def t_large():
 	p = seal(lib.message(os.urandom(3 << 20)))
