@@ -25,12 +25,30 @@ check_smtp_tls(const char *value, struct cf_why *why)
 	return cf_fail(CF_E_CONFIG, why, "must be off, try or verify");
 }
 
+/* "password = x" anywhere, or "postgresql://user:x@host". */
+static bool
+has_password(const char *value)
+{
+	const char *p, *at;
+
+	for (p = value; (p = strstr(p, "password")) != NULL; ) {
+		p += strlen("password");
+		if (p[strspn(p, " \t\r\n")] == '=')
+			return true;
+	}
+	if (strncmp(value, "postgresql://", 13) != 0 &&
+	    strncmp(value, "postgres://", 11) != 0)
+		return false;
+	p = strstr(value, "://") + 3;
+	at = memchr(p, '@', strcspn(p, "/?"));
+	return at != NULL && memchr(p, ':', (size_t)(at - p)) != NULL;
+}
+
 /* A password would stand in the process's environment and in backups. */
 static enum cf_err
 check_database(const char *value, struct cf_why *why)
 {
-	if (strstr(value, "password=") != NULL ||
-	    strstr(value, "password =") != NULL)
+	if (has_password(value))
 		return cf_fail(CF_E_CONFIG, why, "put the password into a "
 		    "password file (passfile=...), mode 0600");
 	return CF_OK;

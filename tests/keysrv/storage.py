@@ -434,6 +434,9 @@ def t_plain_http():
 	    ({"connections": 0}, "connections"),
 	    ({"outbox": "on", "receipt_from": None}, "receipt_from"),
 	    ({"database": "host=x password=y"}, "password file"),
+	    ({"database": "host=x password  = y"}, "password file"),
+	    ({"database": "postgresql://x:y@h/d"}, "password file"),
+	    ({"database": "postgres://h/d?password=y"}, "password file"),
 	    ({"no_such_option": 1}, "no_such_option")):
 		conf.write(path, dict(g.server.options, **changes))
 		for option in ([], ["-n"], ["--print-config"]):
