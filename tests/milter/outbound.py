@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Outbound: what is sealed, how, and that it opens to the same bytes."""
 
+import glob
 import json
 import os
 import re
@@ -161,6 +162,54 @@ def odd(name):
 
 for n in ODD:
 	odd(n)
+
+
+def files():
+	"""Awkward input of our own, and real mail beside the repository."""
+	top = os.path.join(lib.TOP, "tests", "fuzz", "corpus")
+	found = glob.glob(os.path.join(top, "*", "*"))
+	shared = os.environ.get("CF_SHARED")
+	if shared:
+		mail = glob.glob(os.path.join(shared, "corpus", "dev", "*"))
+		tap.true(mail, "CF_SHARED has a corpus")
+		found += mail
+	return sorted(f for f in found if os.path.isfile(f))
+
+
+def as_postfix_shows(content):
+	"""The header ends where a line is no field; CRLF ends all lines; no
+	NUL in a value; no other flag."""
+	fields, body = client.split_message(re.sub(rb"\r*\n", b"\r\n",
+	    content))
+	good = [bool(re.fullmatch(rb"[!-9;-~]+[ \t]*", n)) and b"\0" not in v
+	    for n, v in fields] + [False]
+	return [(n, v) for n, v in fields[:good.index(False)]
+	    if n.strip().lower() != b"x-return-receipt"], body
+
+
+@tap.case("whatever mail there is, it opens the same")
+def t_files():
+	plain = lib.Rig(message_size_limit=0).start()
+	sealed_count = 0
+	try:
+		session = plain.session()
+		for path in files():
+			with open(path, "rb") as f:
+				fields, body = as_postfix_shows(f.read())
+			content = fields + [(b"X-Return-Receipt", b" yes")], body
+			result = session.send(content)
+			if b"notification" in (result.reply or b""):
+				continue
+			try:
+				lib.check_sealed(plain, result, content)
+			except tap.Failure as e:
+				tap.fail("%s: %s" % (path, e))
+			sealed_count += 1
+		session.quit()
+	finally:
+		plain.close()
+	tap.note("%d messages" % sealed_count)
+	tap.true(sealed_count >= 0.9 * len(files()), "most were sealed")
 
 
 @tap.case("a body of 10 MB, through a spool file, opens the same")

@@ -149,7 +149,9 @@ class Sealed:
 		tap.equal(self.part.get_content_type(),
 		    "application/pkcs7-mime", "sealed part")
 		self.e = self.part.get_payload(decode=True)
-		raw = re.search(rb"\r\nCounterfoil-Locator: (\S+)\r\n", content)
+		# Of this part: a field of that name may stand outside, too.
+		raw = re.search(rb"\r\nCounterfoil-Locator: (\S+)\r\n",
+		    content[content.rindex(b"application/pkcs7-mime"):])
 		self.locator = raw.group(1).decode()
 		self.link = re.search(r"^http\S+$", self.text, re.M).group(0)
 		self.blob = re.search(r"/m/([A-Za-z0-9_-]{22})#",
