@@ -188,11 +188,17 @@ def t_guide():
 	tap.equal(code, 0, "exit status when interrupted")
 
 
-@tap.case("wrong words and an occupied directory are refused")
+@tap.case("wrong words, no screen, an occupied directory: refused at once")
 def t_refused():
 	done = proc.run([SCRIPT, "--bogus"], check=False)
 	tap.equal(done.returncode, 2, "exit status")
 	tap.contains(done.stderr.decode(), "Usage:", "the message")
+	blind = {k: v for k, v in os.environ.items()
+	    if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+	done = proc.run([SCRIPT, "--browser"], check=False, env=blind)
+	tap.equal(done.returncode, 1, "exit status")
+	tap.contains(done.stderr.decode(), "needs a screen", "the message")
+	tap.lacks(done.stdout.decode(), "Starting", "the output")
 	full = os.path.join(folder, "full")
 	os.mkdir(full)
 	proc.write_file(os.path.join(full, "mine"), "keep")
