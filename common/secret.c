@@ -85,7 +85,8 @@ check_stat(int fd, const char *path, struct cf_why *why)
 		return cf_fail(CF_E_CONFIG, why,
 		    "%s: mode is %04o, others could read the secret; "
 		    "chmod 600 it", path, (unsigned)st.st_mode & 07777);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+	/* Root looks before it becomes the user that the file belongs to. */
+	if (geteuid() != 0 && st.st_uid != 0 && st.st_uid != geteuid())
 		return cf_fail(CF_E_CONFIG, why,
 		    "%s: belongs to user %u, not to root or to user %u",
 		    path, (unsigned)st.st_uid, (unsigned)geteuid());

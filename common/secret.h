@@ -43,7 +43,8 @@ void cf_secret_to_b64url(const struct cf_secret *s, char *out);
  * Read a one-line secret file: b64url of `want_len` bytes, optional final
  * newline.  Refuses (CF_E_CONFIG, `why` names the file) a file that others
  * than its owner can read or write, that is not regular, or that is owned
- * by somebody other than root or the running user.
+ * by somebody other than root or the running user (root itself may look at
+ * everybody's: it does so before it becomes the user of a daemon).
  */
 CF_MUST_USE enum cf_err cf_secret_read_file(const char *path,
     size_t want_len, struct cf_secret *ret, struct cf_why *why);
