@@ -329,8 +329,10 @@ def t_paths():
 	for method, path, allow in (("GET", "/api/v1/retrieve",
 	    "POST, OPTIONS"), ("PUT", "/api/v1/issue", "POST"),
 	    ("DELETE", "/healthz", "GET, HEAD")):
-		status, headers, _ = g.server.request(method, path)
+		status, headers, body = g.server.request(method, path)
 		tap.equal((status, headers["Allow"]), (405, allow), path)
+		tap.equal(json.loads(body)["type"],
+		    "urn:counterfoil:problem:method-not-allowed", path)
 
 
 @tap.case("pages of any origin may use the recipient API, and only that")

@@ -138,7 +138,7 @@ t_link_rejects(void **state)
 		"http://128.0.0.1/k/" HANDLE "#" TOKEN,
 	};
 	struct cf_link link;
-	char cut[sizeof L];
+	char cut[sizeof L], longest[CF_LINK_MAX + 3];
 	size_t i;
 
 	(void)state;
@@ -150,6 +150,14 @@ t_link_rejects(void **state)
 		assert_int_equal(cf_link_parse(cut, &link, NULL),
 		    CF_E_LINK_SYNTAX);
 	}
+	memset(longest, 'a', sizeof longest);
+	memcpy(longest, "https://", 8);
+	longest[CF_LINK_MAX + 1] = '\0';
+	assert_int_equal(cf_link_parse(longest, &link, NULL),
+	    CF_E_LINK_TOO_LONG);
+	longest[CF_LINK_MAX] = '\0';
+	assert_int_equal(cf_link_parse(longest, &link, NULL),
+	    CF_E_LINK_SYNTAX);
 	assert_int_equal(cf_link_parse("http://[::1]:80/k/" HANDLE "#" TOKEN,
 	    &link, NULL), CF_OK);
 	assert_int_equal(cf_link_parse("http://127.9.9.9:80/k/" HANDLE "#"
