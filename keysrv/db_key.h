@@ -23,6 +23,7 @@ struct cf_key_row {
 	char *message_id;
 	char *sender;
 	char *recipient;		/* the first */
+	char *reader_url;		/* of the sender's reader */
 	char *algorithm;
 	char *assurance;
 	unsigned char opening_key[CF_PUBLIC_KEY_LEN];

@@ -25,22 +25,48 @@ send_page(struct cf_req *req, const char *title, const char *body)
 	    page_head, title, title, body);
 }
 
-/* Any well-formed handle gets the same page: it tells nothing about keys. */
-static enum cf_err
-key_page(struct cf_req *req, struct cf_why *why)
+/*
+ * The design's "L opened by itself": explain, and point to the sender's
+ * reader.  The reader's URL is a service URL (cf_link_check_service at
+ * issue), so nothing in it needs escaping.  Whoever has a handle may learn
+ * that it is in use: it is no secret, and stands in logs.
+ */
+static void
+show_key_page(struct cf_req *req, const struct cf_read_item *item)
 {
-	if (!cf_link_is_blob(req->tail))
-		return cf_fail(CF_E_NOT_FOUND, why,
-		    "There is no key with such a name.");
-	send_page(req, "A key, not a message",
+	CF_AUTO(cf_free) char *reader = NULL;
+	CF_AUTO(cf_free) char *body = NULL;
+
+	if (item->found)
+		reader = cf_asprintf(" That page is also at the sender's "
+		    "reader, <a rel=\"noreferrer\" href=\"%s/\">%s</a>.",
+		    item->key.reader_url, item->key.reader_url);
+	body = cf_asprintf(
 	    "<p>This address belongs to a sealed e-mail message. The message "
 	    "itself is not here and never was: it is in the mail that the "
 	    "address came with.</p><p>To read it, open that mail again and "
 	    "follow the longer link in its notice, or save the mail and drop "
 	    "it into the page counterfoil.html that your mail administrator "
-	    "or the sender can give you. The command line program "
+	    "or the sender can give you.%s The command line program "
 	    "<code>counterfoil open</code> reads a saved mail too.</p>"
-	    "<p>Opening this page has recorded nothing and told nobody.</p>");
+	    "<p>Opening this page has recorded nothing and told nobody.</p>",
+	    reader == NULL ? "" : reader);
+	send_page(req, "A key, not a message", body);
+}
+
+static enum cf_err
+key_page(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_read_item *item;
+
+	if (!cf_link_is_blob(req->tail))
+		return cf_fail(CF_E_NOT_FOUND, why,
+		    "There is no key with such a name.");
+	item = cf_read_item_new(req);
+	item->has_key = false;	/* no token is asked for, and none is told */
+	(void)cf_b64url_decode(req->tail, CF_HANDLE_LEN, item->ask.key_id,
+	    CF_KEY_ID_LEN);
+	item->answer = show_key_page;
 	return CF_OK;
 }
 
@@ -89,6 +115,7 @@ readyz(struct cf_req *req, struct cf_why *why)
 
 const struct cf_endpoint cf_ep_key_page = {
 	.method = "GET", .path = "/k/", .parse = key_page,
+	.kind = CF_KIND_READ, .free_item = cf_read_item_free,
 };
 const struct cf_endpoint cf_ep_front_page = {
 	.method = "GET", .path = "/", .parse = front_page,

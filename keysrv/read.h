@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_read - requests that only look: challenge, describe, readyz.
+ * cf_read - requests that only look: challenge, describe, the
+ * page of a key, readyz.
  *
  * One statement finds the keys of a whole batch; each endpoint's answer()
  * then writes its reply.  Nothing is recorded.
@@ -13,7 +14,7 @@
 
 struct cf_read_item {
 	struct cf_ask ask;
-	bool has_key;		/* false: asks for no key (readyz) */
+	bool has_key;		/* false: no token is needed (pages) */
 	bool found;
 	struct cf_key_row key;
 	/* Called with the key found and the token right. */

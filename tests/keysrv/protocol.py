@@ -312,6 +312,11 @@ def t_paths():
 	a = g.api.get("/k/" + Message().handle)
 	tap.equal(a.status, 200, "the page of a link")
 	tap.lacks(a.body.decode(), "<script", "the page")
+	tap.lacks(a.body.decode(), "href", "the page of an unknown key")
+	m = g.issue()
+	page = g.api.get("/k/" + m.handle).body.decode()
+	tap.contains(page, 'href="%s/"' % m.issue()["reader_url"],
+	    "the page of a key")
 	tap.contains(a.headers["Content-Security-Policy"],
 	    "default-src 'none'", "CSP")
 	tap.equal(a.headers["Cache-Control"], "no-store", "caching")
