@@ -11,6 +11,8 @@
 #include "common/mem.h"
 #include "milter/cli.h"
 
+#define ROW "%-16s  %-8s  %-9s  %-16s  %-16s  %-13s  %-*s  %s\n"
+#define RECIPIENT_COLUMNS 40	/* longer ones push their line out */
 #define ANSWER_MAX (4 * 1024 * 1024)
 #define LIMIT_MAX 1000
 
@@ -123,7 +125,7 @@ text_of(const json_t *message, const char *name)
 }
 
 static void
-print_row(const json_t *m)
+print_row(const json_t *m, int width)
 {
 	CF_AUTO(cf_free) char *sent = short_time(m, "issued_at");
 	CF_AUTO(cf_free) char *released = short_time(m, "released_at");
@@ -134,8 +136,24 @@ print_row(const json_t *m)
 	CF_AUTO(cf_free) char *recipient = text_of(m, "recipient");
 	CF_AUTO(cf_free) char *id = text_of(m, "message_id");
 
-	printf("%-16s  %-8s  %-9s  %-16s  %-16s  %-13s  %s  %s\n", sent,
-	    status, assurance, released, opened, receipt, recipient, id);
+	printf(ROW, sent, status, assurance, released, opened, receipt,
+	    width, recipient, id);
+}
+
+/* The widest recipient, so that the last column has one edge, too. */
+static int
+recipient_width(const json_t *messages)
+{
+	size_t i, width = strlen("RECIPIENT");
+	const json_t *m;
+
+	json_array_foreach(messages, i, m) {
+		CF_AUTO(cf_free) char *recipient = text_of(m, "recipient");
+
+		if (strlen(recipient) > width)
+			width = strlen(recipient);
+	}
+	return width > RECIPIENT_COLUMNS ? RECIPIENT_COLUMNS : (int)width;
 }
 
 static enum cf_err
@@ -144,6 +162,7 @@ print(const struct cf_buf *answer, bool as_json, struct cf_why *why)
 	CF_AUTO(cf_json_free) json_t *json = NULL;
 	const json_t *messages, *m;
 	size_t i;
+	int width;
 
 	if (cf_json_parse(cf_buf_str(answer), answer->len, &json, NULL) !=
 	    CF_OK)
@@ -167,11 +186,11 @@ print(const struct cf_buf *answer, bool as_json, struct cf_why *why)
 		puts("No sealed messages yet.");
 		return CF_OK;
 	}
-	printf("%-16s  %-8s  %-9s  %-16s  %-16s  %-13s  %s  %s\n",
-	    "SENT (UTC)", "STATUS", "ASSURANCE", "RELEASED", "OPENED",
-	    "RECEIPT", "RECIPIENT", "MESSAGE-ID");
+	width = recipient_width(messages);
+	printf(ROW, "SENT (UTC)", "STATUS", "ASSURANCE", "RELEASED", "OPENED",
+	    "RECEIPT", width, "RECIPIENT", "MESSAGE-ID");
 	json_array_foreach(messages, i, m)
-		print_row(m);
+		print_row(m, width);
 	return CF_OK;
 }
 

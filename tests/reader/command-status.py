@@ -88,6 +88,10 @@ def t_table():
 	    done.stdout.decode().splitlines(), ("RECEIPT", "sent", "queued",
 	    "none"))}
 	tap.equal(len(columns), 1, "columns stand below each other")
+	last = {line.index(word) for line, word in zip(
+	    done.stdout.decode().splitlines(), ("MESSAGE-ID", "<1@a.test>",
+	    "<1@a.test>"))}
+	tap.equal(len(last), 1, "the last column too")
 
 
 @tap.case("--json gives what the server gave")
