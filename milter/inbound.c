@@ -170,7 +170,7 @@ write_notice(struct cf_inbound *in, struct cf_why *why)
 	notice.service = in->composite.locator.service;
 	notice.link = link;
 	rc = cf_notice_build(&notice, &in->text, &in->html, why);
-	memset(link, 0, sizeof link);
+	explicit_bzero(link, sizeof link);
 	return rc;
 }
 

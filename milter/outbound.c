@@ -72,7 +72,7 @@ cf_outbound_free(struct cf_outbound **out)
 	cf_buf_free(&o->tail);
 	cf_buf_free(&o->text);
 	cf_buf_free(&o->html);
-	memset(o->locator, 0, sizeof o->locator);
+	explicit_bzero(o->locator, sizeof o->locator);
 	free(o);
 	*out = NULL;
 }
@@ -403,7 +403,7 @@ write_notice(struct cf_outbound *o, struct cf_why *why)
 	notice.service = o->answer.locator.service;
 	notice.link = link;
 	rc = cf_notice_build(&notice, &o->text, &o->html, why);
-	memset(link, 0, sizeof link);
+	explicit_bzero(link, sizeof link);
 	return rc;
 }
 
