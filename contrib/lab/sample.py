@@ -65,12 +65,12 @@ class Full:
 		self.html = html("seal-%s@a.test" % mark)
 		self.attachment = os.urandom(size)
 		self.message_id = "<%s@a.test>" % mark
-		self.subject = "Your offer, Grüße %s" % mark
+		self.subject = "Your offer, Grüße from the loom"
 		self.before = (
 		    b"From: =?utf-8?Q?Alice_=C3=84rger?=\r\n\t<alice@a.test>\r\n"
 		    b"To: " + to.encode() + b"\r\n"
-		    b"Subject: Your offer,\r\n =?utf-8?Q?_Gr=C3=BC=C3=9Fe?=\r\n\t"
-		    + mark.encode() + b"\r\n"
+		    b"Subject: Your offer,\r\n =?utf-8?Q?_Gr=C3=BC=C3=9Fe?="
+		    b"\r\n\tfrom the loom\r\n"
 		    b"Date: Mon, 23 Nov 2026 13:35:00 +0100\r\n"
 		    b"Message-ID: " + self.message_id.encode() + b"\r\n")
 		self.after = (
