@@ -279,7 +279,7 @@ lost(struct cf_db *db, struct cf_why *why, const char *what)
 }
 
 /*
- * The limits of this session and the role that has no more rights than it
+ * The limits of a database session and the role that has no more rights than it
  * needs.  Keys are found by key id through indexes; a plan that was made
  * while the tables were empty must not stay a scan.  With that said, each
  * statement is planned once: planning a join of partitioned tables takes
