@@ -19,6 +19,7 @@ const [service, token, outFile] = process.argv.slice(2);
 const url = new URL(service);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 2 * CLIENTS });
 const seen = { keys: {}, wrong: [], requests: 0, repeats: 0, busy: 0 };
+const waiting = new Map();	// what each request under way waits for
 let stopping = false;
 
 const random = (n) => crypto.randomBytes(n).toString("base64url");
@@ -72,12 +73,26 @@ function post(path, value, headers) {
 // Until there is an answer that is not about the server's own state.
 async function ask(path, value, wanted, headers = {}) {
 	const end = Date.now() + LIMIT_MS;
+	const me = { path, since: Date.now(), tries: 0 };
+	waiting.set(me, me);
+	try {
+		return await askUntil(me, end, path, value, wanted, headers);
+	} finally {
+		waiting.delete(me);
+	}
+}
+
+async function askUntil(me, end, path, value, wanted, headers) {
 	for (;;) {
 		seen.requests++;
+		me.tries++;
 		try {
-			const [status, body] = await post(path,
-				typeof value === "function" ? await value()
-					: value, headers);
+			const given = typeof value === "function"
+				? await value() : value;
+			me.sent = Date.now();
+			const [status, body] = await post(path, given, headers);
+			me.sent = 0;
+			me.last = status;
 			if (wanted.includes(status))
 				return body;
 			if (status !== 503) {
@@ -89,6 +104,7 @@ async function ask(path, value, wanted, headers = {}) {
 		} catch (e) {
 			if (e.wrong)
 				throw e;
+			me.last = e.code ?? e.message;
 			seen.repeats++;
 		}
 		if (Date.now() > end) {
@@ -176,6 +192,18 @@ async function client(number) {
 		await pause(PAUSE_MS);
 	}
 }
+
+// For the one who waits in vain: what is being waited for.
+process.on("SIGUSR2", () => {
+	const t = Date.now();
+	console.log(`# clients: ${stopping ? "" : "not "}told to stop, ${
+		JSON.stringify({ requests: seen.requests,
+			repeats: seen.repeats, busy: seen.busy,
+			wrong: seen.wrong.length })}`);
+	for (const { path, since, tries, sent, last } of waiting.values())
+		console.log(`# ${path}: ${t - since} ms, ${tries} tries, last: ${
+			last}${sent ? `, sent ${t - sent} ms ago` : ""}`);
+});
 
 process.stdin.on("end", () => { stopping = true; });
 process.stdin.resume();

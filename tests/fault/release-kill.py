@@ -33,6 +33,7 @@ DATABASE_STOPS = 12
 LATEST_PASS = 6		# a point is fatal at its 1st to 6th pass
 ROUNDS = 1000		# of --long
 LIMIT_S = 60
+CLIENTS_END_S = 120
 
 world = None
 
@@ -88,13 +89,38 @@ class World:
 		"""The clients end what they began; what they saw."""
 		self.clients.stdin.close()
 		try:
-			code = self.clients.wait(120)
+			code = self.clients.wait(CLIENTS_END_S)
+		except subprocess.TimeoutExpired:
+			self.tell_what_hangs()
+			tap.fail("the clients did not end within %d s"
+			    % CLIENTS_END_S)
 		finally:
 			self.clients.kill()
 			self.clients = None
 		tap.equal(code, 0, "exit status of the clients")
 		with open(self.out) as f:
 			return json.load(f)
+
+	def tell_what_hangs(self):
+		"""Both sides and the database, into the log of the test."""
+		self.clients.send_signal(signal.SIGUSR2)
+		for command in (
+		    ["ss", "-tn", "sport = :%d or dport = :%d"
+		        % (self.keysrv.port, self.keysrv.port)],
+		    ["gdb", "-p", str(self.keysrv.process.popen.pid), "-batch",
+		        "-ex", "thread apply all bt 12"]):
+			try:
+				done = subprocess.run(command, text=True,
+				    stdin=subprocess.DEVNULL, timeout=60,
+				    stdout=subprocess.PIPE,
+				    stderr=subprocess.STDOUT)
+				tap.note(done.stdout)
+			except (OSError, subprocess.SubprocessError) as e:
+				tap.note("%s: %s" % (command[0], e))
+		tap.note(self.keysrv.psql("SELECT pid, state, wait_event,"
+		    " age(clock_timestamp(), state_change), left(query, 60)"
+		    " FROM pg_stat_activity WHERE datname IS NOT NULL"))
+		tap.note(proc.tail(self.keysrv.log, 40))
 
 	def clients_alive(self):
 		if self.clients.poll() is not None:
@@ -189,7 +215,12 @@ def audit(seen, what):
 
 
 def clean_slate():
-	"""Only this case's keys and mails are compared."""
+	"""Only this case's keys and mails are compared; a case that failed
+	leaves no server and no clients to the next."""
+	world.keysrv.kill()
+	if world.clients:
+		world.clients.kill()
+		world.clients = None
 	world.sink.mails.clear()
 	world.keysrv.psql("TRUNCATE counterfoil.event, counterfoil.key_issue,"
 	    " counterfoil.key_once, counterfoil.outbox")
