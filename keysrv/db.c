@@ -299,6 +299,8 @@ static const struct cf_db_stmt SAFETY = { "", "SELECT "
     "current_setting('fsync') = 'on', "
     "current_setting('full_page_writes') = 'on', "
     "current_setting('synchronous_commit') <> 'off', "
+    "current_setting('synchronous_standby_names') = '' OR "
+    "current_setting('synchronous_commit') IN ('on', 'remote_apply'), "
     "NOT pg_is_in_recovery()" };
 static const struct cf_db_stmt SCHEMA = { "",
     "SELECT count(*) FROM counterfoil.schema_version "
@@ -307,16 +309,18 @@ static const struct cf_db_stmt SCHEMA = { "",
 static enum cf_err
 check_safety(const struct cf_db *db, size_t result, struct cf_why *why)
 {
-	static const char *const names[] = { "fsync", "full_page_writes",
-	    "synchronous_commit" };
+	/* A site that names synchronous standbys counts on them. */
+	static const char *const settings[] = { "fsync off",
+	    "full_page_writes off", "synchronous_commit off",
+	    "synchronous standbys that synchronous_commit does not wait for" };
 	size_t i;
 
-	for (i = 0; i < 3 && !db->options.unsafe_database; i++)
+	for (i = 0; i < 4 && !db->options.unsafe_database; i++)
 		if (!cf_db_get_bool(db, result, 0, i))
 			return cf_fail(CF_E_CONFIG, why, "the database runs "
-			    "with %s off and may lose receipts that it has "
-			    "committed", names[i]);
-	if (!cf_db_get_bool(db, result, 0, 3))
+			    "with %s and may lose receipts that it has "
+			    "committed", settings[i]);
+	if (!cf_db_get_bool(db, result, 0, 4))
 		return cf_fail(CF_E_DATABASE, why,
 		    "the database is a standby");
 	return CF_OK;

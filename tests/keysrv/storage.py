@@ -346,6 +346,29 @@ def t_unsafe_database():
 	g.server.restart(unsafe_database=False)
 
 
+@tap.case("start refuses standbys that are named but not waited for")
+def t_standby():
+	g.psql("ALTER ROLE keysrv SET synchronous_commit = remote_write")
+	# Nobody of that name: a commit that waits would wait for ever.
+	g.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	g.psql("SELECT pg_reload_conf()")
+	proc.wait_for(lambda: g.psql("SHOW synchronous_standby_names")
+	    == "nobody", 20, "the setting")
+	try:
+		tap.contains(start_fails(), "synchronous_commit does not wait",
+		    "sentence")
+	finally:
+		g.psql("ALTER SYSTEM RESET synchronous_standby_names")
+		g.psql("SELECT pg_reload_conf()")
+	proc.wait_for(lambda: g.psql("SHOW synchronous_standby_names")
+	    == "", 20, "the setting")
+	# Without standbys it means the same as on.
+	g.server.restart()
+	g.issue()
+	g.psql("ALTER ROLE keysrv RESET synchronous_commit")
+	g.server.restart()
+
+
 @tap.case("start refuses a database that is not migrated, or not there")
 def t_not_migrated():
 	g.cluster.create("empty")
