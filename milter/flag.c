@@ -60,16 +60,58 @@ trim(const char *value, char *out, size_t cap)
 	out[n] = '\0';
 }
 
-/* multipart/report of a delivery status or a disposition notification? */
+/* Behind blanks, folds and comments (RFC 5322 3.2.2). */
+static const char *
+skip_cfws(const char *p)
+{
+	int depth = 0;
+
+	for (; *p != '\0'; p++) {
+		if (*p == '(')
+			depth++;
+		else if (*p == ')' && depth > 0)
+			depth--;
+		else if (*p == '\\' && depth > 0 && p[1] != '\0')
+			p++;
+		else if (depth == 0 && strchr(" \t\r\n", *p) == NULL)
+			break;
+	}
+	return p;
+}
+
+/* Is the word at the start of `value` this one?  Any case. */
+static bool
+first_word_is(const char *value, const char *word)
+{
+	size_t len = strlen(word);
+
+	value = skip_cfws(value);
+	return strncasecmp(value, word, len) == 0 &&
+	    (value[len] == '\0' || strchr(" \t\r\n(;", value[len]) != NULL);
+}
+
+/* A delivery status or a disposition notification (RFC 3462, 8098)? */
 static bool
 is_report(const char *value)
 {
-	static const char report[] = "multipart/report";
+	static const char report[] = "multipart/report", message[] = "message/";
 
-	value += strspn(value, " \t\r\n");
-	return strncasecmp(value, report, sizeof report - 1) == 0 &&
+	value = skip_cfws(value);
+	return (strncasecmp(value, report, sizeof report - 1) == 0 ||
+	    strncasecmp(value, message, sizeof message - 1) == 0) &&
 	    (strcasestr(value, "delivery-status") != NULL ||
 	    strcasestr(value, "disposition-notification") != NULL);
+}
+
+/* List software and mass mailers call their mail so; NULL: not this. */
+static const char *
+precedence_of_lists(const char *value)
+{
+	if (first_word_is(value, "list"))
+		return "Precedence: list";
+	if (first_word_is(value, "bulk"))
+		return "Precedence: bulk";
+	return first_word_is(value, "junk") ? "Precedence: junk" : NULL;
 }
 
 void
@@ -93,6 +135,19 @@ cf_flag_note(struct cf_facts *facts, const struct cf_field *field)
 		} else if (cf_flag_is_field(field->name, "Content-Type")) {
 			facts->report |= is_report(field->value);
 		}
+		break;
+	case 'L': case 'l':
+		if (cf_flag_is_field(field->name, "List-Id"))
+			facts->list = "List-Id";
+		break;
+	case 'P': case 'p':
+		if (facts->list == NULL &&
+		    cf_flag_is_field(field->name, "Precedence"))
+			facts->list = precedence_of_lists(field->value);
+		break;
+	case 'A': case 'a':
+		if (cf_flag_is_field(field->name, "Auto-Submitted"))
+			facts->automatic |= !first_word_is(field->value, "no");
 		break;
 	default:
 		break;
@@ -129,9 +184,33 @@ refuse(const char *cause, const char *code, const char *enhanced,
 	return d;
 }
 
+/*
+ * One address with many readers, or nobody who wrote: sealing either is the
+ * site's choice.  `cause` is NULL in the answer when nothing is against it.
+ */
+static struct cf_decision
+check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	if (facts->list != NULL && strcmp(s->conf.lists, "refuse") == 0) {
+		d = refuse("list", "550", "5.7.1", "");
+		cf_reply_set(&d.reply, "550", "5.7.1", "This is mail to a list "
+		    "(%s), one address with many readers, and this gateway "
+		    "does not seal it (its rule: lists = refuse)",
+		    facts->list);
+	} else if (facts->automatic &&
+	    strcmp(s->conf.automatic, "refuse") == 0) {
+		d = refuse("automatic", "550", "5.7.1", "This is automatic "
+		    "mail (Auto-Submitted), and this gateway does not seal it "
+		    "(its rule: automatic = refuse)");
+	}
+	return d;
+}
+
 /* The flag of somebody who may use it, at a gateway that seals. */
 static struct cf_decision
-decide_entitled(const struct cf_facts *facts)
+decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
 {
 	struct cf_decision d = { 0 };
 
@@ -154,6 +233,9 @@ decide_entitled(const struct cf_facts *facts)
 		return refuse("report", "550", "5.7.1",
 		    "A delivery or disposition notification cannot ask for a "
 		    "return receipt");
+	d = check_kind(s, facts);
+	if (d.cause != NULL)
+		return d;
 	if (facts->recipients == 0)
 		return refuse("no-recipient", "451", "4.5.1",
 		    "There is no recipient to get the sealed message");
@@ -180,7 +262,7 @@ decide_flagged(const struct cf_snapshot *s, const struct cf_facts *facts)
 	d.strip = true;
 	d.cause = "flag-from-outside";
 	if ((s->mode & CF_MODE_OUTBOUND) && facts->entitled)
-		return decide_entitled(facts);
+		return decide_entitled(s, facts);
 	/* Sealed or refused, never dropped, to whomever it goes. */
 	if (facts->entitled)
 		return refuse("not-outbound", "550", "5.7.1",

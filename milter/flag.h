@@ -37,6 +37,8 @@ struct cf_facts {
 	size_t markers;		/* number of Counterfoil-Version fields */
 	bool marker_known;	/* the first says version 1 */
 	bool report;		/* Content-Type: a DSN or MDN */
+	const char *list;	/* what says that it is list mail, or NULL */
+	bool automatic;		/* Auto-Submitted, and not no */
 	bool header_over;	/* more than header_limit or header_count */
 };
 

@@ -26,6 +26,8 @@ static enum cf_err check_socket(const char *value, struct cf_why *why);
 static enum cf_err check_octal(const char *value, struct cf_why *why);
 static enum cf_err check_network(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
+static enum cf_err check_kind(const char *value, struct cf_why *why);
+static enum cf_err check_pattern(const char *value, struct cf_why *why);
 static enum cf_err check_failure(const char *value, struct cf_why *why);
 static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
 
@@ -86,6 +88,15 @@ static const struct cf_conf_opt table[] = {
 	    "Recipients in these domains are local: the flag of others is "
 	    "removed from mail to them, and only their sealed mail is "
 	    "rewritten."),
+	STR(lists, "refuse", check_kind,
+	    "Flagged mail to a list (List-Id, Precedence list, bulk or junk, "
+	    "or a recipient in list_addresses): refuse or seal."),
+	STR(automatic, "refuse", check_kind,
+	    "Flagged mail that nobody wrote (Auto-Submitted other than no): "
+	    "refuse or seal."),
+	LIST(list_addresses, NULL, check_pattern,
+	    "Recipients that are lists: addresses, or @domain for all of a "
+	    "domain."),
 	STR(on_inbound_failure, "tempfail", check_failure,
 	    "Sealed mail that cannot be rewritten because of trouble here: "
 	    "tempfail makes it wait, pass delivers it as it came."),
@@ -151,6 +162,26 @@ check_mode(const char *value, struct cf_why *why)
 	if (parse_mode(value, &mode))
 		return CF_OK;
 	return cf_fail(CF_E_CONFIG, why, "must be outbound, inbound or both");
+}
+
+static enum cf_err
+check_kind(const char *value, struct cf_why *why)
+{
+	if (strcmp(value, "refuse") == 0 || strcmp(value, "seal") == 0)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be refuse or seal");
+}
+
+/* user@domain or @domain. */
+static enum cf_err
+check_pattern(const char *value, struct cf_why *why)
+{
+	const char *at = strrchr(value, '@');
+
+	if (at == NULL || at[1] == '\0' || strpbrk(value, " \t<>") != NULL)
+		return cf_fail(CF_E_CONFIG, why,
+		    "\"%s\" is neither an address nor @domain", value);
+	return CF_OK;
 }
 
 static enum cf_err
@@ -549,6 +580,20 @@ cf_snapshot_is_local(const struct cf_snapshot *snapshot, const char *address)
 		return true;
 	for (i = 0; i < domains->count; i++)
 		if (strcasecmp(at + 1, domains->item[i]) == 0)
+			return true;
+	return false;
+}
+
+bool
+cf_snapshot_is_list(const struct cf_snapshot *snapshot, const char *address)
+{
+	const struct cf_conf_list *lists = &snapshot->conf.list_addresses;
+	const char *at = strrchr(address, '@');
+	size_t i;
+
+	for (i = 0; i < lists->count; i++)
+		if (strcasecmp(lists->item[i], address) == 0 || (at != NULL &&
+		    strcasecmp(lists->item[i], at) == 0))
 			return true;
 	return false;
 }

@@ -37,6 +37,8 @@ struct cf_mconf {
 	struct cf_conf_list allowed_key_servers;
 	struct cf_conf_list networks, entitled_daemons, local_domains;
 	bool trust_authenticated;
+	char *lists, *automatic;
+	struct cf_conf_list list_addresses;
 	char *on_inbound_failure;
 	long message_size_limit, memory_limit, header_limit, header_count;
 	long request_timeout_s, deadline_s, max_key_requests, drain_s;
@@ -97,6 +99,9 @@ bool cf_snapshot_listed(const struct cf_snapshot *snapshot,
     const struct sockaddr *address);
 /* Is the address's domain in local_domains?  One without @ is local. */
 bool cf_snapshot_is_local(const struct cf_snapshot *snapshot,
+    const char *address);
+/* Is the address in list_addresses, itself or by its domain? */
+bool cf_snapshot_is_list(const struct cf_snapshot *snapshot,
     const char *address);
 
 #endif

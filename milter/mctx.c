@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/issue.h"
 #include "common/log.h"
@@ -78,6 +79,22 @@ cf_mctx_free(struct cf_mctx **m)
 	*m = NULL;
 }
 
+/*
+ * The address that the sender wrote, where the mail server tells us: by then
+ * it may have put a list's members in its place (RFC 3461 4.2).  Not an
+ * address when it is encoded; those are no names of lists.
+ */
+static const char *
+original(char *const *args)
+{
+	static const char orcpt[] = "ORCPT=rfc822;";
+
+	for (; args != NULL && *args != NULL; args++)
+		if (strncasecmp(*args, orcpt, sizeof orcpt - 1) == 0)
+			return *args + sizeof orcpt - 1;
+	return "";
+}
+
 void
 cf_mctx_rcpt(struct cf_mctx *m, const char *address, char *const *args)
 {
@@ -88,6 +105,9 @@ cf_mctx_rcpt(struct cf_mctx *m, const char *address, char *const *args)
 	m->facts.recipients++;
 	if (cf_snapshot_is_local(m->snapshot, plain))
 		m->facts.local++;
+	if (m->facts.list == NULL && (cf_snapshot_is_list(m->snapshot, plain)
+	    || cf_snapshot_is_list(m->snapshot, original(args))))
+		m->facts.list = "the recipient is a list";
 	if (m->rcpt_count >= CF_MCTX_RCPT_KEPT) {
 		free(plain);
 		return;

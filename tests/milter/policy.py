@@ -4,6 +4,7 @@
 
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -19,6 +20,14 @@ def start():
 	rig = lib.Rig(mode="both", networks=["127.0.0.0/8", "2001:db8::/32",
 	    "10.1.2.0/23"], local_domains=["b.test", "Home.Test"],
 	    entitled_daemons=["HOP"]).start()
+
+
+def change(**options):
+	"""Other options in the running milter; None: the default again."""
+	since = rig.log_from()
+	rig.write_config(**options)
+	rig.process.send(signal.SIGHUP)
+	rig.wait_log(since, "configuration reloaded")
 
 
 def untouched(result, content):
@@ -82,10 +91,87 @@ def t_recipients():
 def t_automatic():
 	lib.check_refused(rig.send(lib.message(), sender="<>"), "550 5.7.1")
 	for kind in (b"delivery-status", b"disposition-notification",
-	    b"\"Delivery-Status\""):
+	    b"\"Delivery-Status\"", b"(c)\r\n delivery-status"):
 		lib.check_refused(rig.send(lib.message(extra=[
 		    b"Content-Type: multipart/report;\r\n report-type=" + kind
 		    + b"; boundary=x"])), "550 5.7.1", ["notification"])
+	for kind in (b"message/delivery-status", b"(c) Message/"
+	    b"Disposition-Notification", b"message/global-delivery-status"):
+		lib.check_refused(rig.send(lib.message(extra=[
+		    b"Content-Type: " + kind])), "550 5.7.1", ["notification"])
+
+
+LIST_MAIL = ((b"List-Id: <x.b.test>", "List-Id"),
+    (b"list-id:", "List-Id"), (b"Precedence: list", "Precedence: list"),
+    (b"PRECEDENCE:(c)\r\n Bulk", "Precedence: bulk"),
+    (b"Precedence: junk (really)", "Precedence: junk"))
+NOT_LIST_MAIL = (b"Precedence: first-class", b"Precedence: bulky",
+    b"Precedence:", b"List-Unsubscribe: <mailto:x@b.test>",
+    b"X-List-Id: <x.b.test>", b"Auto-Submitted: no",
+    b"Auto-Submitted: NO (a person)", b"Auto-Submitted:\r\n (a) no; x=y")
+AUTOMATIC = (b"Auto-Submitted: auto-replied", b"auto-submitted: yes",
+    b"Auto-Submitted: auto-generated; type=\"no\"", b"Auto-Submitted:",
+    b"Auto-Submitted: none", b"Auto-Submitted: (no) auto-notified")
+
+
+@tap.case("list mail with a flag: refused naming the rule, or sealed")
+def t_lists():
+	for field, name in LIST_MAIL:
+		lib.check_refused(rig.send(lib.message(extra=[field])),
+		    "550 5.7.1", [name, "lists = refuse"])
+	for field in NOT_LIST_MAIL:
+		content = lib.message(extra=[field])
+		lib.check_sealed(rig, rig.send(content), content)
+	for field in (LIST_MAIL[0][0], AUTOMATIC[0]):
+		content = lib.message(flag=None, extra=[field])
+		untouched(rig.send(content), content)
+	change(lists="seal")
+	for field, _ in LIST_MAIL:
+		content = lib.message(extra=[field])
+		lib.check_sealed(rig, rig.send(content), content)
+	lib.check_refused(rig.send(lib.message(extra=AUTOMATIC[:1])),
+	    "550 5.7.1", ["automatic = refuse"])
+	change(lists=None)
+
+
+@tap.case("a recipient that is known to be a list makes it list mail")
+def t_list_addresses():
+	change(list_addresses=["Staff@b.test", "@lists.b.test"])
+	for recipient in ("<staff@B.test>", "<any@Lists.B.test>",
+	    "<members@b.test> ORCPT=rfc822;staff@b.test",
+	    "<members@b.test> NOTIFY=NEVER orcpt=RFC822;any@lists.b.test"):
+		lib.check_refused(rig.send(lib.message(),
+		    recipients=[recipient]), "550 5.7.1", ["lists = refuse"])
+	for recipient in ("<staffs@b.test>", "<staff@x.b.test>",
+	    "<any@x.lists.b.test>", "<lists.b.test@b.test>",
+	    "<bob@b.test> ORCPT=rfc822;bob@b.test"):
+		content = lib.message()
+		lib.check_sealed(rig, rig.send(content,
+		    recipients=[recipient]), content)
+	change(list_addresses=["@lists.b.test"], lists="seal")
+	content = lib.message()
+	lib.check_sealed(rig, rig.send(content,
+	    recipients=["<x@lists.b.test>"]), content)
+	change(list_addresses=None, lists=None)
+
+
+@tap.case("automatic mail with a flag: refused naming the rule, or sealed")
+def t_auto_submitted():
+	for field in AUTOMATIC:
+		lib.check_refused(rig.send(lib.message(extra=[field])),
+		    "550 5.7.1", ["Auto-Submitted", "automatic = refuse"])
+	lib.check_refused(rig.send(lib.message(extra=[b"Auto-Submitted: x",
+	    b"Auto-Submitted: no"])), "550 5.7.1", ["automatic"])
+	change(automatic="seal")
+	for field in AUTOMATIC:
+		content = lib.message(extra=[field])
+		lib.check_sealed(rig, rig.send(content), content)
+	lib.check_refused(rig.send(lib.message(extra=[b"List-Id: <x>"])),
+	    "550 5.7.1", ["lists = refuse"])
+	# No rule opens these.
+	change(lists="seal")
+	t_automatic()
+	change(automatic=None, lists=None)
 
 
 @tap.case("from outside: refused if it would be relayed, else stripped")
