@@ -189,7 +189,8 @@ def as_postfix_shows(content):
 
 @tap.case("whatever mail there is, it opens the same")
 def t_files():
-	plain = lib.Rig(message_size_limit=0).start()
+	plain = lib.Rig(message_size_limit=0, lists="seal",
+	    automatic="seal").start()
 	sealed_count = 0
 	try:
 		session = plain.session()
