@@ -195,8 +195,10 @@ class Session:
 		for r in recipients:
 			self.send_macros(b"R", [("{rcpt_addr}", r)])
 			data = r.encode() + b"\0"
-			if " " in r:
-				data = r.replace(" ", "\0").encode() + b"\0"
+			address, mark, args = r.partition("> ")
+			if mark:
+				data = "\0".join([address + ">"]
+				    + args.split()).encode() + b"\0"
 			elif not r.startswith("<"):
 				data = b"<" + r.encode() + b">\0NOTIFY=NEVER\0"
 			stop = self.step(b"R", data, NR_RCPT)
