@@ -187,6 +187,8 @@ refuse(const char *cause, const char *code, const char *enhanced,
 /*
  * One address with many readers, or nobody who wrote: sealing either is the
  * site's choice.  `cause` is NULL in the answer when nothing is against it.
+ * A notification is by its content one that a program wrote; what makes a
+ * mail loop is the missing sender, and that nothing seals.
  */
 static struct cf_decision
 check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
@@ -199,8 +201,13 @@ check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
 		    "(%s), one address with many readers, and this gateway "
 		    "does not seal it (its rule: lists = refuse)",
 		    facts->list);
-	} else if (facts->automatic &&
-	    strcmp(s->conf.automatic, "refuse") == 0) {
+	} else if (strcmp(s->conf.automatic, "refuse") != 0) {
+		return d;
+	} else if (facts->report) {
+		d = refuse("report", "550", "5.7.1", "A delivery or "
+		    "disposition notification asks for no return receipt at "
+		    "this gateway (its rule: automatic = refuse)");
+	} else if (facts->automatic) {
 		d = refuse("automatic", "550", "5.7.1", "This is automatic "
 		    "mail (Auto-Submitted), and this gateway does not seal it "
 		    "(its rule: automatic = refuse)");
@@ -229,10 +236,6 @@ decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
 		return refuse("null-sender", "550", "5.7.1",
 		    "A message without a sender cannot ask for a return "
 		    "receipt");
-	if (facts->report)
-		return refuse("report", "550", "5.7.1",
-		    "A delivery or disposition notification cannot ask for a "
-		    "return receipt");
 	d = check_kind(s, facts);
 	if (d.cause != NULL)
 		return d;

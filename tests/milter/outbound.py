@@ -191,7 +191,6 @@ def as_postfix_shows(content):
 def t_files():
 	plain = lib.Rig(message_size_limit=0, lists="seal",
 	    automatic="seal").start()
-	sealed_count = 0
 	try:
 		session = plain.session()
 		for path in files():
@@ -199,18 +198,14 @@ def t_files():
 				fields, body = as_postfix_shows(f.read())
 			content = fields + [(b"X-Return-Receipt", b" yes")], body
 			result = session.send(content)
-			if b"notification" in (result.reply or b""):
-				continue
 			try:
 				lib.check_sealed(plain, result, content)
 			except tap.Failure as e:
 				tap.fail("%s: %s" % (path, e))
-			sealed_count += 1
 		session.quit()
 	finally:
 		plain.close()
-	tap.note("%d messages" % sealed_count)
-	tap.true(sealed_count >= 0.9 * len(files()), "most were sealed")
+	tap.note("%d messages" % len(files()))
 
 
 @tap.case("a body of 10 MB, through a spool file, opens the same")

@@ -87,18 +87,21 @@ def t_recipients():
 		    ["one recipient", "counterfoil-hop"])
 
 
+REPORTS = [b"multipart/report;\r\n report-type=" + kind + b"; boundary=x"
+    for kind in (b"delivery-status", b"disposition-notification",
+    b"\"Delivery-Status\"", b"(c)\r\n delivery-status")] + [
+    b"message/delivery-status", b"(c) Message/Disposition-Notification",
+    b"message/global-delivery-status"]
+
+
 @tap.case("null sender, delivery and disposition notifications: refused")
 def t_automatic():
-	lib.check_refused(rig.send(lib.message(), sender="<>"), "550 5.7.1")
-	for kind in (b"delivery-status", b"disposition-notification",
-	    b"\"Delivery-Status\"", b"(c)\r\n delivery-status"):
+	lib.check_refused(rig.send(lib.message(), sender="<>"), "550 5.7.1",
+	    ["without a sender"])
+	for kind in REPORTS:
 		lib.check_refused(rig.send(lib.message(extra=[
-		    b"Content-Type: multipart/report;\r\n report-type=" + kind
-		    + b"; boundary=x"])), "550 5.7.1", ["notification"])
-	for kind in (b"message/delivery-status", b"(c) Message/"
-	    b"Disposition-Notification", b"message/global-delivery-status"):
-		lib.check_refused(rig.send(lib.message(extra=[
-		    b"Content-Type: " + kind])), "550 5.7.1", ["notification"])
+		    b"Content-Type: " + kind])), "550 5.7.1",
+		    ["notification", "automatic = refuse"])
 
 
 LIST_MAIL = ((b"List-Id: <x.b.test>", "List-Id"),
@@ -168,9 +171,13 @@ def t_auto_submitted():
 		lib.check_sealed(rig, rig.send(content), content)
 	lib.check_refused(rig.send(lib.message(extra=[b"List-Id: <x>"])),
 	    "550 5.7.1", ["lists = refuse"])
-	# No rule opens these.
 	change(lists="seal")
-	t_automatic()
+	for kind in REPORTS:
+		content = lib.message(extra=[b"Content-Type: " + kind])
+		lib.check_sealed(rig, rig.send(content), content)
+		# No rule opens this.
+		lib.check_refused(rig.send(content, sender="<>"),
+		    "550 5.7.1", ["without a sender"])
 	change(automatic=None, lists=None)
 
 
