@@ -275,6 +275,20 @@ ask_once(const struct cf_issue_client *client, const char *server,
 	return CF_OK;
 }
 
+static enum cf_err
+ask_observed(const struct cf_issue_client *client, const char *server,
+    const struct cf_issue_request *request, const struct cf_buf *json,
+    struct cf_issue_answer *answers, struct cf_why *why)
+{
+	int64_t began = cf_clock_mono_ms();
+	enum cf_err rc;
+
+	rc = ask_once(client, server, request, json, answers, why);
+	if (client->observe != NULL)
+		client->observe(server, rc, cf_clock_mono_ms() - began);
+	return rc;
+}
+
 /* Wait before trying again, in steps that let tick() speak to the peer. */
 static bool
 pause_ms(const struct cf_issue_client *client, long ms)
@@ -304,7 +318,7 @@ ask_server(const struct cf_issue_client *client, const char *server,
 		if (try > 0 && !pause_ms(client,
 		    rc == CF_E_BUSY ? BUSY_PAUSE_MS : PAUSE_MS))
 			break;
-		rc = ask_once(client, server, request, json, answers, why);
+		rc = ask_observed(client, server, request, json, answers, why);
 		if (rc == CF_OK || !is_worth_repeating(rc))
 			break;
 	}

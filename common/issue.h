@@ -66,6 +66,8 @@ struct cf_issue_client {
 	/* Called about once a second while waiting; nonzero gives up. */
 	int (*tick)(void *arg);
 	void *tick_arg;
+	/* Called after each request with what came of it, or NULL. */
+	void (*observe)(const char *server, enum cf_err result, int64_t ms);
 };
 
 void cf_issue_answer_wipe(struct cf_issue_answer *answer);

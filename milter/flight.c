@@ -61,3 +61,14 @@ cf_flight_wait(int64_t ms)
 	pthread_mutex_unlock(&lock);
 	return n;
 }
+
+size_t
+cf_flight_count(void)
+{
+	size_t n;
+
+	pthread_mutex_lock(&lock);
+	n = count;
+	pthread_mutex_unlock(&lock);
+	return n;
+}

@@ -18,5 +18,7 @@ void cf_flight_end(void);
 size_t cf_flight_stop(void);
 /* Wait at most `ms` for the last one; how many are left. */
 size_t cf_flight_wait(int64_t ms);
+/* How many are under way. */
+size_t cf_flight_count(void);
 
 #endif

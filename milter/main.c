@@ -26,6 +26,8 @@
 #include "config.h"
 #include "milter/flight.h"
 #include "milter/mconf.h"
+#include "milter/metrics.h"
+#include "milter/metrics_http.h"
 #include "milter/mf_callbacks.h"
 #include "milter/sock.h"
 
@@ -145,12 +147,14 @@ reload(const char *path)
 	if (cf_snapshot_load(path, false, &fresh, &why) != CF_OK) {
 		cf_log(CF_LOG_ERROR, "reload failed, the configuration stays "
 		    "as it was: %s", why.text);
+		cf_metrics_reload(false);
 		return;
 	}
 	before = cf_snapshot_get();
 	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
 	cf_snapshot_put(&before);
 	cf_snapshot_swap(fresh);
+	cf_metrics_reload(true);
 	cf_log(CF_LOG_INFO, "configuration reloaded");
 	if (restart != NULL)
 		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
@@ -165,8 +169,20 @@ stop_milter(void *arg)
 	return NULL;
 }
 
+static struct cf_metrics_http *metrics;	/* NULL: none served */
+
+static void
+stop_metrics(const struct cf_mconf *conf)
+{
+	if (metrics == NULL)
+		return;
+	cf_metrics_http_free(&metrics);
+	if (strncmp(conf->metrics_listen, "unix:", 5) == 0)
+		(void)unlink(conf->metrics_listen + 5);
+}
+
 static int
-stop(pthread_t milter)
+stop(pthread_t milter, const struct cf_mconf *conf)
 {
 	struct cf_snapshot *s = cf_snapshot_get();
 	long drain_s = s->conf.drain_s;
@@ -191,6 +207,7 @@ stop(pthread_t milter)
 	until.tv_sec += STOP_WAIT_S;
 	(void)pthread_timedjoin_np(milter, NULL, &until);
 	cf_sock_remove();
+	stop_metrics(conf);
 	cf_log(CF_LOG_INFO, "stopped");
 	if (left == 0)
 		CHECK_LEAKS();
@@ -199,13 +216,17 @@ stop(pthread_t milter)
 }
 
 static int
-serve(const char *path, const char *socket, const sigset_t *set)
+serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 {
 	pthread_t milter;
 
 	if (pthread_create(&milter, NULL, run_milter, NULL) != 0)
 		return EX_OSERR;
-	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves on %s", socket);
+	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves on %s",
+	    conf->socket);
+	if (metrics != NULL)
+		cf_log(CF_LOG_INFO, "counters are at %s, path /metrics",
+		    conf->metrics_listen);
 	for (;;)
 		switch (sigwaitinfo(set, NULL)) {
 		case SIGHUP:
@@ -214,7 +235,7 @@ serve(const char *path, const char *socket, const sigset_t *set)
 			break;
 		case SIGTERM:
 		case SIGINT:
-			return stop(milter);
+			return stop(milter, conf);
 		case SIGNAL_ENDED:
 			cf_log(CF_LOG_ERROR, "libmilter ended by itself");
 			return EX_SOFTWARE;
@@ -249,18 +270,26 @@ static enum cf_err
 start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 {
 	struct cf_snapshot *snapshot = NULL;
+	int metrics_fd = -1;
 	enum cf_err rc;
 
 	umask(027);
+	cf_metrics_begin();
 	rc = open_socket(conf, why);
+	if (rc == CF_OK)
+		rc = cf_metrics_listen(conf, &metrics_fd, why);
 	if (rc == CF_OK)
 		rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc == CF_OK && conf->core_dumps)
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	if (rc == CF_OK)
 		rc = cf_snapshot_load(path, false, &snapshot, why);
-	if (rc != CF_OK)
+	if (rc == CF_OK)
+		rc = cf_metrics_serve(metrics_fd, &metrics, why);
+	if (rc != CF_OK) {
+		cf_snapshot_put(&snapshot);
 		return rc;
+	}
 	cf_snapshot_swap(snapshot);
 	if (geteuid() == 0)
 		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
@@ -311,7 +340,7 @@ main(int argc, char **argv)
 		cf_composite_init();
 		rc = start(path, &conf, &why);
 		if (rc == CF_OK)
-			status = serve(path, conf.socket, &signals);
+			status = serve(path, &conf, &signals);
 	}
 	cf_mconf_free(&conf);
 	if (rc == CF_OK)

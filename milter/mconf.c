@@ -23,6 +23,7 @@
 
 static enum cf_err check_mode(const char *value, struct cf_why *why);
 static enum cf_err check_socket(const char *value, struct cf_why *why);
+static enum cf_err check_metrics(const char *value, struct cf_why *why);
 static enum cf_err check_octal(const char *value, struct cf_why *why);
 static enum cf_err check_network(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
@@ -119,6 +120,14 @@ static const struct cf_conf_opt table[] = {
 	    "Key requests under way at a time; others wait."),
 	INT(drain_s, "30", 0, 600,
 	    "Seconds to wait at a stop for messages under way."),
+	BOOL(log_passed, "true",
+	    "Log one line for mail that passes, too; false leaves out mail "
+	    "that is neither flagged nor sealed."),
+	STR(metrics_listen, NULL, check_metrics,
+	    "Where to serve counters for Prometheus, as ADDRESS:PORT or "
+	    "unix:PATH; unset serves none."),
+	BOOL(metrics_public, "false",
+	    "Let metrics_listen be an address that other machines reach."),
 	STR(user, NULL, NULL,
 	    "User to run as when started by root; unset keeps the user."),
 	STR(group, NULL, NULL,
@@ -220,6 +229,16 @@ check_socket(const char *value, struct cf_why *why)
 		return cf_fail(CF_E_CONFIG, why,
 		    "must be inet:PORT@HOST (Postfix writes inet:HOST:PORT)");
 	return CF_OK;
+}
+
+static enum cf_err
+check_metrics(const char *value, struct cf_why *why)
+{
+	if (strncmp(value, "unix:/", 6) == 0)
+		return check_socket(value, why);
+	if (cf_conf_check_hostport(value, NULL) == CF_OK)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be ADDRESS:PORT or unix:/PATH");
 }
 
 static enum cf_err
@@ -524,6 +543,9 @@ cf_snapshot_needs_restart(const struct cf_mconf *before,
 		cf_buf_adds(&names, " socket_mode");
 	if (differs(before->socket_group, after->socket_group))
 		cf_buf_adds(&names, " socket_group");
+	if (differs(before->metrics_listen, after->metrics_listen) ||
+	    before->metrics_public != after->metrics_public)
+		cf_buf_adds(&names, " metrics_listen");
 	if (differs(before->user, after->user))
 		cf_buf_adds(&names, " user");
 	if (differs(before->group, after->group))

@@ -42,6 +42,8 @@ struct cf_mconf {
 	char *on_inbound_failure;
 	long message_size_limit, memory_limit, header_limit, header_count;
 	long request_timeout_s, deadline_s, max_key_requests, drain_s;
+	char *metrics_listen;
+	bool metrics_public, log_passed;
 	char *user, *group;
 	bool core_dumps;
 	char *log, *log_level;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/clock.h"
 #include "common/issue.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -47,6 +48,7 @@ cf_mctx_new(const char *address, bool entitled)
 
 	m->snapshot = cf_snapshot_get();
 	m->in_flight = cf_flight_begin();
+	m->began_ms = cf_clock_mono_ms();
 	m->sender = bare(address);
 	m->header.max = (size_t)m->snapshot->conf.header_limit;
 	m->facts.null_sender = *m->sender == '\0';

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/buf.h"
 #include "common/mform.h"
@@ -39,6 +40,7 @@ struct cf_rcpt {
 struct cf_mctx {
 	struct cf_snapshot *snapshot;	/* pinned */
 	enum cf_phase phase;
+	int64_t began_ms;	/* monotonic */
 	bool in_flight;		/* counted in flight.h */
 	char *sender;		/* bare; "" for the null sender */
 	struct cf_rcpt *rcpt;

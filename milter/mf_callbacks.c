@@ -22,10 +22,12 @@
 #include "common/mem.h"
 #include "milter/edits.h"
 #include "milter/mctx.h"
+#include "milter/metrics.h"
 #include "milter/sock.h"
 
 #define NAME "counterfoil"
 #define PACKET_MAX (1024 * 1024)	/* bytes of one command we read */
+#define QUEUE_ID_MAX 60
 #define BACKLOG 256		/* connections not yet accepted */
 #define NEEDED_ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY)
 /* Steps that save a round trip each, asked for when they are offered. */
@@ -83,7 +85,22 @@ send_reply(SMFICTX *ctx, const struct cf_reply *reply)
 	return reply->code[0] == '5' ? SMFIS_REJECT : SMFIS_TEMPFAIL;
 }
 
-/* One line a message; `why` may be empty. */
+/* A queue id as it goes into the log: it comes from a mail server. */
+static void
+clean_id(const char *id, char out[QUEUE_ID_MAX + 1])
+{
+	size_t i;
+
+	for (i = 0; i < QUEUE_ID_MAX && id[i] != '\0'; i++)
+		out[i] = id[i] > ' ' && id[i] <= '~' && id[i] != ':' ?
+		    id[i] : '?';
+	out[i] = '\0';
+}
+
+/*
+ * One line a message; `why` may be empty.  counterfoil-milter(8) documents
+ * its form, on which other people's programs rely.
+ */
 static void
 log_message(SMFICTX *ctx, const struct cf_mctx *m, const char *verdict,
     const char *cause, const struct cf_why *why)
@@ -91,20 +108,25 @@ log_message(SMFICTX *ctx, const struct cf_mctx *m, const char *verdict,
 	struct cf_outbound_facts out;
 	struct cf_inbound_facts in;
 	enum cf_log_level level = CF_LOG_INFO;
+	char id[QUEUE_ID_MAX + 1];
 	const char *handle;
 
 	cf_outbound_facts(m->outbound, &out);
 	cf_inbound_facts(m->inbound, &in);
-	/* Mail that is none of our business is not worth a line each. */
-	if (m->facts.flags == 0 && m->facts.markers == 0)
+	if (m->facts.flags == 0 && m->facts.markers == 0 &&
+	    !m->snapshot->conf.log_passed)
 		level = CF_LOG_DEBUG;
 	handle = m->outbound != NULL ? out.handle : in.handle;
-	cf_log(level, "%s: %s cause=%s key=%s keysrv_ms=%lld in=%llu out=%llu"
-	    "%s%s", queue_id(ctx), verdict, cause,
+	clean_id(queue_id(ctx), id);
+	cf_log(level, "%s: %s cause=%s rcpts=%zu ms=%lld key=%s keysrv_ms=%lld"
+	    " in=%llu out=%llu%s%s", id, verdict, cause, m->facts.recipients,
+	    (long long)(cf_clock_mono_ms() - m->began_ms),
 	    *handle == '\0' ? "-" : handle, (long long)out.key_server_ms,
 	    (unsigned long long)(out.bytes_in + in.bytes_in),
 	    (unsigned long long)(out.bytes_out + in.bytes_out),
 	    why->text[0] == '\0' ? "" : ": ", why->text);
+	cf_metrics_message(verdict, cause, out.bytes_in + in.bytes_in,
+	    out.bytes_out + in.bytes_out);
 }
 
 /* ---- connection ---- */
@@ -119,6 +141,7 @@ conn_free(SMFICTX *ctx)
 	cf_mctx_free(&conn->msg);
 	free(conn->daemon_name);
 	free(conn);
+	cf_metrics_connection(-1);
 	(void)smfi_setpriv(ctx, NULL);
 }
 
@@ -180,6 +203,7 @@ mf_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
 		free(conn);
 		return SMFIS_REJECT;
 	}
+	cf_metrics_connection(1);
 	conn->usable = (f0 & NEEDED_ACTIONS) == NEEDED_ACTIONS;
 	conn->steps = conn->usable ? f1 & WANTED_STEPS : 0;
 	*pf0 = f0 & (NEEDED_ACTIONS | SMFIF_SETSYMLIST);
@@ -520,6 +544,11 @@ mf_eom(SMFICTX *ctx)
 static sfsistat
 mf_abort(SMFICTX *ctx)
 {
+	struct cf_mctx *m = message(ctx);
+	struct cf_why why = { "" };
+
+	if (m != NULL)
+		log_message(ctx, m, "aborted", "mail-server", &why);
 	forget_message(ctx);
 	return SMFIS_CONTINUE;
 }

@@ -14,6 +14,7 @@
 #include "common/notice.h"
 #include "common/crypto_ref.h"
 #include "milter/edits.h"
+#include "milter/metrics.h"
 #include "milter/store.h"
 
 #define HEAD_FACTOR 8		/* M's header against the message's, at most */
@@ -367,6 +368,7 @@ ask_for_key(struct cf_outbound *o, int64_t deadline_ms,
 	client.deadline_ms = deadline_ms;
 	client.tick = tick;
 	client.tick_arg = progress;
+	client.observe = cf_metrics_key_request;
 	return cf_issue(&client, &request, &o->answer, why);
 }
 

@@ -65,3 +65,14 @@ cf_slots_give(void)
 	pthread_cond_signal(&freed);
 	pthread_mutex_unlock(&lock);
 }
+
+long
+cf_slots_taken(void)
+{
+	long n;
+
+	pthread_mutex_lock(&lock);
+	n = taken;
+	pthread_mutex_unlock(&lock);
+	return n;
+}

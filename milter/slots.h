@@ -32,5 +32,7 @@ bool cf_progress_tick(struct cf_progress *progress);
 bool cf_slots_take(long max, int64_t deadline_ms,
     struct cf_progress *progress);
 void cf_slots_give(void);
+/* How many are taken. */
+long cf_slots_taken(void);
 
 #endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_metrics_http - serve GET /metrics on an address of its own.
+ *
+ * Threads: makes one; the calls below come from main().   Logging: never.
+ */
+#ifndef CF_MILTER_METRICS_HTTP_H
+#define CF_MILTER_METRICS_HTTP_H
+
+#include "common/err.h"
+#include "milter/mconf.h"
+
+struct cf_metrics_http;
+
+/*
+ * Listen at metrics_listen.  Before privileges are dropped.  *ret_fd is -1
+ * when the option is unset.
+ * CF_E_CONFIG  it cannot be had, or others than this machine could reach it
+ */
+CF_MUST_USE enum cf_err cf_metrics_listen(const struct cf_mconf *conf,
+    int *ret_fd, struct cf_why *why);
+/* Serve on `fd` (taken; -1: nothing to do, *ret is NULL).  Gives *ret. */
+CF_MUST_USE enum cf_err cf_metrics_serve(int fd,
+    struct cf_metrics_http **ret, struct cf_why *why);
+void cf_metrics_http_free(struct cf_metrics_http **http);
+
+#endif

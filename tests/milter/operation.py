@@ -1,0 +1,293 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator sees: log lines, counters, limits, leftovers."""
+
+import http.client
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import prometheus  # noqa: E402
+import rig as lib  # noqa: E402
+from rig import client, proc, tap  # noqa: E402
+
+P = "counterfoil_milter_"
+# counterfoil-milter(8) promises this form.
+LINE = re.compile(r"(?P<id>[!-9;-~]{1,60}): (?P<verdict>sealed|rewritten|"
+    r"stripped|passed|unchanged|refused|deferred|aborted) "
+    r"cause=(?P<cause>[a-z0-9-]+) rcpts=(?P<rcpts>\d+) ms=(?P<ms>\d+) "
+    r"key=(?P<key>-|[A-Za-z0-9_-]{22}) keysrv_ms=(?P<keysrv_ms>\d+) "
+    r"in=(?P<in>\d+) out=(?P<out>\d+)(?:: (?P<reason>[ -~]+))?")
+PREFIX = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
+    r"counterfoil-milter\[\d+\]: (error|warn|info|debug): (.*)")
+rigs = []
+
+
+def new(**options):
+	rig = lib.Rig(**options)
+	rigs.append(rig)
+	return rig
+
+
+def end():
+	for rig in rigs:
+		rig.close()
+
+
+def run(*args):
+	done = subprocess.run([proc.program("counterfoil-milter"), *args],
+	    capture_output=True, text=True, timeout=60)
+	return done.returncode, done.stdout, done.stderr
+
+
+def lines(text):
+	"""The lines that tell of a message, taken apart."""
+	found = []
+	for line in text.splitlines():
+		m = PREFIX.fullmatch(line)
+		tap.true(m is not None, "form of %r" % line)
+		if " cause=" not in m.group(2):
+			continue
+		m = LINE.fullmatch(m.group(2))
+		tap.true(m is not None, "form of %r" % line)
+		found.append(m.groupdict())
+	return found
+
+
+def one_line(rig, act, **want):
+	"""act() makes one line, which has what is wanted; gives it."""
+	since = rig.log_from()
+	act()
+	proc.wait_for(lambda: lines(since()), 20, "a line")
+	got = lines(since())
+	tap.equal(len(got), 1, "lines: %s" % since())
+	for name, value in want.items():
+		tap.equal(got[0][name], value, name)
+	return got[0]
+
+
+def get(where, path="/metrics", method="GET"):
+	"""(status, headers, text) from an address or a unix socket."""
+	if where.startswith("unix:"):
+		c = http.client.HTTPConnection("localhost", timeout=20)
+		c.sock = socket.socket(socket.AF_UNIX)
+		c.sock.settimeout(20)
+		c.sock.connect(where[5:])
+	else:
+		c = http.client.HTTPConnection(where, timeout=20)
+	try:
+		c.request(method, path)
+		answer = c.getresponse()
+		return answer.status, answer.headers, answer.read().decode()
+	finally:
+		c.close()
+
+
+def metrics(rig):
+	status, headers, text = get(rig.options["metrics_listen"])
+	tap.equal((status, headers["Content-Type"]),
+	    (200, "text/plain; version=0.0.4; charset=utf-8"), "answer")
+	return prometheus.parse(text)
+
+
+@tap.case("one line a message, whatever becomes of it")
+def t_lines():
+	rig = new(mode="both", local_domains=["b.test"], deadline_s=3,
+	    request_timeout_s=1).start()
+	content = lib.message()
+	def send(*args, **kw):
+		return lambda: rig.send(*args, **kw)
+	line = one_line(rig, send(content), id="4Q1TEST", verdict="sealed",
+	    cause="flag", rcpts="1", reason=None)
+	handle = lib.fake.json.loads(rig.key_server.requests[-1]
+	    )["keys"][0]["key_id"]
+	tap.equal(line["key"], handle, "key")
+	tap.true(int(line["in"]) > len(content) and int(line["out"]) >
+	    int(line["in"]), "bytes: %s" % line)
+	tap.true(int(line["ms"]) >= int(line["keysrv_ms"]), "times")
+	one_line(rig, send(lib.message(flag=None)), verdict="passed",
+	    cause="no-flag", key="-", out="0")
+	one_line(rig, send(content, recipients=["<a@x>", "<b@x>"]),
+	    verdict="refused", cause="recipients", rcpts="2")
+	one_line(rig, send(content, client="192.0.2.1"), verdict="stripped",
+	    cause="flag-from-outside")
+	one_line(rig, send(content, client="192.0.2.1",
+	    recipients=["<x@c.test>"]), verdict="refused",
+	    cause="not-entitled")
+	sealed = rig.send(content).message
+	line = one_line(rig, send(sealed), verdict="rewritten",
+	    cause="sealed-mail")
+	tap.true(line["key"] != "-", "its key")
+	one_line(rig, send(sealed, recipients=["<x@c.test>"]),
+	    verdict="passed", cause="sealed-already")
+	line = one_line(rig, send(b"Counterfoil-Version: 1\r\n" +
+	    lib.message(flag=None)), verdict="unchanged", cause="sealed-mail")
+	tap.true(line["reason"], "why it is left alone")
+	rig.key_server.usual = "503"
+	line = one_line(rig, send(content), verdict="deferred", cause="busy")
+	tap.contains(line["reason"], "The fake says 503", "reason")
+	rig.key_server.reset()
+	s = rig.session()
+
+	def abort():
+		s.begin(content)
+		s.abort()
+	one_line(rig, abort, verdict="aborted", cause="mail-server")
+	s.quit()
+	rig.stop()
+	rig.start(log_level="info", log_passed=False)
+	since = rig.log_from()
+	rig.send(lib.message(flag=None))
+	rig.send(content)
+	tap.equal([x["verdict"] for x in lines(since())], ["sealed"],
+	    "without log_passed")
+	rig.stop()
+
+
+@tap.case("text from outside stays in its place")
+def t_escaped():
+	rig = new(mode="both", local_domains=["b.test"]).start()
+	s = rig.session()
+	s.queue_id = "A: sealed cause=x\n2026 forged\x1b[2J" + "x" * 90
+	since = rig.log_from()
+	s.send(lib.message())
+	s.quit()
+	rig.key_server.usual = "403"
+	rig.send(lib.message(), sender="<a\n: sealed cause=flag@x>")
+	rig.send(lib.message(flag=b"X-Return-Receipt: a\nb: sealed cause=x"))
+	rig.send(lib.message(flag=None), sender="<\xe4%n%s@x>")
+	rig.send(b"Counterfoil-Version: 1\r\nA: \x1b[31m\r\n" +
+	    lib.message(flag=None))
+	got = lines(since())
+	tap.equal([x["verdict"] for x in got], ["sealed", "deferred",
+	    "refused", "passed", "unchanged"], "verdicts: %s" % since())
+	tap.true(re.fullmatch(r"A\?\?sealed\?cause=x\?2026\?forged\?.*",
+	    got[0]["id"]), "queue id %r" % got[0]["id"])
+	rig.stop()
+
+
+@tap.case("counters: the form, the numbers, and what they are about")
+def t_metrics():
+	where = "127.0.0.1:%d" % proc.free_port()
+	rig = new(mode="both", metrics_listen=where, deadline_s=4,
+	    request_timeout_s=1).start()
+	before = metrics(rig)
+	tap.equal(prometheus.value(before, P + "messages_total"), 0, "at first")
+	tap.true(prometheus.value(before, P + "start_time_seconds") > 1e9,
+	    "start time")
+	for _ in range(3):
+		rig.send(lib.message())
+	rig.send(lib.message(flag=None))
+	rig.send(lib.message(), recipients=["<a@x>", "<b@x>"])
+	rig.key_server.usual = "500"
+	rig.send(lib.message())
+	rig.key_server.usual = "hold"
+	s = rig.session()
+	r = s.begin(lib.message())
+	s.send_macros(b"E", [("i", "Q")])
+	s.put(b"E")
+	while not rig.key_server.arrived.acquire(timeout=0.1) or \
+	    len(rig.key_server.requests) < 6:
+		pass
+	m = metrics(rig)
+
+	def value(name, **labels):
+		return prometheus.value(m, P + name, **labels)
+	for verdict, cause, number in (("sealed", "flag", 3),
+	    ("passed", "no-flag", 1), ("refused", "recipients", 1),
+	    ("deferred", "protocol", 1)):
+		tap.equal(value("messages_total", verdict=verdict, cause=cause),
+		    number, verdict)
+	tap.equal(value("messages_total"), 6, "all messages")
+	server = rig.key_server.url
+	tap.equal(value("key_requests_total", server=server, result="ok"), 3,
+	    "keys got")
+	tap.equal(value("key_requests_total", server=server), 5, "asked")
+	tap.equal(value("key_request_seconds_count", server=server), 5,
+	    "timed")
+	tap.true(value("bytes_total", direction="out") >
+	    value("bytes_total", direction="in") > 300, "bytes")
+	tap.equal((value("messages_in_flight"), value("connections"),
+	    value("key_requests_in_flight")), (1, 1, 1), "under way")
+	tap.true(value("resident_memory_bytes") > 1e6 and
+	    value("open_files") > 3, "of the process")
+	rig.key_server.go.set()
+	s.finish(r)
+	s.quit()
+	rig.process.send(lib.proc.signal.SIGHUP)
+	proc.wait_for(lambda: prometheus.value(metrics(rig),
+	    P + "reloads_total", result="ok") == 1, 20, "a reload")
+	rig.write_config(mode="nonsense")
+	rig.process.send(lib.proc.signal.SIGHUP)
+	proc.wait_for(lambda: prometheus.value(metrics(rig),
+	    P + "reloads_total", result="failed") == 1, 20, "a failed one")
+	proc.wait_for(lambda: prometheus.value(metrics(rig),
+	    P + "messages_in_flight") == 0, 20, "nothing under way")
+	tap.equal(get(where, "/")[0], 404, "another path")
+	status, headers, _ = get(where, method="POST")
+	tap.equal((status, headers["Allow"]), (405, "GET, HEAD"), "POST")
+	tap.equal(get(where, method="HEAD")[0], 200, "HEAD")
+	rig.stop()
+
+
+@tap.case("counters on a unix socket; and not where the world reaches them")
+def t_metrics_place():
+	rig = new()
+	path = os.path.join(rig.run, "metrics.sock")
+	rig.start(metrics_listen="unix:" + path)
+	tap.equal(stat.S_IMODE(os.stat(path).st_mode), 0o660, "mode")
+	metrics(rig)
+	rig.process.kill()
+	rig.start()
+	metrics(rig)
+	rig.stop()
+	tap.equal(os.listdir(rig.run), [], "left behind")
+	for value, text in (("0.0.0.0:9999", "metrics_public"),
+	    ("nonsense", "ADDRESS:PORT"), ("unix:/tmp/metrics.sock",
+	    "others could put")):
+		rig.write_config(metrics_listen=value)
+		status, _, err = run("-c", rig.config)
+		tap.equal(status, 78, "exit status")
+		tap.contains(err, text, "message")
+	port = proc.free_port()
+	rig.start(metrics_listen="0.0.0.0:%d" % port, metrics_public=True)
+	tap.equal(get("127.0.0.1:%d" % port)[0], 200, "when told so")
+	rig.stop()
+
+
+@tap.case("the reader of the counters' form finds what is wrong with one")
+def t_parser():
+	good = "# HELP a_total x\n# TYPE a_total counter\n" \
+	    'a_total{b="c\\"d"} 1\n'
+	tap.equal(prometheus.value(prometheus.parse(good), "a_total"), 1,
+	    "a good one")
+	for bad in (good[:-1], good + good, good + "b 1\n",
+	    good.replace('"c', "c"), good.replace("{", " {"),
+	    good.replace("counter", "thing"), good.replace("# HELP", "#"),
+	    good + 'a_total{b="c\\"d"} 2\n', good.replace("a_total", "a"),
+	    good.replace("} 1", "} one"), good.replace("c\\", "c\n")):
+		tap.raises(prometheus.Malformed,
+		    lambda: prometheus.parse(bad), repr(bad))
+
+
+@tap.case("the alert rules name counters that there are")
+def t_rules():
+	where = "127.0.0.1:%d" % proc.free_port()
+	rig = new(metrics_listen=where).start()
+	rig.send(lib.message())
+	text = get(where)[2]
+	rules = proc.read_text(os.path.join(lib.TOP, "contrib", "prometheus",
+	    "counterfoil.rules.yml"))
+	names = set(re.findall(P + r"\w+", rules))
+	tap.true(len(names) >= 5, "names: %s" % names)
+	for name in names:
+		base = re.sub("_bucket$", "", name)
+		tap.contains(text, "# TYPE %s " % base, "counters")
+	rig.stop()
+
+
+tap.main(teardown=end)
