@@ -76,21 +76,40 @@ def check_searchable(path):
 		part = os.path.dirname(part)
 
 
-_given_ports = set()
+_given_ports = {}	# port: the lock on it
+
+
+def _lock_port(port):
+	"""Keep it from other tests while our server is down; None: taken.
+
+	A name that the kernel forgets when this process ends.
+	"""
+	lock = socket.socket(socket.AF_UNIX)
+	try:
+		lock.bind("\0counterfoil-lab-port-%d" % port)
+	except OSError:
+		lock.close()
+		return None
+	return lock
 
 
 def free_port(host="127.0.0.1"):
-	"""A TCP port nobody listens on, below the range for outgoing calls."""
+	"""A TCP port nobody listens on, below the range for outgoing calls.
+
+	It is ours until this process ends.
+	"""
 	for _ in range(500):
 		port = random.randrange(12000, 32000)
-		if port in _given_ports:
+		lock = None if port in _given_ports else _lock_port(port)
+		if lock is None:
 			continue
 		with socket.socket() as s:
 			try:
 				s.bind((host, port))
 			except OSError:
+				lock.close()
 				continue
-		_given_ports.add(port)
+		_given_ports[port] = lock
 		return port
 	raise LabError("no free TCP port on %s" % host)
 

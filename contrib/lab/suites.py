@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -21,6 +22,7 @@ from lab import proc  # noqa: E402
 
 LIMIT_S = 900
 LONG_LIMIT_S = 30 * 24 * 3600
+BESIDE = ("soak",)	# these take their time whatever the machine
 
 
 def manifest():
@@ -52,6 +54,8 @@ class Counts:
 	def __init__(self):
 		self.passed = 0
 		self.failed = 0
+		self.ended = 0		# programs
+		self.printing = threading.Lock()
 
 
 def read_tap(text):
@@ -93,21 +97,36 @@ def command(suite, name):
 	return [path]
 
 
-def sanitizer_reports(folder):
-	return sorted(glob.glob(os.path.join(folder, "*"))) if folder else []
-
-
-def run_one(suite, name, options, counts):
-	log = os.path.join(options.logs, name.replace("/", "-") + ".log")
+def environment(suite, slug, options):
 	env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
 	    top_srcdir=proc.repository())
 	env["CF_NORMAL_BUILDDIR"] = env["CF_BUILDDIR"]
 	if suite == "fault" and options.fault_build:
 		env["CF_BUILDDIR"] = options.fault_build
+	if options.reports:	# each test's reports under a name of its own
+		for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+			env[name] = env.get(name, "").replace("log_path="
+			    + options.reports + "/", "log_path="
+			    + os.path.join(options.reports, slug) + ".")
+	return env
+
+
+def sanitizer_reports(slug, options):
+	return sorted(glob.glob(os.path.join(options.reports, slug + ".*"))) \
+	    if options.reports else []
+
+
+def run_one(suite, name, options, counts, beside=False):
+	"""`beside`: runs while others do, and is told of when it has ended."""
+	slug = name.replace("/", "-")
+	log = os.path.join(options.logs, slug + ".log")
+	env = environment(suite, slug, options)
 	limit = LONG_LIMIT_S if os.environ.get("CF_LONG") else LIMIT_S
-	known = set(sanitizer_reports(options.reports))
 	began = time.monotonic()
-	print("%-8s %-44s" % (suite, name), end=" ", flush=True)
+	title = "%-8s %-44s" % (suite, name)
+	if not beside:
+		counts.printing.acquire()
+		print(title, end=" ", flush=True)
 	with open(log, "wb") as out:
 		try:
 			code = subprocess.run(command(suite, name), stdout=out,
@@ -122,10 +141,13 @@ def run_one(suite, name, options, counts):
 	passed, bad = read_tap(text)
 	if code != 0 and not bad:
 		bad.append("ended with %s although no test failed" % code)
-	for report in sanitizer_reports(options.reports):
-		if report not in known:
-			bad.append("sanitizer report %s:\n%s" % (report,
-			    proc.read_text(report)[:6000]))
+	for report in sanitizer_reports(slug, options):
+		bad.append("sanitizer report %s:\n%s" % (report,
+		    proc.read_text(report)[:6000]))
+	if beside:
+		counts.printing.acquire()
+		print(title, end=" ")
+	counts.ended += 1
 	counts.passed += passed
 	counts.failed += len(bad)
 	print("%4d ok%s (%d s)" % (passed, ", %d FAILED" % len(bad) if bad
@@ -137,6 +159,7 @@ def run_one(suite, name, options, counts):
 		for line in text.splitlines()[-40:]:
 			print("         | " + line[:400])
 	sys.stdout.flush()
+	counts.printing.release()
 
 
 def main():
@@ -163,10 +186,21 @@ def main():
 			counts.failed += 1
 			print("unknown suite %s (there are: %s)" % (suite,
 			    " ".join(known)))
-	for suite, name in rows:
-		if suite != "-" and (not options.suites
-		    or suite in options.suites):
+	chosen = [(suite, name) for suite, name in rows if suite != "-" and
+	    (not options.suites or suite in options.suites)]
+	beside = [threading.Thread(target=run_one, args=(suite, name, options,
+	    counts, True)) for suite, name in chosen if suite in BESIDE]
+	for thread in beside:
+		thread.start()
+	for suite, name in chosen:
+		if suite not in BESIDE:
 			run_one(suite, name, options, counts)
+	for thread in beside:
+		thread.join()
+	if counts.ended != len(chosen):
+		counts.failed += 1
+		print("%d programs were to run, %d did" % (len(chosen),
+		    counts.ended))
 	proc.write_file(options.count, "%d %d\n" % (counts.passed,
 	    counts.failed))
 	sys.exit(1 if counts.failed or not counts.passed else 0)
