@@ -324,7 +324,7 @@ fail(SMFICTX *ctx, enum cf_err rc, const struct cf_why *why)
 	struct cf_reply reply;
 	const char *cause;
 
-	if (m->decision.action != CF_ACTION_REWRITE) {
+	if (m->decision.action == CF_ACTION_SEAL) {
 		cause = cf_outbound_reply(m->outbound, rc, &reply);
 		return refuse(ctx, cause, &reply, why);
 	}
