@@ -117,16 +117,77 @@ cf_store_path(const char *directory, const char *blob)
 	return cf_asprintf("%s/%.2s/%s", directory, blob, blob);
 }
 
-/* The subdirectory of the name; a new one is made durable, too. */
-static enum cf_err
-make_shard(const char *directory, const char *blob, struct cf_why *why)
-{
-	CF_AUTO(cf_free) char *path = cf_asprintf("%s/%.2s", directory, blob);
+/* ---- a file that has no name yet ---- */
 
-	if (mkdir(path, SHARD_MODE) == 0)
-		return cf_file_sync_parent(path, why);
-	return errno == EEXIST ? CF_OK : io_fail(why, path);
+/*
+ * Where the filesystem knows files without a name, nothing is left of one
+ * that is not finished, and naming it is the only change to a directory.
+ */
+struct fresh {
+	int fd;
+	char *path;		/* to link it from */
+	bool named;		/* `path` is a name that must go again */
+};
+
+static enum cf_err
+fresh_named(const char *directory, struct fresh *f, struct cf_why *why)
+{
+	f->path = cf_asprintf("%s/.new.XXXXXX", directory);
+	f->fd = mkostemp(f->path, O_CLOEXEC);
+	f->named = f->fd >= 0;
+	return f->fd >= 0 ? CF_OK : io_fail(why, directory);
 }
+
+/* The subdirectory of the names; a new one is made durable, too. */
+static enum cf_err
+make_shard(const char *shard, struct cf_why *why)
+{
+	if (mkdir(shard, SHARD_MODE) == 0)
+		return cf_file_sync_parent(shard, why);
+	return errno == EEXIST ? CF_OK : io_fail(why, shard);
+}
+
+static enum cf_err
+fresh_open(const char *directory, const char *shard, struct fresh *f,
+    struct cf_why *why)
+{
+	const int flags = O_TMPFILE | O_WRONLY | O_CLOEXEC;
+	enum cf_err rc = CF_OK;
+
+	f->fd = open(shard, flags, BLOB_MODE);
+	if (f->fd < 0) {
+		/* Few names begin with two letters that are new. */
+		rc = make_shard(shard, why);
+		if (rc != CF_OK)
+			return rc;
+		f->fd = open(shard, flags, BLOB_MODE);
+	}
+	if (f->fd < 0)
+		return fresh_named(directory, f, why);
+	f->path = cf_asprintf("/proc/self/fd/%d", f->fd);
+	return CF_OK;
+}
+
+/* link(2), not rename(2): it refuses to replace what is there. */
+static enum cf_err
+fresh_link(const struct fresh *f, const char *path, struct cf_why *why)
+{
+	if (linkat(AT_FDCWD, f->path, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0)
+		return io_fail(why, path);
+	return CF_OK;
+}
+
+static void
+fresh_close(struct fresh *f)
+{
+	if (f->named)
+		unlink(f->path);
+	if (f->fd >= 0)
+		close(f->fd);
+	free(f->path);
+}
+
+/* ---- store ---- */
 
 static enum cf_err
 copy_spool(int fd, const struct cf_spool *spool, struct cf_why *why)
@@ -136,9 +197,6 @@ copy_spool(int fd, const struct cf_spool *spool, struct cf_why *why)
 	uint64_t off = 0;
 	ssize_t n;
 
-	if (spool->fd < 0)
-		return cf_file_write_all(fd, cf_buf_str(&spool->memory),
-		    spool->memory.len, why);
 	chunk = cf_calloc(COPY_LEN, 1);
 	while (off < spool->len) {
 		n = pread(spool->fd, chunk, COPY_LEN, (off_t)off);
@@ -162,7 +220,9 @@ fill(int fd, const struct cf_buf *head, const struct cf_spool *spool,
 
 	rc = cf_file_write_all(fd, cf_buf_str(head), head->len, why);
 	if (rc == CF_OK)
-		rc = copy_spool(fd, spool, why);
+		rc = spool->fd >= 0 ? copy_spool(fd, spool, why) :
+		    cf_file_write_all(fd, cf_buf_str(&spool->memory),
+		    spool->memory.len, why);
 	if (rc == CF_OK)
 		rc = cf_file_write_all(fd, cf_buf_str(tail), tail->len, why);
 	cf_fault("store-written");
@@ -178,23 +238,15 @@ cf_store_put(const char *directory, const char *blob,
     const struct cf_buf *tail, struct cf_why *why)
 {
 	CF_AUTO(cf_free) char *path = cf_store_path(directory, blob);
-	CF_AUTO(cf_free) char *tmp = cf_asprintf("%s/.new.XXXXXX", directory);
+	CF_AUTO(cf_free) char *shard = cf_asprintf("%s/%.2s", directory, blob);
+	CF_AUTO(fresh_close) struct fresh f = { -1, NULL, false };
 	enum cf_err rc;
-	int fd;
 
-	rc = make_shard(directory, blob, why);
-	if (rc != CF_OK)
-		return rc;
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
-		return io_fail(why, directory);
-	rc = fill(fd, head, spool, tail, why);
-	if (close(fd) != 0 && rc == CF_OK)
-		rc = io_fail(why, tmp);
-	/* link(2), not rename(2): it refuses to replace what is there. */
-	if (rc == CF_OK && link(tmp, path) != 0)
-		rc = io_fail(why, path);
-	unlink(tmp);
+	rc = fresh_open(directory, shard, &f, why);
+	if (rc == CF_OK)
+		rc = fill(f.fd, head, spool, tail, why);
+	if (rc == CF_OK)
+		rc = fresh_link(&f, path, why);
 	if (rc != CF_OK)
 		return rc;
 	rc = cf_file_sync_parent(path, why);
