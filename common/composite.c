@@ -23,10 +23,8 @@
 /* base64: 57 bytes make one line of 76 characters. */
 #define LINE_IN 57
 #define LINE_OUT 76
-#define BLOCK_LINES 840
-#define BLOCK_IN (LINE_IN * BLOCK_LINES)
-#define BLOCK_MID (LINE_OUT * BLOCK_LINES)
-#define BLOCK_OUT ((LINE_OUT + 2) * BLOCK_LINES)	/* < 64 kB */
+#define READ_MAX (LINE_IN * 840)
+#define PIECE_MAX 65535	/* what libmilter sends in one packet */
 
 void
 cf_composite_init(void)
@@ -110,8 +108,10 @@ cf_composite_edits(const struct cf_field *fields, size_t count,
 		f = fixed_of(fields[i].name);
 		if (f < FIXED__COUNT && !there[f]) {
 			there[f] = true;
-			add_edit(&list, CF_EDIT_CHANGE, fields[i].name, 1,
-			    value[f] + 1);
+			/* An edit costs the mail server a look at its file. */
+			if (strcmp(fields[i].value, value[f]) != 0)
+				add_edit(&list, CF_EDIT_CHANGE,
+				    fields[i].name, 1, value[f] + 1);
 			add_outer(&list, fields[i].name, value[f]);
 		} else if (f == FIXED__COUNT && !goes(fields[i].name)) {
 			add_outer(&list, fields[i].name, fields[i].value);
@@ -159,33 +159,48 @@ is_literal(const char *p, size_t col)
 	return *p > ' ' && *p <= '~' && *p != '=';
 }
 
+/* How many characters from here may stand as they are, `max` at most. */
+static size_t
+literal_run(const char *text, size_t col, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && is_literal(text + n, col + n))
+		n++;
+	return n;
+}
+
 void
 cf_composite_quote(const char *text, struct cf_buf *ret)
 {
 	static const char hex[] = "0123456789ABCDEF";
+	const size_t room = LINE_OUT - 1;	/* and "=" */
 	char code[3] = "=";
 	size_t col = 0, n;
-	bool literal;
 
-	for (; *text != '\0'; text++) {
+	while (*text != '\0') {
 		if (*text == '\n' || (*text == '\r' && text[1] == '\n')) {
-			text += *text == '\r';
+			text += *text == '\r' ? 2 : 1;
 			cf_buf_add(ret, "\r\n", 2);
 			col = 0;
 			continue;
 		}
-		literal = is_literal(text, col);
-		n = literal ? 1 : 3;
-		if (col + n > LINE_OUT - 1) {
+		n = literal_run(text, col, room - col);
+		cf_buf_add(ret, text, n);
+		text += n;
+		col += n;
+		if (n > 0)
+			continue;
+		if (col + 3 > room) {
 			cf_buf_add(ret, "=\r\n", 3);
 			col = 0;
-			literal = is_literal(text, col);
-			n = literal ? 1 : 3;
+			continue;
 		}
 		code[1] = hex[(unsigned char)*text >> 4];
 		code[2] = hex[(unsigned char)*text & 15];
-		cf_buf_add(ret, literal ? text : code, n);
-		col += n;
+		cf_buf_add(ret, code, 3);
+		col += 3;
+		text++;
 	}
 	if (col > 0)
 		cf_buf_add(ret, "\r\n", 2);
@@ -211,6 +226,8 @@ add_prologue(const struct cf_composite_parts *p, struct cf_buf *out)
 	/* Neither boundary begins with the other (RFC 2046 5.1.1). */
 	const char *id = p->boundary + 5;
 
+	/* Most of it at once: what grows is copied and wiped each time. */
+	(void)cf_buf_reserve(out, strlen(p->text) + strlen(p->html) + 2048);
 	cf_buf_addf(out, "--%s\r\n"
 	    "Content-Type: multipart/alternative; boundary=\"=_cn_%s\"\r\n"
 	    "\r\n--=_cn_%s\r\n", p->boundary, id, id);
@@ -235,104 +252,151 @@ add_epilogue(const struct cf_composite_parts *p, struct cf_buf *out)
 	cf_buf_addf(out, "--%s--\r\n", p->boundary);
 }
 
-/* base64 in the making: `in` is encoded whenever it is full. */
-struct lines {
+/*
+ * The body in the making.  It goes out in pieces as large as one milter
+ * packet; what begins a piece may be the notice with its link.
+ */
+struct writer {
 	cf_composite_write_fn *write;
 	void *arg;
-	size_t in_len;
-	unsigned char in[BLOCK_IN];
-	unsigned char mid[BLOCK_MID + 1];	/* the encoder adds a NUL */
-	unsigned char out[BLOCK_OUT];
+	size_t len, used;		/* of `out`: now, and at most so far */
+	size_t part_len;
+	unsigned char part[LINE_IN];	/* of a line that is not full yet */
+	unsigned char out[PIECE_MAX + 1];	/* the encoder adds a NUL */
 };
 
-static enum cf_err
-flush_lines(struct lines *l, struct cf_why *why)
+static void
+writer_free(struct writer **w)
 {
-	unsigned char *out = l->out;
-	size_t left, n;
-	const unsigned char *in = l->mid;
-
-	left = (size_t)EVP_EncodeBlock(l->mid, l->in, (int)l->in_len);
-	l->in_len = 0;
-	for (; left > 0; left -= n, in += n) {
-		n = left < LINE_OUT ? left : LINE_OUT;
-		memcpy(out, in, n);
-		memcpy(out + n, "\r\n", 2);
-		out += n + 2;
-	}
-	return out == l->out ? CF_OK :
-	    l->write(l->arg, l->out, (size_t)(out - l->out), why);
+	OPENSSL_cleanse((*w)->out, (*w)->len > (*w)->used ? (*w)->len :
+	    (*w)->used);
+	free(*w);
 }
 
 static enum cf_err
-encode(struct lines *l, const void *data, size_t len, struct cf_why *why)
+flush(struct writer *w, struct cf_why *why)
+{
+	size_t len = w->len;
+
+	if (len > w->used)
+		w->used = len;
+	w->len = 0;
+	return len == 0 ? CF_OK : w->write(w->arg, w->out, len, why);
+}
+
+static enum cf_err
+put(struct writer *w, const char *data, size_t len, struct cf_why *why)
+{
+	enum cf_err rc = CF_OK;
+	size_t n;
+
+	for (; len > 0 && rc == CF_OK; data += n, len -= n) {
+		n = PIECE_MAX - w->len;
+		n = len < n ? len : n;
+		memcpy(w->out + w->len, data, n);
+		w->len += n;
+		if (w->len == PIECE_MAX)
+			rc = flush(w, why);
+	}
+	return rc;
+}
+
+/* One line of base64. */
+static enum cf_err
+put_line(struct writer *w, const unsigned char *bytes, size_t len,
+    struct cf_why *why)
+{
+	enum cf_err rc = CF_OK;
+
+	if (PIECE_MAX - w->len < LINE_OUT + 2)
+		rc = flush(w, why);
+	if (rc != CF_OK)
+		return rc;
+	w->len += (size_t)EVP_EncodeBlock(w->out + w->len, bytes, (int)len);
+	memcpy(w->out + w->len, "\r\n", 2);
+	w->len += 2;
+	return CF_OK;
+}
+
+static enum cf_err
+end_lines(struct writer *w, struct cf_why *why)
+{
+	size_t len = w->part_len;
+
+	w->part_len = 0;
+	return len == 0 ? CF_OK : put_line(w, w->part, len, why);
+}
+
+static enum cf_err
+encode(struct writer *w, const void *data, size_t len, struct cf_why *why)
 {
 	const unsigned char *p = data;
 	enum cf_err rc = CF_OK;
 	size_t n;
 
-	for (; len > 0 && rc == CF_OK; p += n, len -= n) {
-		n = BLOCK_IN - l->in_len;
-		n = len < n ? len : n;
-		memcpy(l->in + l->in_len, p, n);
-		l->in_len += n;
-		if (l->in_len == BLOCK_IN)
-			rc = flush_lines(l, why);
+	while (len > 0 && rc == CF_OK) {
+		if (w->part_len == 0 && len >= LINE_IN) {
+			n = LINE_IN;
+			rc = put_line(w, p, n, why);
+		} else {
+			n = LINE_IN - w->part_len;
+			n = len < n ? len : n;
+			memcpy(w->part + w->part_len, p, n);
+			w->part_len += n;
+			if (w->part_len == LINE_IN)
+				rc = end_lines(w, why);
+		}
+		p += n;
+		len -= n;
 	}
 	return rc;
 }
 
-/* Straight from the descriptor into the encoder's input. */
 static enum cf_err
-encode_fd(struct lines *l, int fd, uint64_t len, struct cf_why *why)
+encode_fd(struct writer *w, int fd, uint64_t len, struct cf_why *why)
 {
+	CF_AUTO(cf_free) unsigned char *in = cf_calloc(1, READ_MAX);
 	enum cf_err rc = CF_OK;
 	uint64_t done = 0;
 	size_t want;
 	ssize_t n;
 
 	while (done < len && rc == CF_OK) {
-		want = BLOCK_IN - l->in_len;
-		if (len - done < want)
-			want = (size_t)(len - done);
-		n = pread(fd, l->in + l->in_len, want, (off_t)done);
+		want = len - done < READ_MAX ? (size_t)(len - done) : READ_MAX;
+		n = pread(fd, in, want, (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return cf_fail(CF_E_IO, why, "reading the sealed "
 			    "message back: %s", n == 0 ? "it is too short" :
 			    strerrordesc_np(errno));
-		l->in_len += (size_t)n;
+		rc = encode(w, in, (size_t)n, why);
 		done += (uint64_t)n;
-		if (l->in_len == BLOCK_IN)
-			rc = flush_lines(l, why);
 	}
 	return rc;
 }
 
 static enum cf_err
-write_sealed(const struct cf_composite_parts *p, cf_composite_write_fn *write,
-    void *arg, struct cf_why *why)
+write_sealed(struct writer *w, const struct cf_composite_parts *p,
+    struct cf_why *why)
 {
-	CF_AUTO(cf_free) struct lines *l = cf_calloc(1, sizeof *l);
 	enum cf_err rc;
 
-	l->write = write;
-	l->arg = arg;
-	rc = encode(l, p->head, p->head_len, why);
+	rc = encode(w, p->head, p->head_len, why);
 	if (rc == CF_OK && p->ciphertext != NULL)
-		rc = encode(l, p->ciphertext, (size_t)p->ciphertext_len, why);
+		rc = encode(w, p->ciphertext, (size_t)p->ciphertext_len, why);
 	else if (rc == CF_OK)
-		rc = encode_fd(l, p->ciphertext_fd, p->ciphertext_len, why);
+		rc = encode_fd(w, p->ciphertext_fd, p->ciphertext_len, why);
 	if (rc == CF_OK)
-		rc = encode(l, p->tail, p->tail_len, why);
-	return rc == CF_OK ? flush_lines(l, why) : rc;
+		rc = encode(w, p->tail, p->tail_len, why);
+	return rc == CF_OK ? end_lines(w, why) : rc;
 }
 
 enum cf_err
 cf_composite_write(const struct cf_composite_parts *parts,
     cf_composite_write_fn *write, void *arg, struct cf_why *why)
 {
+	CF_AUTO(writer_free) struct writer *w = cf_calloc(1, sizeof *w);
 	CF_AUTO(cf_buf_free) struct cf_buf text =
 	    CF_BUF_INIT_SECRET(NOTICE_MAX);
 	struct cf_link link;
@@ -346,17 +410,20 @@ cf_composite_write(const struct cf_composite_parts *parts,
 	if (rc != CF_OK)
 		return rc;
 	cf_link_wipe(&link);
+	w->write = write;
+	w->arg = arg;
 	add_prologue(parts, &text);
 	rc = cf_buf_check(&text, why);
 	if (rc == CF_OK)
-		rc = write(arg, text.data, text.len, why);
+		rc = put(w, text.data, text.len, why);
 	if (rc == CF_OK)
-		rc = write_sealed(parts, write, arg, why);
+		rc = write_sealed(w, parts, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_buf_reset(&text);
 	add_epilogue(parts, &text);
-	return write(arg, text.data, text.len, why);
+	rc = put(w, text.data, text.len, why);
+	return rc == CF_OK ? flush(w, why) : rc;
 }
 
 uint64_t

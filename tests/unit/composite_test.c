@@ -383,7 +383,8 @@ t_write_errors_come_through(void **state)
 	struct cf_composite_parts p = parts_of(der, der_len, NULL, 10, "", 0);
 	struct cf_buf mail = CF_BUF_INIT(MAIL_MAX);
 	char path[] = "/tmp/cfcompositeXXXXXX";
-	int n, left;
+	static char large[200000];
+	int n, left, pieces;
 
 	(void)state;
 	p.ciphertext_fd = mkstemp(path);
@@ -393,13 +394,20 @@ t_write_errors_come_through(void **state)
 	    CF_E_IO);
 	cf_buf_reset(&mail);
 	close(p.ciphertext_fd);
-	p.ciphertext_len = 0;
-	for (n = 0; n < 3; n++) {
+	/* A small one goes out in one piece, a large one in full packets. */
+	p.ciphertext = large;
+	p.ciphertext_len = 9;
+	left = 1;
+	assert_int_equal(cf_composite_write(&p, refuse, &left, NULL), CF_OK);
+	p.ciphertext_len = sizeof large;
+	pieces = (int)((cf_composite_size(&p) + 65534) / 65535);
+	assert_true(pieces > 3);
+	for (n = 0; n < pieces; n++) {
 		left = n;
 		assert_int_equal(cf_composite_write(&p, refuse, &left, NULL),
 		    CF_E_BUSY);
 	}
-	left = 3;
+	left = pieces;
 	assert_int_equal(cf_composite_write(&p, refuse, &left, NULL), CF_OK);
 	p.locator = "https://keys.example/k/x\r\nX-Forged: field";
 	assert_int_equal(cf_composite_write(&p, collect, &mail, NULL),
