@@ -9,14 +9,24 @@
 #include <string.h>
 
 #include "common/b64url.h"
+#include "common/clock.h"
 #include "common/link.h"
 #include "common/mem.h"
 
 #define POOL_MAX 32	/* idle handles kept, each with its connection */
+/* From one tick() to the next: the first, and what it grows to. */
+#define TICK_FIRST_MS 20
+#define TICK_MAX_MS 1000
+
+/* The one transfer of a multi handle, which keeps the connection. */
+struct handle {
+	CURL *easy;
+	CURLM *multi;
+};
 
 struct cf_httpc {
 	pthread_mutex_t lock;
-	CURL *idle[POOL_MAX];
+	struct handle idle[POOL_MAX];
 	size_t idle_count;
 	char *ca_file, *user_agent;
 	long connect_timeout_ms;
@@ -25,7 +35,6 @@ struct cf_httpc {
 struct transfer {
 	struct cf_buf *body;
 	const struct cf_httpc_request *request;
-	bool gave_up;
 };
 
 enum cf_err
@@ -48,6 +57,13 @@ cf_httpc_new(const struct cf_httpc_options *options, struct cf_httpc **ret,
 	return CF_OK;
 }
 
+static void
+handle_free(struct handle *h)
+{
+	curl_easy_cleanup(h->easy);
+	curl_multi_cleanup(h->multi);
+}
+
 void
 cf_httpc_free(struct cf_httpc **client)
 {
@@ -56,7 +72,7 @@ cf_httpc_free(struct cf_httpc **client)
 	if (c == NULL)
 		return;
 	while (c->idle_count > 0)
-		curl_easy_cleanup(c->idle[--c->idle_count]);
+		handle_free(&c->idle[--c->idle_count]);
 	pthread_mutex_destroy(&c->lock);
 	free(c->ca_file);
 	free(c->user_agent);
@@ -64,34 +80,40 @@ cf_httpc_free(struct cf_httpc **client)
 	*client = NULL;
 }
 
-static CURL *
-take_handle(struct cf_httpc *client)
+static bool
+take_handle(struct cf_httpc *client, struct handle *ret)
 {
-	CURL *curl = NULL;
+	bool have;
 
 	pthread_mutex_lock(&client->lock);
-	if (client->idle_count > 0)
-		curl = client->idle[--client->idle_count];
+	have = client->idle_count > 0;
+	if (have)
+		*ret = client->idle[--client->idle_count];
 	pthread_mutex_unlock(&client->lock);
-	if (curl != NULL)
-		curl_easy_reset(curl);	/* options go, connections stay */
-	else
-		curl = curl_easy_init();
-	return curl;
+	if (have)
+		return true;
+	ret->easy = curl_easy_init();
+	ret->multi = curl_multi_init();
+	if (ret->easy != NULL && ret->multi != NULL)
+		return true;
+	handle_free(ret);
+	return false;
 }
 
 static void
-return_handle(struct cf_httpc *client, CURL *curl)
+return_handle(struct cf_httpc *client, struct handle *h)
 {
+	bool kept;
+
 	/* The request's pointers must not be found by the next one. */
-	curl_easy_reset(curl);
+	curl_easy_reset(h->easy);
 	pthread_mutex_lock(&client->lock);
-	if (client->idle_count < POOL_MAX) {
-		client->idle[client->idle_count++] = curl;
-		curl = NULL;
-	}
+	kept = client->idle_count < POOL_MAX;
+	if (kept)
+		client->idle[client->idle_count++] = *h;
 	pthread_mutex_unlock(&client->lock);
-	curl_easy_cleanup(curl);
+	if (!kept)
+		handle_free(h);
 }
 
 static size_t
@@ -101,17 +123,6 @@ on_body(char *data, size_t size, size_t n, void *arg)
 
 	cf_buf_add(t->body, data, size * n);
 	return t->body->full ? 0 : size * n;
-}
-
-static int
-on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-	struct transfer *t = arg;
-
-	(void)a; (void)b; (void)c; (void)d;
-	if (t->request->tick != NULL && t->request->tick(t->request->tick_arg))
-		t->gave_up = true;
-	return t->gave_up;
 }
 
 /* The Authorization line; the caller cleanses it through free_headers(). */
@@ -175,9 +186,6 @@ set_options(struct cf_httpc *client, CURL *curl, struct transfer *t,
 	}
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
 	if (r->json != NULL) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)r->json_len);
@@ -215,28 +223,76 @@ map_error(CURLcode code, const struct transfer *t, const char *service,
 	}
 }
 
+static CURLcode
+outcome(CURLM *multi)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(multi, &left)) != NULL)
+		if (msg->msg == CURLMSG_DONE)
+			return msg->data.result;
+	return CURLE_FAILED_INIT;
+}
+
+/* What curl_easy_perform() does, with a tick() while there is no answer. */
+static CURLcode
+perform(struct handle *h, const struct cf_httpc_request *request)
+{
+	int64_t next = cf_clock_mono_ms() + TICK_FIRST_MS, left;
+	int64_t pause = TICK_FIRST_MS;
+	CURLcode code = CURLE_OK;
+	int running = 1;
+
+	if (curl_multi_add_handle(h->multi, h->easy) != CURLM_OK)
+		return CURLE_FAILED_INIT;
+	for (;;) {
+		if (curl_multi_perform(h->multi, &running) != CURLM_OK)
+			code = CURLE_FAILED_INIT;
+		if (running == 0 || code != CURLE_OK)
+			break;
+		left = next - cf_clock_mono_ms();
+		if (left <= 0) {
+			if (request->tick != NULL &&
+			    request->tick(request->tick_arg) != 0) {
+				code = CURLE_ABORTED_BY_CALLBACK;
+				break;
+			}
+			pause = pause * 2 < TICK_MAX_MS ? pause * 2 :
+			    TICK_MAX_MS;
+			next = cf_clock_mono_ms() + pause;
+			left = pause;
+		}
+		(void)curl_multi_poll(h->multi, NULL, 0, (int)left, NULL);
+	}
+	if (code == CURLE_OK)
+		code = outcome(h->multi);
+	/* One that is not done takes its connection with it. */
+	(void)curl_multi_remove_handle(h->multi, h->easy);
+	return code;
+}
+
 enum cf_err
 cf_httpc_send(struct cf_httpc *client, const struct cf_httpc_request *request,
     long *ret_status, struct cf_buf *body, struct cf_why *why)
 {
-	struct transfer t = { body, request, false };
+	struct transfer t = { body, request };
 	CF_AUTO(cf_free) char *url = NULL;
 	struct curl_slist *headers;
-	CURL *curl;
+	struct handle h;
 	CURLcode code;
 	long status = 0;
 
 	if (cf_link_check_service(request->service, why) != CF_OK)
 		return CF_E_CONFIG;
-	curl = take_handle(client);
-	if (curl == NULL)
+	if (!take_handle(client, &h))
 		return cf_fail(CF_E_INTERNAL, why, "libcurl gives no handle");
 	url = cf_asprintf("%s%s", request->service, request->path);
 	headers = make_headers(request);
-	set_options(client, curl, &t, url, headers);
-	code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	return_handle(client, curl);
+	set_options(client, h.easy, &t, url, headers);
+	code = perform(&h, request);
+	curl_easy_getinfo(h.easy, CURLINFO_RESPONSE_CODE, &status);
+	return_handle(client, &h);
 	free_headers(headers);
 	if (code == CURLE_OK)
 		*ret_status = status;

@@ -33,7 +33,10 @@ struct cf_httpc_request {
 	const struct cf_secret *bearer;	/* API token, or NULL */
 	const char *origin;	/* Origin header, or NULL for none */
 	long timeout_ms;	/* the whole request; > 0 */
-	/* Called about once a second while waiting; nonzero gives up. */
+	/*
+	 * Called while waiting, at first after 20 ms, then more and more
+	 * seldom, to once a second; nonzero gives up.
+	 */
 	int (*tick)(void *arg);
 	void *tick_arg;
 };

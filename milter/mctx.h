@@ -53,6 +53,8 @@ struct cf_mctx {
 	struct cf_outbound *outbound;	/* with CF_ACTION_SEAL */
 	struct cf_inbound *inbound;	/* with CF_ACTION_REWRITE */
 	struct cf_why left;	/* why that one left the message alone */
+	enum cf_err failed;	/* in the body, to be told at the end */
+	struct cf_why failed_why;
 };
 
 /* A message from `address` as MAIL gave it, with or without <>.  Gives. */

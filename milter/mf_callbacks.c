@@ -34,7 +34,7 @@
 #define WANTED_STEPS (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA | \
 	SMFIP_SKIP | SMFIP_HDR_LEADSPC | QUIET_STEPS)
 #define QUIET_STEPS (SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | \
-	SMFIP_NR_HDR)
+	SMFIP_NR_HDR | SMFIP_NR_BODY)
 
 /* Facts of a connection; messages come and go on it. */
 struct conn {
@@ -369,20 +369,34 @@ mf_eoh(SMFICTX *ctx)
 	return SMFIS_CONTINUE;
 }
 
+/* Where no reply is awaited, what went wrong is told at the end. */
 static sfsistat
 mf_body(SMFICTX *ctx, unsigned char *data, size_t len)
 {
 	struct conn *conn = smfi_getpriv(ctx);
 	struct cf_mctx *m = message(ctx);
 	struct cf_why why = { "" };
+	sfsistat go_on;
 	enum cf_err rc;
 
+	if (conn == NULL)
+		return SMFIS_TEMPFAIL;
+	go_on = quiet(conn, SMFIP_NR_BODY);
 	if (m == NULL)
-		return out_of_step(ctx);
+		return go_on == SMFIS_NOREPLY ? go_on : out_of_step(ctx);
+	if (m->failed != CF_OK)
+		return go_on;
 	if (m->outbound == NULL && m->inbound == NULL)
-		return conn->steps & SMFIP_SKIP ? SMFIS_SKIP : SMFIS_CONTINUE;
+		return go_on == SMFIS_CONTINUE && conn->steps & SMFIP_SKIP ?
+		    SMFIS_SKIP : go_on;
 	rc = cf_mctx_body(m, data, len, &why);
-	return rc == CF_OK ? SMFIS_CONTINUE : fail(ctx, rc, &why);
+	if (rc == CF_OK)
+		return go_on;
+	if (go_on != SMFIS_NOREPLY)
+		return fail(ctx, rc, &why);
+	m->failed = rc;
+	m->failed_why = why;
+	return go_on;
 }
 
 /* ---- end of message ---- */
@@ -433,23 +447,14 @@ apply(SMFICTX *ctx, const struct cf_edits *edits, struct cf_why *why)
 	return cf_edits_apply(edits, &ops, why);
 }
 
-/*
- * Everything that can fail for long stands before the first edit.
- *
- * The nudge: libmilter's pool hands a session to a worker by a condition
- * variable and goes by a count of idle workers that only falls when one has
- * woken.  Two sessions that become ready together wake one worker, and the
- * other session is served when some worker ends its task.  This one is about
- * to wait for the key server, so it first makes the pool look again.
- */
+/* Everything that can fail for long stands before the first edit. */
 static enum cf_err
 seal(SMFICTX *ctx, struct cf_mctx *m, struct cf_why *why)
 {
 	struct cf_progress progress = { tell_progress, ctx,
-	    cf_clock_mono_ms(), false };
+	    cf_clock_mono_ms(), 0, 0, false };
 	enum cf_err rc;
 
-	cf_sock_nudge();
 	rc = cf_outbound_finish(m->outbound, &progress, why);
 	cf_fault("milter-finished");
 	if (rc == CF_OK)
@@ -527,6 +532,8 @@ mf_eom(SMFICTX *ctx)
 
 	if (m == NULL)
 		return out_of_step(ctx);
+	if (m->failed != CF_OK)
+		return fail(ctx, m->failed, &m->failed_why);
 	verdict = cf_action_name(m->decision.action);
 	if (m->decision.action == CF_ACTION_SEAL)
 		rc = seal(ctx, m, &why);

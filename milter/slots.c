@@ -6,19 +6,40 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "milter/sock.h"
 
 #define TELL_EVERY_MS 3000
 #define WAIT_MS 1000
+#define NUDGE_MIN_MS 10		/* between two */
+#define NUDGE_MAX_MS 1000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
 static long taken;
+
+/* The longer this lasts, the less often. */
+static void
+nudge(struct cf_progress *progress, int64_t now)
+{
+	int64_t pause = now - progress->began_ms;
+
+	if (progress->began_ms == 0) {
+		progress->began_ms = now;
+		pause = NUDGE_MIN_MS;
+	} else if (now < progress->nudge_ms) {
+		return;
+	}
+	progress->nudge_ms = now + (pause < NUDGE_MAX_MS ? pause :
+	    NUDGE_MAX_MS);
+	cf_sock_nudge();
+}
 
 bool
 cf_progress_tick(struct cf_progress *progress)
 {
 	int64_t now = cf_clock_mono_ms();
 
+	nudge(progress, now);
 	if (now - progress->last_ms >= TELL_EVERY_MS) {
 		progress->last_ms = now;
 		if (!progress->tell(progress->arg))

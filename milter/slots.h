@@ -19,10 +19,20 @@ struct cf_progress {
 	bool (*tell)(void *arg);
 	void *arg;
 	int64_t last_ms;	/* monotonic; when it was last told */
+	int64_t began_ms, nudge_ms;	/* the first and the next nudge */
 	bool gone;
 };
 
-/* Tell when it is time (every 3 s).  Call at least every 2 s. */
+/*
+ * Tell when it is time (every 3 s).  Call at least every 2 s.
+ *
+ * It nudges, too, from the first call on, at intervals that grow: libmilter's
+ * pool hands a session to a worker by a condition variable and goes by a
+ * count of idle workers that only falls when one has woken.  Two sessions
+ * that become ready together wake one worker, and the other session is served
+ * when some worker ends its task.  One that waits long for the key server
+ * therefore makes the pool look again.
+ */
 bool cf_progress_tick(struct cf_progress *progress);
 
 /*
