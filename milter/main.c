@@ -24,6 +24,7 @@
 #include "common/mem.h"
 #include "common/privs.h"
 #include "config.h"
+#include "milter/check.h"
 #include "milter/flight.h"
 #include "milter/mconf.h"
 #include "milter/metrics.h"
@@ -57,11 +58,19 @@ static void
 usage(FILE *out)
 {
 	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
+	    "       " NAME " -n [-c file] [--offline] [--no-mta]"
+	    " [--postfix directory]...\n"
+	    "           [--sendmail file]...\n"
 	    "       " NAME " -V\n"
 	    "  -c file         configuration ("
 	    CF_SYSCONFDIR "/counterfoil-milter.conf)\n"
-	    "  -n              check configuration, files and permissions, "
-	    "then end\n"
+	    "  -n              check configuration, files, key servers and "
+	    "mail server, then end\n"
+	    "  --offline       ask no key server\n"
+	    "  --no-mta        do not look at the mail server\n"
+	    "  --postfix directory, --sendmail file\n"
+	    "                  look at the mail server with this "
+	    "configuration\n"
 	    "  --print-config  print the values in force, then end\n"
 	    "  -f              stay in the foreground (always so)\n"
 	    "  -V              print versions\n", out);
@@ -78,10 +87,18 @@ print_versions(void)
 	    gmime_micro_version);
 }
 
+static void
+add_target(struct cf_conf_list *list, char *item)
+{
+	list->item = cf_realloc(list->item, list->count + 1,
+	    sizeof *list->item);
+	list->item[list->count++] = item;
+}
+
 /* -1: go on; else the exit status. */
 static int
 parse_arguments(int argc, char **argv, const char **ret_path,
-    enum task *ret_task)
+    enum task *ret_task, struct cf_check_targets *targets)
 {
 	int i;
 
@@ -90,6 +107,15 @@ parse_arguments(int argc, char **argv, const char **ret_path,
 			*ret_path = argv[++i];
 		} else if (strcmp(argv[i], "-n") == 0) {
 			*ret_task = TASK_CHECK;
+		} else if (strcmp(argv[i], "--offline") == 0) {
+			targets->offline = true;
+		} else if (strcmp(argv[i], "--no-mta") == 0) {
+			targets->no_mta = true;
+		} else if (strcmp(argv[i], "--postfix") == 0 && i + 1 < argc) {
+			add_target(&targets->postfix, argv[++i]);
+		} else if (strcmp(argv[i], "--sendmail") == 0 &&
+		    i + 1 < argc) {
+			add_target(&targets->sendmail, argv[++i]);
 		} else if (strcmp(argv[i], "--print-config") == 0) {
 			*ret_task = TASK_PRINT;
 		} else if (strcmp(argv[i], "-V") == 0) {
@@ -296,10 +322,14 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	return CF_OK;
 }
 
+/* *ret_bad: there are errors, which were printed. */
 static enum cf_err
-check(const char *path, const struct cf_mconf *conf, struct cf_why *why)
+check(const char *path, const struct cf_mconf *conf,
+    const struct cf_check_targets *targets, bool *ret_bad,
+    struct cf_why *why)
 {
 	struct cf_snapshot *snapshot = NULL;
+	struct cf_check findings = { 0 };
 	enum cf_err rc;
 
 	rc = cf_sock_check(conf->socket, conf->user, why);
@@ -309,6 +339,12 @@ check(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc == CF_OK)
 		rc = cf_snapshot_load(path, true, &snapshot, why);
+	if (rc == CF_OK) {
+		findings.out = stdout;
+		findings.snapshot = snapshot;
+		cf_check_report(&findings, targets);
+		*ret_bad = findings.errors > 0;
+	}
 	cf_snapshot_put(&snapshot);
 	return rc;
 }
@@ -320,18 +356,22 @@ main(int argc, char **argv)
 	enum cf_log_level level = CF_LOG_INFO;
 	struct cf_mconf conf = { 0 };
 	struct cf_why why = { "" };
+	struct cf_check_targets targets = { 0 };
 	enum task task = TASK_RUN;
 	sigset_t signals;
+	bool bad = false;
 	enum cf_err rc;
-	int status = parse_arguments(argc, argv, &path, &task);
+	int status = parse_arguments(argc, argv, &path, &task, &targets);
 
 	if (status >= 0)
-		return status;
+		goto out;
 	rc = cf_mconf_load(path, &conf, &why);
 	if (rc == CF_OK && task == TASK_PRINT) {
 		cf_mconf_print(&conf, stdout);
 	} else if (rc == CF_OK && task == TASK_CHECK) {
-		rc = check(path, &conf, &why);
+		curl_global_init(CURL_GLOBAL_DEFAULT);
+		rc = check(path, &conf, &targets, &bad, &why);
+		status = bad ? EX_CONFIG : EX_OK;
 	} else if (rc == CF_OK) {
 		(void)cf_log_level_parse(conf.log_level, &level);
 		cf_log_open(NAME, conf.log, level);
@@ -343,8 +383,12 @@ main(int argc, char **argv)
 			status = serve(path, &conf, &signals);
 	}
 	cf_mconf_free(&conf);
-	if (rc == CF_OK)
-		return status < 0 ? 0 : status;
-	fprintf(stderr, NAME ": %s\n", why.text);
-	return EX_CONFIG;
+	if (rc != CF_OK) {
+		fprintf(stderr, NAME ": %s\n", why.text);
+		status = EX_CONFIG;
+	}
+out:
+	free(targets.postfix.item);
+	free(targets.sendmail.item);
+	return status < 0 ? EX_OK : status;
 }

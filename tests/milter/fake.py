@@ -61,6 +61,9 @@ class KeyServer:
 			def do_POST(self):
 				fake.answer(self)
 
+			def do_GET(self):
+				fake.answer_get(self)
+
 			def log_message(self, *args):
 				pass
 
@@ -139,6 +142,18 @@ class KeyServer:
 		finally:
 			with self.lock:
 				self.now -= 1
+
+	def answer_get(self, h):
+		"""An account's messages: none; `-n` asks for them."""
+		good = h.headers.get("Authorization") == "Bearer " + self.token
+		if h.path.split("?")[0] == "/api/v1/messages" and good:
+			self.reply(h, 200, b'{"messages": []}')
+		else:
+			self.reply(h, 401 if not good else 404, json.dumps({
+			    "type": "urn:counterfoil:problem:unauthorized",
+			    "title": "no", "status": 401,
+			    "detail": "The API token is not known here."})
+			    .encode(), "application/problem+json")
 
 	def compare(self, h, body):
 		"""The request with keysrv/openapi.yaml."""

@@ -13,6 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prometheus  # noqa: E402
 import rig as lib  # noqa: E402
+from lab import ca, proxy  # noqa: E402
 from rig import client, proc, tap  # noqa: E402
 
 P = "counterfoil_milter_"
@@ -288,6 +289,80 @@ def t_rules():
 		base = re.sub("_bucket$", "", name)
 		tap.contains(text, "# TYPE %s " % base, "counters")
 	rig.stop()
+
+
+def findings(rig, *args):
+	"""(exit status, {subject: finding} of -n without a mail server)"""
+	rig.write_config()
+	status, out, _ = run("-n", "--no-mta", "-c", rig.config, *args)
+	found = {}
+	for line in out.splitlines()[:-1]:
+		level, subject, text = re.fullmatch(
+		    r"(ok|warning|error): (https?://\S+|[\w ]+): (.*)",
+		    line).groups()
+		if subject != "configuration":
+			found[subject] = level + ": " + text
+	return status, found
+
+
+@tap.case("-n asks each key server: there, by its name, with our token?")
+def t_check_servers():
+	rig = new(request_timeout_s=1)
+	good = rig.key_server.url
+	away = "http://127.0.0.1:%d" % proc.free_port()
+	status, found = findings(rig)
+	tap.equal((status, found), (0, {good: "ok: the key server answers and "
+	    "takes our token"}), "a good one")
+	rig.options["key_servers"] = [good, away]
+	status, found = findings(rig)
+	tap.equal(status, 0, "one of two is there")
+	tap.true(found[away].startswith("warning: "), found[away])
+	rig.options["key_servers"] = [away]
+	status, found = findings(rig)
+	tap.equal(status, 78, "nobody is there")
+	tap.contains(found[away], "waits until it can be reached", "finding")
+	tap.equal(findings(rig, "--offline"), (0, {}), "--offline")
+	rig.options["key_servers"] = [good]
+	proc.write_file(rig.token_file, lib.fake.b64(os.urandom(32)) + "\n",
+	    0o600)
+	status, found = findings(rig)
+	tap.equal(status, 78, "wrong token")
+	tap.contains(found[good], "api_token_file", "finding")
+	tap.lacks(found[good], rig.key_server.token, "finding")
+
+
+@tap.case("-n: a key server whose certificate is for another name, or of "
+    "nobody known")
+def t_check_tls():
+	rig = new(request_timeout_s=5)
+	authority = ca.Authority(os.path.join(rig.folder, "ca"))
+	for name, hosts, trusted, want in (
+	    ("good", ("localhost",), True, "ok: "),
+	    ("other", ("other.test",), True, "error: "),
+	    ("stranger", ("localhost",), False, "error: ")):
+		front = proxy.Proxy(Upstream(rig.key_server), proc.free_port(),
+		    tls=authority.server(name, hosts)).start()
+		try:
+			rig.options["key_servers"] = [front.url]
+			rig.options["ca_file"] = authority.file if trusted \
+			    else None
+			status, found = findings(rig)
+		finally:
+			front.stop()
+		tap.true(found[front.url].startswith(want), "%s: %s"
+		    % (name, found))
+		tap.equal(status, 0 if want == "ok: " else 78, "exit status")
+		if want != "ok: ":
+			tap.contains(found[front.url], "valid for that name",
+			    "finding")
+
+
+class Upstream:
+	"""What lab.proxy wants to know of a key server."""
+
+	def __init__(self, server):
+		self.url = server.url
+		self.port = int(server.url.rsplit(":", 1)[1])
 
 
 tap.main(teardown=end)

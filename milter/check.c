@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_check - see check.h. */
+#include "milter/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/json.h"
+#include "common/mem.h"
+
+#define ANSWER_MAX 65536
+#define GROUPS_MAX 256
+#define QUESTION "/api/v1/messages?limit=1"
+
+extern char **environ;
+
+void
+cf_check_say(struct cf_check *check, enum cf_finding finding,
+    const char *fmt, ...)
+{
+	static const char *const names[] = { "ok", "warning", "error" };
+	char text[1200], *p;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	for (p = text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	fprintf(check->out, "%s: %s: %s\n", names[finding], check->subject,
+	    text);
+	check->warnings += finding == CF_FINDING_WARNING;
+	check->errors += finding == CF_FINDING_ERROR;
+}
+
+/* ---- key servers ---- */
+
+static enum cf_err
+ask(const struct cf_snapshot *s, const char *service, struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf answer = CF_BUF_INIT(ANSWER_MAX);
+	const struct cf_httpc_request request = {
+		.service = service,
+		.path = QUESTION,
+		.bearer = &s->api_token,
+		.timeout_ms = s->conf.request_timeout_s * 1000,
+	};
+	long status = 0;
+	enum cf_err rc;
+
+	rc = cf_httpc_send(s->http, &request, &status, &answer, why);
+	if (rc == CF_OK && status != 200)
+		rc = cf_json_problem(status, cf_buf_str(&answer), answer.len,
+		    service, why);
+	return rc;
+}
+
+static const char *
+advice(enum cf_err rc)
+{
+	switch (rc) {
+	case CF_E_TLS:
+		return "its certificate must be valid for that name; see "
+		    "ca_file";
+	case CF_E_UNAUTHORIZED:
+		return "api_token_file must have the token that "
+		    "counterfoil-admin gateway add wrote there";
+	case CF_E_NETWORK: case CF_E_TIMEOUT:
+		return "flagged mail waits until it can be reached";
+	default:
+		return "is that a key server?";
+	}
+}
+
+void
+cf_check_key_servers(struct cf_check *check)
+{
+	const struct cf_snapshot *s = check->snapshot;
+	const struct cf_conf_list *list = &s->conf.key_servers;
+	enum cf_finding finding;
+	struct cf_why why;
+	size_t i, good = 0;
+	enum cf_err rc;
+
+	if (!(s->mode & CF_MODE_OUTBOUND))
+		return;
+	for (i = 0; i < list->count; i++) {
+		check->subject = list->item[i];
+		why.text[0] = '\0';
+		rc = ask(s, list->item[i], &why);
+		good += rc == CF_OK;
+		/* One that is away is what the others are there for. */
+		finding = list->count > 1 && (rc == CF_E_NETWORK ||
+		    rc == CF_E_TIMEOUT) ? CF_FINDING_WARNING :
+		    CF_FINDING_ERROR;
+		cf_check_that(check, rc == CF_OK, finding,
+		    "the key server answers and takes our token",
+		    "%s; %s", why.text, advice(rc));
+	}
+	check->subject = "key_servers";
+	if (good == 0 && list->count > 1)
+		cf_check_say(check, CF_FINDING_ERROR,
+		    "none of them can be used");
+}
+
+/* ---- the socket ---- */
+
+struct who {
+	uid_t uid;
+	gid_t groups[GROUPS_MAX];
+	int count;
+};
+
+static bool
+may(const struct who *who, const struct stat *st, unsigned bits)
+{
+	unsigned mode = st->st_mode;
+	int i;
+
+	if (who->uid == 0)
+		return true;
+	if (st->st_uid == who->uid)
+		return (mode >> 6 & bits) == bits;
+	for (i = 0; i < who->count; i++)
+		if (who->groups[i] == st->st_gid)
+			return (mode >> 3 & bits) == bits;
+	return (mode & bits) == bits;
+}
+
+/* The first part of the path that stops `who`, or NULL.  Gives. */
+static char *
+obstacle(const struct who *who, const char *path)
+{
+	CF_AUTO(cf_free) char *part = cf_strdup(path);
+	struct stat st;
+	size_t i;
+
+	for (i = 1; path[i] != '\0'; i++) {
+		if (path[i] != '/')
+			continue;
+		part[i] = '\0';
+		if (stat(part, &st) != 0 || !may(who, &st, 1))
+			return cf_strdup(part);
+		part[i] = '/';
+	}
+	if (stat(path, &st) != 0 || !may(who, &st, 2))
+		return cf_strdup(path);
+	return NULL;
+}
+
+void
+cf_check_socket(struct cf_check *check, const char *name)
+{
+	const char *socket = check->snapshot->conf.socket;
+	const char *path = strchr(socket, ':') + 1;
+	const struct passwd *pw = getpwnam(name);
+	CF_AUTO(cf_free) char *stopped = NULL;
+	struct who who = { 0 };
+	struct stat st;
+
+	if (strncmp(socket, "unix:", 5) != 0)
+		return;
+	if (pw == NULL) {
+		cf_check_say(check, CF_FINDING_ERROR,
+		    "there is no user named %s", name);
+		return;
+	}
+	if (stat(path, &st) != 0 && errno == ENOENT) {
+		cf_check_say(check, CF_FINDING_WARNING, "%s is not there, so "
+		    "whether %s may use it cannot be seen; check again when "
+		    "the milter runs", path, name);
+		return;
+	}
+	who.uid = pw->pw_uid;
+	who.count = GROUPS_MAX;
+	if (getgrouplist(name, pw->pw_gid, who.groups, &who.count) < 0)
+		who.count = GROUPS_MAX;
+	stopped = obstacle(&who, path);
+	if (stopped == NULL)
+		cf_check_say(check, CF_FINDING_OK, "user %s may use %s", name,
+		    path);
+	else
+		cf_check_say(check, CF_FINDING_ERROR, "user %s may not use "
+		    "%s because of %s; see socket_group and socket_mode, and "
+		    "the mode of its directory", name, path, stopped);
+}
+
+/* ---- programs ---- */
+
+/* A pipe holds INPUT_MAX bytes before anybody reads. */
+#define INPUT_MAX 4096
+
+static bool
+spawn(const char *const *argv, int in, int out, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	bool good;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY,
+	    0);
+	/* The prototype is older than const. */
+	good = posix_spawnp(ret_pid, argv[0], &actions, NULL,
+	    (char *const *)(uintptr_t)argv, environ) == 0;
+	posix_spawn_file_actions_destroy(&actions);
+	return good;
+}
+
+static bool
+start(const char *const *argv, const char *input, int *ret_fd, pid_t *ret_pid)
+{
+	size_t len = input == NULL ? 0 : strlen(input);
+	int in[2], out[2];
+	bool good;
+
+	if (len > INPUT_MAX || pipe2(in, O_CLOEXEC) != 0)
+		return false;
+	if (pipe2(out, O_CLOEXEC) != 0) {
+		close(in[0]);
+		close(in[1]);
+		return false;
+	}
+	good = (len == 0 || write(in[1], input, len) == (ssize_t)len) &&
+	    spawn(argv, in[0], out[1], ret_pid);
+	close(in[0]);
+	close(in[1]);
+	close(out[1]);
+	if (good)
+		*ret_fd = out[0];
+	else
+		close(out[0]);
+	return good;
+}
+
+bool
+cf_check_run(const char *const *argv, const char *input, struct cf_buf *out)
+{
+	int fd = -1, status = 0;
+	bool good;
+	pid_t pid;
+
+	if (!start(argv, input, &fd, &pid))
+		return false;
+	good = cf_file_read_fd(fd, out, NULL) == CF_OK;
+	close(fd);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	return good && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* ---- all of it ---- */
+
+#define POSTFIX_USUAL "/etc/postfix"
+#define SENDMAIL_USUAL "/etc/mail/sendmail.cf"
+
+/* The usual Postfix and the other instances that it knows of. */
+static bool
+guess_postfix(struct cf_check *check)
+{
+	const char *const argv[] = { "/usr/sbin/postconf", "-hx",
+	    "multi_instance_directories", NULL };
+	CF_AUTO(cf_buf_free) struct cf_buf others = CF_BUF_INIT(ANSWER_MAX);
+	bool used = false;
+	char *save = NULL, *dir;
+
+	if (access(POSTFIX_USUAL "/main.cf", R_OK) != 0 ||
+	    !cf_check_run(argv, NULL, &others))
+		return false;
+	used = cf_check_postfix(check, POSTFIX_USUAL, true);
+	for (dir = strtok_r(others.data, " ,\t\n", &save); dir != NULL;
+	    dir = strtok_r(NULL, " ,\t\n", &save))
+		used |= cf_check_postfix(check, dir, true);
+	return used;
+}
+
+static void
+check_mail_servers(struct cf_check *check, const struct cf_check_targets *t)
+{
+	bool used = false;
+	size_t i;
+
+	for (i = 0; i < t->postfix.count; i++)
+		(void)cf_check_postfix(check, t->postfix.item[i], false);
+	for (i = 0; i < t->sendmail.count; i++)
+		(void)cf_check_sendmail(check, t->sendmail.item[i], false);
+	if (t->postfix.count + t->sendmail.count > 0)
+		return;
+	used = guess_postfix(check);
+	if (access(SENDMAIL_USUAL, R_OK) == 0)
+		used |= cf_check_sendmail(check, SENDMAIL_USUAL, true);
+	check->subject = "mail server";
+	if (!used)
+		cf_check_say(check, CF_FINDING_WARNING, "none in the usual "
+		    "places uses our socket %s; name its configuration with "
+		    "--postfix or --sendmail", check->snapshot->conf.socket);
+}
+
+void
+cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
+{
+	const struct cf_mconf *conf = &check->snapshot->conf;
+
+	check->subject = "configuration";
+	cf_check_say(check, CF_FINDING_OK,
+	    "it can be read, and so can the files that it names");
+	cf_check_that(check, geteuid() != 0, CF_FINDING_WARNING,
+	    "it does not run as root", "the milter would run as root; set "
+	    "user, or let the service manager start it as another user");
+	cf_check_that(check, conf->request_timeout_s <= conf->deadline_s,
+	    CF_FINDING_WARNING, "there is time for a repeat",
+	    "request_timeout_s is %ld and deadline_s %ld: one silent key "
+	    "server uses up the time for the others",
+	    conf->request_timeout_s, conf->deadline_s);
+	if (!targets->offline)
+		cf_check_key_servers(check);
+	if (!targets->no_mta)
+		check_mail_servers(check, targets);
+	fprintf(check->out, "%u errors, %u warnings\n", check->errors,
+	    check->warnings);
+}

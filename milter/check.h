@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_check - what `counterfoil-milter -n` looks at beyond the configuration.
+ *
+ * Each finding is one line: ok, warning or error, what it is about, what is
+ * wrong and what to do.  Nothing is changed anywhere.
+ * Threads: one.   Logging: never; findings go to `out`.
+ */
+#ifndef CF_MILTER_CHECK_H
+#define CF_MILTER_CHECK_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "milter/mconf.h"
+
+enum cf_finding { CF_FINDING_OK, CF_FINDING_WARNING, CF_FINDING_ERROR };
+
+struct cf_check {
+	FILE *out;
+	const struct cf_snapshot *snapshot;
+	const char *subject;	/* of the findings that follow */
+	unsigned warnings, errors;
+};
+
+/* What to look at; empty lists mean what is found in the usual places. */
+struct cf_check_targets {
+	bool offline;		/* do not ask key servers */
+	bool no_mta;
+	struct cf_conf_list postfix, sendmail;	/* lend from the arguments */
+};
+
+/* Everything; `check` has out and snapshot set. */
+void cf_check_report(struct cf_check *check,
+    const struct cf_check_targets *targets);
+
+/* One line.  What is not printable ASCII becomes '?'. */
+void cf_check_say(struct cf_check *check, enum cf_finding finding,
+    const char *fmt, ...) CF_PRINTF(3, 4);
+/* `good`: say so with ok_text; else a finding with the text of `fmt`. */
+#define cf_check_that(check, good, finding, ok_text, ...) \
+	((good) ? cf_check_say((check), CF_FINDING_OK, "%s", (ok_text)) : \
+	cf_check_say((check), (finding), __VA_ARGS__))
+
+/* Each key server: does it answer, as who, and does it take our token? */
+void cf_check_key_servers(struct cf_check *check);
+/*
+ * A Postfix instance by its configuration directory, a Sendmail by its
+ * configuration file.  False: it does not use us.  That is an error when it
+ * was named, and nothing is said of one that was `guessed`.
+ */
+bool cf_check_postfix(struct cf_check *check, const char *directory,
+    bool guessed);
+bool cf_check_sendmail(struct cf_check *check, const char *file,
+    bool guessed);
+/*
+ * May a user go through all directories to our unix socket and write to it?
+ * Said for `who`.  CF_OK for inet.
+ */
+void cf_check_socket(struct cf_check *check, const char *who);
+
+/*
+ * Run a program without a shell, `input` (at most 4096 bytes, or NULL) as its
+ * standard input, standard error to nowhere, and append what it prints.
+ * False: it is not there, failed, or prints too much.
+ */
+bool cf_check_run(const char *const *argv, const char *input,
+    struct cf_buf *out);
+
+#endif

@@ -1,0 +1,942 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_check_postfix - see check.h.
+ *
+ * Reads one instance by postconf(1) and postmap(1), as Postfix itself
+ * understands its files, and looks at each listener that names our socket,
+ * at the way of flagged mail to the hop, and at what must not carry the text
+ * of a message in between.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+#include "milter/check.h"
+
+#define OUTPUT_MAX (1024 * 1024)
+#define WORDS_MAX 200
+#define OK CF_FINDING_OK
+#define WARNING CF_FINDING_WARNING
+#define ERROR CF_FINDING_ERROR
+
+struct pair {
+	const char *name, *value;	/* into the text they came from */
+};
+
+struct service {
+	const char *name, *type, *chroot, *command;
+};
+
+struct postfix {
+	struct cf_check *check;
+	const char *directory;
+	struct cf_buf main, overrides, master;
+	struct pair *param, *override;
+	size_t param_count, override_count;
+	struct service *service;
+	size_t service_count;
+};
+
+/* One milter of a list, with the settings of its braces. */
+struct entry {
+	char address[300];
+	char action[20];		/* "" when it says none */
+	char content_timeout[20];
+};
+
+/* ---- reading ---- */
+
+static const char *
+tool(const char *name, const char *usual)
+{
+	return access(usual, X_OK) == 0 ? usual : name;
+}
+
+static bool
+postconf(const struct postfix *p, const char *what, const char *const *names,
+    struct cf_buf *out)
+{
+	const char *argv[WORDS_MAX];
+	size_t n = 0, i;
+
+	argv[n++] = tool("postconf", "/usr/sbin/postconf");
+	argv[n++] = "-c";
+	argv[n++] = p->directory;
+	argv[n++] = "-x";
+	if (what != NULL)
+		argv[n++] = what;
+	for (i = 0; names != NULL && names[i] != NULL && n < WORDS_MAX - 1;
+	    i++)
+		argv[n++] = names[i];
+	argv[n] = NULL;
+	return cf_check_run(argv, NULL, out);
+}
+
+/* Lines "name = value" -> pairs; the text is cut up. */
+static struct pair *
+split_pairs(struct cf_buf *text, size_t *ret_count)
+{
+	struct pair *pairs = NULL;
+	size_t count = 0;
+	char *line, *next, *equal;
+
+	if (text->len == 0)
+		return NULL;
+	for (line = text->data; line != NULL && *line != '\0'; line = next) {
+		next = strchr(line, '\n');
+		if (next != NULL)
+			*next++ = '\0';
+		equal = strstr(line, " =");
+		if (equal == NULL)
+			continue;
+		*equal = '\0';
+		equal += 2;
+		pairs = cf_realloc(pairs, count + 1, sizeof *pairs);
+		pairs[count].name = line;
+		pairs[count++].value = equal + strspn(equal, " ");
+	}
+	*ret_count = count;
+	return pairs;
+}
+
+/* "name type private unpriv chroot wakeup maxproc command ..." */
+static void
+split_services(struct postfix *p)
+{
+	char *line, *next, *word[8], *save;
+	struct service *s;
+	size_t i;
+
+	if (p->master.len == 0)
+		return;
+	for (line = p->master.data; line != NULL && *line != '\0';
+	    line = next) {
+		next = strchr(line, '\n');
+		if (next != NULL)
+			*next++ = '\0';
+		for (i = 0, save = NULL; i < 8; i++) {
+			word[i] = strtok_r(i == 0 ? line : NULL, " \t", &save);
+			if (word[i] == NULL)
+				break;
+		}
+		if (i < 8)
+			continue;
+		p->service = cf_realloc(p->service, p->service_count + 1,
+		    sizeof *p->service);
+		s = &p->service[p->service_count++];
+		s->name = word[0];
+		s->type = word[1];
+		s->chroot = word[4];
+		s->command = word[7];
+	}
+}
+
+static const char *
+find(const struct pair *pairs, size_t count, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (strcmp(pairs[i].name, name) == 0)
+			return pairs[i].value;
+	return NULL;
+}
+
+/* The value in force for a service (NULL: in general); "" if unknown. */
+static const char *
+value(const struct postfix *p, const struct service *s, const char *name)
+{
+	const char *found = NULL;
+
+	if (s != NULL) {
+		CF_AUTO(cf_free) char *key = cf_asprintf("%s/%s/%s", s->name,
+		    s->type, name);
+
+		found = find(p->override, p->override_count, key);
+	}
+	if (found == NULL)
+		found = find(p->param, p->param_count, name);
+	return found == NULL ? "" : found;
+}
+
+static bool
+read_all(struct postfix *p)
+{
+	static const char *const names[] = {
+		"bounce_size_limit", "cleanup_replace_stray_cr_lf",
+		"compatibility_level", "content_filter", "header_checks",
+		"internal_mail_filter_classes", "mail_owner", "mail_version",
+		"message_size_limit", "milter_content_timeout",
+		"milter_default_action", "milter_header_checks",
+		"milter_macro_daemon_name", "milter_protocol",
+		"mime_header_checks", "nested_header_checks",
+		"non_smtpd_milters", "notify_classes", "queue_directory",
+		"receive_override_options", "smtpd_forbid_bare_newline",
+		"smtpd_forbid_bare_newline_exclusions", "smtpd_milters",
+		"disable_mime_output_conversion",
+		"smtp_send_xforward_command", "smtp_generic_maps",
+		"smtp_header_checks", "smtp_line_length_limit", NULL
+	};
+
+	if (!postconf(p, NULL, names, &p->main) ||
+	    !postconf(p, "-P", NULL, &p->overrides) ||
+	    !postconf(p, "-M", NULL, &p->master))
+		return false;
+	p->param = split_pairs(&p->main, &p->param_count);
+	p->override = split_pairs(&p->overrides, &p->override_count);
+	split_services(p);
+	return p->service_count > 0;
+}
+
+/* Is the word in a list of words, with blanks or commas between? */
+static bool
+has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word), n;
+
+	for (list += strspn(list, " ,\t"); *list != '\0';
+	    list += n, list += strspn(list, " ,\t")) {
+		n = strcspn(list, " ,\t");
+		if (n == len && strncasecmp(list, word, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- lists of milters ---- */
+
+static void
+copy(char *out, size_t cap, const char *from, size_t len)
+{
+	(void)snprintf(out, cap, "%.*s", (int)len, from);
+}
+
+/* "unix:/a, default_action=accept, content_timeout=9s": inside braces. */
+static void
+read_settings(struct entry *e, const char *text, size_t len)
+{
+	const char *end = text + len;
+	size_t n;
+
+	while (text < end) {
+		n = strcspn(text, ", \t}");
+		if (strncmp(text, "default_action=", 15) == 0)
+			copy(e->action, sizeof e->action, text + 15, n - 15);
+		else if (strncmp(text, "content_timeout=", 16) == 0)
+			copy(e->content_timeout, sizeof e->content_timeout,
+			    text + 16, n - 16);
+		else if (n > 0 && e->address[0] == '\0')
+			copy(e->address, sizeof e->address, text, n);
+		text += n;
+		text += strspn(text, ", \t}");
+	}
+}
+
+/* The next milter of the list; false at its end. */
+static bool
+next_entry(const char **list, struct entry *ret)
+{
+	const char *p = *list + strspn(*list, ", \t");
+	size_t n;
+
+	memset(ret, 0, sizeof *ret);
+	if (*p == '\0')
+		return false;
+	if (*p == '{') {
+		n = strcspn(p, "}");
+		read_settings(ret, p + 1, n - 1);
+		*list = p + n + (p[n] == '}');
+		return true;
+	}
+	n = strcspn(p, ", \t");
+	copy(ret->address, sizeof ret->address, p, n);
+	*list = p + n;
+	return true;
+}
+
+static bool
+is_chrooted(const struct postfix *p, const struct service *s)
+{
+	if (s->chroot[0] != '-')
+		return s->chroot[0] == 'y';
+	/* Its default changed with compatibility_level 1. */
+	return strcmp(value(p, NULL, "compatibility_level"), "0") == 0;
+}
+
+static bool
+same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 &&
+	    x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* inet:PORT@HOST is ours, inet:HOST:PORT theirs. */
+static bool
+same_inet(const char *ours, const char *theirs)
+{
+	const char *port = strchr(ours, ':') + 1, *at = strchr(port, '@');
+	CF_AUTO(cf_free) char *turned = cf_asprintf("inet:%s:%.*s", at + 1,
+	    (int)(at - port), port);
+
+	if (strcasecmp(turned, theirs) == 0)
+		return true;
+	return (strcmp(at + 1, "127.0.0.1") == 0 &&
+	    strncasecmp(theirs, "inet:localhost:", 15) == 0 &&
+	    strncmp(theirs + 15, port, (size_t)(at - port)) == 0 &&
+	    theirs[15 + (at - port)] == '\0');
+}
+
+/* `ret_hidden`: it would be ours, but for the change of root. */
+static bool
+is_ours(const struct postfix *p, const struct service *s, const char *address,
+    bool *ret_hidden)
+{
+	const char *ours = p->check->snapshot->conf.socket;
+	const char *queue = value(p, NULL, "queue_directory"), *path;
+
+	*ret_hidden = false;
+	if (strncmp(ours, "unix:", 5) != 0)
+		return same_inet(ours, address);
+	if (strncmp(address, "unix:", 5) != 0 &&
+	    strncmp(address, "local:", 6) != 0)
+		return false;
+	path = strchr(address, ':') + 1;
+	if (*path != '/' || (s != NULL && is_chrooted(p, s))) {
+		CF_AUTO(cf_free) char *inside = cf_asprintf("%s/%s", queue,
+		    path + (*path == '/'));
+
+		if (same_file(ours + 5, inside))
+			return true;
+		*ret_hidden = same_file(ours + 5, path);
+		return false;
+	}
+	return same_file(ours + 5, path);
+}
+
+/* Our place in a list, from 0, and what it says of us; -1: not there. */
+static int
+our_place(const struct postfix *p, const struct service *s, const char *list,
+    struct entry *ret)
+{
+	bool hidden;
+	int i;
+
+	for (i = 0; next_entry(&list, ret); i++) {
+		if (is_ours(p, s, ret->address, &hidden))
+			return i;
+		if (hidden)
+			cf_check_say(p->check, ERROR, "%s runs in a chroot, "
+			    "where %s is not our socket; put n into the "
+			    "chroot column of its line in master.cf, or the "
+			    "socket below %s", s->name, ret->address,
+			    value(p, NULL, "queue_directory"));
+	}
+	return -1;
+}
+
+/* ---- one listener that names our socket ---- */
+
+/* "300s", "5m"; -1 when it is no time. */
+static long
+seconds(const char *text)
+{
+	static const struct { char unit; long s; } units[] = {
+		{ 's', 1 }, { '\0', 1 }, { 'm', 60 }, { 'h', 3600 },
+		{ 'd', 86400 }, { 'w', 604800 },
+	};
+	char *end;
+	long n = strtol(text, &end, 10);
+	size_t i;
+
+	for (i = 0; i < sizeof units / sizeof units[0]; i++)
+		if (end != text && units[i].unit == *end)
+			return n * units[i].s;
+	return -1;
+}
+
+static void
+check_action(const struct postfix *p, const struct service *s,
+    const struct entry *e)
+{
+	const char *action = e->action[0] != '\0' ? e->action :
+	    value(p, s, "milter_default_action");
+	bool good = strcmp(action, "tempfail") == 0 ||
+	    strcmp(action, "shutdown") == 0;
+
+	cf_check_that(p->check, good, ERROR,
+	    "mail waits while the milter is away (default action)",
+	    "milter_default_action is %s at %s: %s; set tempfail", action,
+	    s->name, strcmp(action, "reject") == 0 ?
+	    "mail bounces while the milter is away" :
+	    "flagged mail would leave in clear when the milter is away, and "
+	    "is lost when it dies in the middle of a change");
+}
+
+static void
+check_timeout(const struct postfix *p, const struct service *s,
+    const struct entry *e)
+{
+	const char *text = e->content_timeout[0] != '\0' ?
+	    e->content_timeout : value(p, s, "milter_content_timeout");
+	long deadline = p->check->snapshot->conf.deadline_s;
+
+	cf_check_that(p->check, seconds(text) > deadline, WARNING,
+	    "milter_content_timeout is longer than deadline_s",
+	    "milter_content_timeout is %s at %s, and deadline_s is %ld s: "
+	    "Postfix may give up first; make it longer, or deadline_s "
+	    "shorter", text, s->name, deadline);
+}
+
+static void
+check_size(const struct postfix *p, const struct service *s)
+{
+	long long theirs = strtoll(value(p, s, "message_size_limit"), NULL,
+	    10);
+	long long ours = p->check->snapshot->conf.message_size_limit;
+	bool good = theirs == 0 || (ours > 0 && ours <= theirs);
+
+	cf_check_that(p->check, good, ERROR,
+	    "message_size_limit here is not above Postfix's",
+	    "message_size_limit is %lld here and %lld in Postfix: what is too "
+	    "large when sealed is refused without the reason; set "
+	    "message_size_limit = %lld in our configuration", ours, theirs,
+	    theirs);
+	if (good && ours > 0 && (theirs == 0 || ours < theirs))
+		cf_check_say(p->check, OK, "message_size_limit is %lld here, "
+		    "%lld in Postfix: mail with a receipt may be smaller than "
+		    "other mail", ours, theirs);
+}
+
+/* What a milter is, by the name or the usual port of its socket. */
+static bool
+named_like(const char *address, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strcasestr(address, *words) != NULL)
+			return true;
+	return false;
+}
+
+static void
+check_order(const struct postfix *p, const struct service *s, const char *list,
+    int place, bool outbound)
+{
+	static const char *const signers[] = { "dkim", ":8891", "arc",
+	    "rspamd", ":11332", NULL };
+	static const char *const verifiers[] = { "dkim", ":8891", "dmarc",
+	    ":8893", "spf", "spamass", "clam", "rspamd", ":11332", NULL };
+	struct entry e;
+	int i;
+
+	for (i = 0; next_entry(&list, &e); i++) {
+		if (outbound && i < place && named_like(e.address, signers))
+			cf_check_say(p->check, ERROR, "%s stands before us at "
+			    "%s: what it signs is replaced here, and its "
+			    "signature fails; put it behind us", e.address,
+			    s->name);
+		if (!outbound && i > place &&
+		    named_like(e.address, verifiers))
+			cf_check_say(p->check, WARNING, "%s stands behind us "
+			    "at %s: it sees the body that we wrote, and what "
+			    "the sender signed fails; put it before us",
+			    e.address, s->name);
+	}
+}
+
+static bool
+overrides(const struct postfix *p, const struct service *s, const char *word)
+{
+	return has_word(value(p, s, "receive_override_options"), word);
+}
+
+/* The checks that every listener with our socket must stand. */
+static void
+check_listener(const struct postfix *p, const struct service *s,
+    const char *list, const struct entry *e, int place, bool outbound)
+{
+	cf_check_that(p->check, !overrides(p, s, "no_milters"), ERROR,
+	    "our milter is not switched off", "%s has no_milters in "
+	    "receive_override_options, which switches us off; take it out",
+	    s->name);
+	check_action(p, s, e);
+	check_timeout(p, s, e);
+	check_size(p, s);
+	cf_check_that(p->check, strtol(value(p, s, "milter_protocol"), NULL,
+	    10) >= 6, WARNING, "milter_protocol is 6",
+	    "milter_protocol is %s at %s; remove the line, the default is 6",
+	    value(p, s, "milter_protocol"), s->name);
+	check_order(p, s, list, place, outbound);
+}
+
+/* ---- the way of flagged mail ---- */
+
+/* A line of a header, and what header_checks says to it. */
+struct question {
+	const char *line;
+	bool is_flag;
+	char *answer;		/* NULL: nothing */
+};
+
+static const struct question questions[] = {
+	/* What the others are compared with. */
+	{ "X-Return-Receipt: yes", true, NULL },
+	{ "x-return-receipt:yes", true, NULL },
+	{ "X-Return-Receipt: require=account; expires=7d", true, NULL },
+	{ "X-RETURN-RECEIPT : yes", true, NULL },
+	{ "X-Return-Receipt\t: yes", true, NULL },
+	{ "Subject: X-Return-Receipt: yes", false, NULL },
+	{ "X-Return-Receipts: yes", false, NULL },
+	{ "X-Return-Receiptt: yes", false, NULL },
+};
+#define QUESTIONS (sizeof questions / sizeof questions[0])
+
+/* postmap prints "line TAB answer" for each line it has an answer to. */
+static void
+note_answers(struct question *q, char *text)
+{
+	char *save = NULL, *line;
+	size_t i, len;
+
+	for (line = strtok_r(text, "\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\n", &save))
+		for (i = 0; i < QUESTIONS; i++) {
+			len = strlen(q[i].line);
+			/* The first table that knows it counts. */
+			if (q[i].answer == NULL &&
+			    strncmp(line, q[i].line, len) == 0 &&
+			    line[len] == '\t')
+				q[i].answer = cf_strdup(line + len + 1);
+		}
+}
+
+static void
+ask_tables(const struct postfix *p, struct question *q)
+{
+	CF_AUTO(cf_free) char *tables = cf_strdup(
+	    value(p, NULL, "header_checks"));
+	CF_AUTO(cf_buf_free) struct cf_buf lines = CF_BUF_INIT(4000);
+	const char *argv[] = { tool("postmap", "/usr/sbin/postmap"), "-c",
+	    p->directory, "-q", "-", NULL, NULL };
+	char *save = NULL, *table;
+	size_t i;
+
+	for (i = 0; i < QUESTIONS; i++)
+		cf_buf_addf(&lines, "%s\n", q[i].line);
+	for (table = strtok_r(tables, ", \t", &save); table != NULL;
+	    table = strtok_r(NULL, ", \t", &save)) {
+		CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT(65536);
+
+		argv[5] = table;
+		if (cf_check_run(argv, cf_buf_str(&lines), &out) &&
+		    out.len > 0)
+			note_answers(q, out.data);
+	}
+}
+
+/* Does every way to write the flag's name get the same answer? */
+static void
+check_rule(const struct postfix *p, const struct question *q)
+{
+	const char *action = q[0].answer;
+	bool same;
+	size_t i;
+
+	for (i = 1; i < QUESTIONS; i++) {
+		same = q[i].answer != NULL && strcmp(q[i].answer, action) == 0;
+		if (!same && q[i].is_flag) {
+			cf_check_say(p->check, ERROR, "header_checks does not "
+			    "send \"%s\" to the hop, so such mail is refused "
+			    "or leaves in clear; use the rule of "
+			    "contrib/postfix/counterfoil_header_checks, with "
+			    "[[:blank:]]*", q[i].line);
+			return;
+		}
+		if (same && !q[i].is_flag)
+			cf_check_say(p->check, WARNING, "header_checks sends "
+			    "\"%s\" to the hop, too, though it is no flag",
+			    q[i].line);
+	}
+	cf_check_say(p->check, OK, "header_checks sends flagged mail to the "
+	    "hop");
+}
+
+static const struct service *
+service_named(const struct postfix *p, const char *name, const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < p->service_count; i++)
+		if (strcmp(p->service[i].name, name) == 0 &&
+		    strcmp(p->service[i].type, type) == 0)
+			return &p->service[i];
+	return NULL;
+}
+
+/* "[127.0.0.1]:10027" -> the listener of master.cf, by its port. */
+static const struct service *
+hop_listener(const struct postfix *p, const char *destination)
+{
+	const char *port = strrchr(destination, ':'), *colon;
+	const struct service *s;
+	size_t i;
+
+	if (port == NULL)
+		return NULL;
+	for (i = 0; i < p->service_count; i++) {
+		s = &p->service[i];
+		colon = strrchr(s->name, ':');
+		if (strcmp(s->type, "inet") == 0 &&
+		    strcmp(colon == NULL ? s->name : colon + 1, port + 1) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+check_transport(const struct postfix *p, const char *transport)
+{
+	const struct service *s = service_named(p, transport, "unix");
+	CF_AUTO(cf_free) char *name = cf_asprintf(
+	    "%s_destination_recipient_limit", transport);
+	const char *const names[] = { name, NULL };
+	CF_AUTO(cf_buf_free) struct cf_buf text = CF_BUF_INIT(4096);
+	CF_AUTO(cf_free) struct pair *pairs = NULL;
+	const char *limit = NULL;
+	size_t count = 0;
+
+	if (s == NULL) {
+		cf_check_say(p->check, ERROR, "flagged mail is sent to the "
+		    "transport %s, which is not in master.cf; see "
+		    "contrib/postfix/sender-master.cf", transport);
+		return;
+	}
+	if (postconf(p, NULL, names, &text))
+		pairs = split_pairs(&text, &count);
+	limit = find(pairs, count, name);
+	cf_check_that(p->check, limit != NULL && strcmp(limit, "1") == 0,
+	    ERROR, "the hop takes one recipient at a time", "%s is %s: mail "
+	    "to several recipients is refused; set %s = 1", name,
+	    limit == NULL ? "unset" : limit, name);
+	cf_check_that(p->check, strcmp(value(p, s,
+	    "disable_mime_output_conversion"), "yes") == 0 &&
+	    strcmp(value(p, s, "smtp_line_length_limit"), "0") == 0 &&
+	    *value(p, s, "smtp_generic_maps") == '\0' &&
+	    *value(p, s, "smtp_header_checks") == '\0', WARNING,
+	    "the hop changes nothing in the mail", "transport %s may change "
+	    "mail before it is sealed; give it the options of "
+	    "contrib/postfix/sender-master.cf", transport);
+}
+
+static void
+check_hop(const struct postfix *p, const struct service *s)
+{
+	const struct cf_mconf *conf = &p->check->snapshot->conf;
+	const char *name = value(p, s, "milter_macro_daemon_name");
+	const char *list = value(p, s, "smtpd_milters");
+	struct entry e;
+	int place = our_place(p, s, list, &e);
+
+	if (place < 0) {
+		cf_check_say(p->check, ERROR, "the hop %s does not name our "
+		    "socket (smtpd_milters is \"%s\"): flagged mail leaves "
+		    "in clear; set smtpd_milters as in "
+		    "contrib/postfix/sender-master.cf", s->name, list);
+		return;
+	}
+	check_listener(p, s, list, &e, place, true);
+	cf_check_that(p->check, overrides(p, s, "no_header_body_checks"),
+	    ERROR, "the hop does not send mail to itself", "the hop %s has no "
+	    "no_header_body_checks in receive_override_options: "
+	    "header_checks would send its mail there again", s->name);
+	cf_check_that(p->check, overrides(p, s, "no_address_mappings"),
+	    WARNING, "the hop expands no addresses", "the hop %s has no "
+	    "no_address_mappings in receive_override_options: aliases and "
+	    "always_bcc are applied twice", s->name);
+	cf_check_that(p->check, *value(p, s, "content_filter") == '\0', ERROR,
+	    "the hop has no content_filter", "the hop %s has content_filter = "
+	    "%s; set it empty there", s->name, value(p, s, "content_filter"));
+	cf_check_that(p->check, cf_conf_list_has(&conf->entitled_daemons,
+	    name), WARNING, "mail at the hop may use the flag",
+	    "entitled_daemons does not have %s, the name of the hop %s: there "
+	    "only networks count, and clients that authenticated at the front "
+	    "are refused", name, s->name);
+}
+
+static void
+check_quiet(const struct postfix *p)
+{
+	static const char *const names[] = { "nested_header_checks",
+	    "mime_header_checks" };
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		cf_check_that(p->check, *value(p, NULL, names[i]) == '\0',
+		    ERROR, "a flag inside of attached mail is none",
+		    "%s is %s: a flag inside of attached mail would count; "
+		    "set %s =", names[i], value(p, NULL, names[i]), names[i]);
+}
+
+/* A FILTER action or content_filter: "transport:destination". */
+static const struct service *
+check_way(const struct postfix *p, const char *way)
+{
+	size_t n = strcspn(way, ":");
+	CF_AUTO(cf_free) char *transport = cf_strndup(way, n);
+	const struct service *hop;
+
+	check_transport(p, transport);
+	hop = hop_listener(p, way + n + (way[n] == ':'));
+	if (hop == NULL)
+		cf_check_say(p->check, ERROR, "flagged mail is sent to %s, "
+		    "where no service of master.cf listens", way);
+	else
+		check_hop(p, hop);
+	return hop;
+}
+
+/* Gives the hop, or NULL: there is none.  *ret_led: mail is sent to one. */
+static const struct service *
+check_flagged(const struct postfix *p, bool *ret_led)
+{
+	struct question q[QUESTIONS];
+	const char *filter = value(p, NULL, "content_filter");
+	const struct service *hop = NULL;
+	struct entry e;
+	size_t i;
+
+	memcpy(q, questions, sizeof q);
+	ask_tables(p, q);
+	*ret_led = true;
+	if (q[0].answer != NULL && strncasecmp(q[0].answer, "FILTER ", 7) ==
+	    0) {
+		check_rule(p, q);
+		check_quiet(p);
+		hop = check_way(p, q[0].answer + 7 + strspn(q[0].answer + 7,
+		    " \t"));
+	} else if ((hop = strchr(filter, ':') == NULL ? NULL :
+	    hop_listener(p, strchr(filter, ':') + 1)) != NULL &&
+	    our_place(p, hop, value(p, hop, "smtpd_milters"), &e) >= 0) {
+		hop = check_way(p, filter);
+	} else {
+		hop = NULL;
+		*ret_led = false;
+		cf_check_say(p->check, WARNING, "no rule of header_checks "
+		    "(which says \"%s\" to the flag) and no content_filter "
+		    "leads flagged mail to a hop with one recipient at a "
+		    "time: mail to several recipients is refused; see "
+		    "contrib/postfix/sender-main.cf", q[0].answer == NULL ?
+		    "" : q[0].answer);
+	}
+	for (i = 0; i < QUESTIONS; i++)
+		free(q[i].answer);
+	return hop;
+}
+
+/* ---- what must not carry the text ---- */
+
+static void
+check_bounces(const struct postfix *p)
+{
+	const char *classes = value(p, NULL, "notify_classes");
+
+	cf_check_that(p->check, strcmp(value(p, NULL, "bounce_size_limit"),
+	    "1") == 0, ERROR, "a bounce does not carry the text",
+	    "bounce_size_limit is %s: a bounce made before the mail is sealed "
+	    "carries its text; set bounce_size_limit = 1",
+	    value(p, NULL, "bounce_size_limit"));
+	cf_check_that(p->check, !has_word(classes, "bounce") &&
+	    !has_word(classes, "2bounce"), ERROR,
+	    "the postmaster gets no copies of bounces",
+	    "notify_classes is %s: the postmaster gets copies of bounces; "
+	    "take out bounce and 2bounce", classes);
+}
+
+static void
+check_line_ends(const struct postfix *p)
+{
+	const char *bare = value(p, NULL, "smtpd_forbid_bare_newline");
+	const char *but = value(p, NULL,
+	    "smtpd_forbid_bare_newline_exclusions");
+
+	cf_check_that(p->check, *bare != '\0' && strcmp(bare, "no") != 0,
+	    ERROR, "a bare line feed ends no message",
+	    "smtpd_forbid_bare_newline is %s: a second message can be hidden "
+	    "in one, and leaves unsealed; set normalize", *bare == '\0' ?
+	    "unknown to this Postfix, which needs an update" : bare);
+	cf_check_that(p->check, *but == '\0', WARNING,
+	    "nobody is excepted from that",
+	    "smtpd_forbid_bare_newline_exclusions is %s: set it empty", but);
+	cf_check_that(p->check, strcmp(value(p, NULL,
+	    "cleanup_replace_stray_cr_lf"), "yes") == 0, ERROR,
+	    "stray CR and LF are replaced where mail comes in",
+	    "cleanup_replace_stray_cr_lf is %s: mail would be changed after "
+	    "it was signed or sealed; set yes",
+	    value(p, NULL, "cleanup_replace_stray_cr_lf"));
+}
+
+static void
+check_inside(const struct postfix *p, bool hop)
+{
+	const char *classes = value(p, NULL, "internal_mail_filter_classes");
+	const char *late = value(p, NULL, "milter_header_checks");
+	struct entry e;
+	bool ours = our_place(p, NULL, value(p, NULL, "non_smtpd_milters"),
+	    &e) >= 0;
+	bool outbound = p->check->snapshot->mode & CF_MODE_OUTBOUND;
+
+	if (outbound && hop)
+		cf_check_that(p->check, !ours, WARNING,
+		    "mail of sendmail(1) is sealed at the hop alone",
+		    "our socket is in non_smtpd_milters beside the hop: mail "
+		    "of sendmail(1) to several recipients bounces; take it "
+		    "out");
+	else if (outbound)
+		cf_check_that(p->check, ours, WARNING,
+		    "mail of sendmail(1) is sealed, too",
+		    "our socket is not in non_smtpd_milters: flagged mail of "
+		    "sendmail(1) leaves in clear");
+	cf_check_that(p->check, *classes == '\0' || !ours, WARNING,
+	    "mail that Postfix makes itself does not come to us",
+	    "internal_mail_filter_classes is %s: Postfix's own notices come "
+	    "to us; set it empty", classes);
+	cf_check_that(p->check, *late == '\0', WARNING,
+	    "no milter_header_checks", "milter_header_checks is %s: its rules "
+	    "see the fields that we write, and may hold or drop sealed mail "
+	    "without a word", late);
+}
+
+/* ---- all of an instance ---- */
+
+static bool
+is_loopback(const struct service *s)
+{
+	return strncmp(s->name, "127.", 4) == 0 ||
+	    strncmp(s->name, "localhost:", 10) == 0 ||
+	    strncmp(s->name, "[::1]", 5) == 0 ||
+	    strncmp(s->name, "::1", 3) == 0;
+}
+
+/* Port 25 of the world must not lead to the hop. */
+static void
+check_world(const struct postfix *p, const struct service *s, bool ours)
+{
+	const char *colon = strrchr(s->name, ':');
+	const char *port = colon == NULL ? s->name : colon + 1;
+
+	if ((strcmp(port, "smtp") != 0 && strcmp(port, "25") != 0) ||
+	    is_loopback(s))
+		return;
+	cf_check_that(p->check, ours, WARNING,
+	    "mail from the world comes to us", "%s takes mail from the world "
+	    "without our milter: a flag of a stranger is not removed there; "
+	    "see contrib/postfix/outside-master.cf", s->name);
+	cf_check_that(p->check, overrides(p, s, "no_header_body_checks"),
+	    ERROR, "a stranger's flag does not lead to the hop",
+	    "%s has no no_header_body_checks in receive_override_options: a "
+	    "stranger's flag leads to the hop, where it counts; see "
+	    "contrib/postfix/outside-master.cf", s->name);
+}
+
+/* Gives the number of listeners that name our socket. */
+static unsigned
+check_listeners(const struct postfix *p, const struct service *hop, bool led)
+{
+	const struct service *s;
+	const char *list;
+	struct entry e;
+	unsigned found = 0;
+	size_t i;
+	int place;
+
+	for (i = 0; i < p->service_count; i++) {
+		s = &p->service[i];
+		if (strcmp(s->command, "smtpd") != 0 || s == hop)
+			continue;
+		list = value(p, s, "smtpd_milters");
+		place = our_place(p, s, list, &e);
+		found += place >= 0;
+		if (place >= 0)
+			check_listener(p, s, list, &e, place,
+			    p->check->snapshot->mode == CF_MODE_OUTBOUND);
+		if (led)
+			check_world(p, s, place >= 0);
+	}
+	return found + (hop != NULL);
+}
+
+static bool
+check_all(const struct postfix *p)
+{
+	bool outbound = p->check->snapshot->mode & CF_MODE_OUTBOUND;
+	const struct service *hop = NULL;
+	const char *owner = value(p, NULL, "mail_owner");
+	struct entry e;
+	bool led = false;
+	unsigned found;
+
+	if (outbound)
+		hop = check_flagged(p, &led);
+	found = check_listeners(p, hop, led);
+	if (found == 0 && our_place(p, NULL, value(p, NULL,
+	    "non_smtpd_milters"), &e) < 0) {
+		cf_check_say(p->check, ERROR, "no smtpd of this Postfix names "
+		    "our socket %s in smtpd_milters",
+		    p->check->snapshot->conf.socket);
+		return false;
+	}
+	if (outbound)
+		check_bounces(p);
+	check_line_ends(p);
+	check_inside(p, led);
+	cf_check_socket(p->check, *owner == '\0' ? "postfix" : owner);
+	return true;
+}
+
+/* Does any part of this Postfix name our socket? */
+static bool
+uses_us(const struct postfix *p)
+{
+	struct entry e;
+	bool found = our_place(p, NULL, value(p, NULL, "non_smtpd_milters"),
+	    &e) >= 0;
+	size_t i;
+
+	for (i = 0; i < p->service_count && !found; i++)
+		found = our_place(p, &p->service[i], value(p, &p->service[i],
+		    "smtpd_milters"), &e) >= 0;
+	return found;
+}
+
+bool
+cf_check_postfix(struct cf_check *check, const char *directory, bool guessed)
+{
+	bool used = false;
+	CF_AUTO(cf_free) char *subject = cf_asprintf("Postfix %s", directory);
+	struct postfix p = { 0 };
+
+	p.check = check;
+	p.directory = directory;
+	p.main.max = p.overrides.max = p.master.max = OUTPUT_MAX;
+	check->subject = subject;
+	if (read_all(&p))
+		used = (guessed && !uses_us(&p)) ? false : check_all(&p);
+	else
+		cf_check_say(check, ERROR, "postconf -c %s gives no "
+		    "configuration", directory);
+	free(p.param);
+	free(p.override);
+	free(p.service);
+	cf_buf_free(&p.main);
+	cf_buf_free(&p.overrides);
+	cf_buf_free(&p.master);
+	check->subject = "";
+	return used;
+}
