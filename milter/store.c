@@ -165,7 +165,12 @@ fresh_open(const char *directory, const char *shard, struct fresh *f,
 	if (f->fd < 0)
 		return fresh_named(directory, f, why);
 	f->path = cf_asprintf("/proc/self/fd/%d", f->fd);
-	return CF_OK;
+	if (access(f->path, F_OK) == 0)
+		return CF_OK;
+	/* No /proc here, as in a bare chroot. */
+	close(f->fd);
+	free(f->path);
+	return fresh_named(directory, f, why);
 }
 
 /* link(2), not rename(2): it refuses to replace what is there. */
