@@ -67,7 +67,8 @@ struct cf_edits {
 /*
  * What must change in the outer header of the message with `fields`, so that
  * P stands behind it: the flag, Bcc, Resent-Bcc, Disposition-Notification-To,
- * Return-Receipt-To and every Content-* field but one Content-Type go;
+ * Return-Receipt-To, DKIM-Signature and every Content-* field but one
+ * Content-Type go;
  * MIME-Version, Content-Type and Counterfoil-Version are there once, with
  * P's values.  All else stays.  `boundary` is CF_BOUNDARY_LEN characters.
  * ret->outer is what cf_mform_head() wants as `outer`.

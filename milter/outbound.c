@@ -185,7 +185,7 @@ trim_names(struct cf_outbound *o, const struct cf_field *fields, size_t count,
 	return kept;
 }
 
-/* Trace fields differ from one attempt at the same mail to the next. */
+/* What servers on the way add differs from one attempt to the next. */
 static void
 digest_header(struct cf_outbound *o, const struct cf_field *fields,
     size_t count)
@@ -193,7 +193,8 @@ digest_header(struct cf_outbound *o, const struct cf_field *fields,
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		if (cf_flag_is_field(fields[i].name, "Received"))
+		if (cf_flag_is_field(fields[i].name, "Received") ||
+		    cf_flag_is_field(fields[i].name, "DKIM-Signature"))
 			continue;
 		cf_ref_update(o->ref, fields[i].name, strlen(fields[i].name));
 		cf_ref_update(o->ref, ":", 1);

@@ -75,6 +75,8 @@ def t_reference():
 	    b"\r\n" + lib.message())
 	two = ask(received)
 	tap.equal(two[0], one[0], "reference of the second try")
+	tap.equal(ask(b"DKIM-Signature: v=1; d=a.test; t=1234; b=x\r\n"
+	    + lib.message())[0], one[0], "reference of a signed try")
 	tap.true(two[1] != one[1], "a new key id")
 	for other in (ask(lib.message(b"Another\r\n")),
 	    ask(lib.message(extra=[b"X-Other: 1"])),
@@ -140,6 +142,9 @@ ODD = {
 	b"Counterfoil-M: v=1; outer=9; ct=made; mv=made; form=plain",
 	b"HP-Outer: Subject: x",
 	b"Content-Type: text/plain;\r\n hp=\"cipher\""]),
+    "signatures over the old body": lib.message(extra=[
+	b"DKIM-Signature: v=1; a=rsa-sha256; d=a.test; s=s1;\r\n b=aGVsbG8=",
+	b"dkim-signature: v=1; d=x.test"]),
     "Resent fields": lib.message(extra=[b"Resent-From: c@a.test",
 	b"Resent-To: bob@b.test", b"Resent-Bcc: secret@b.test"]),
     "a forwarded message with a flag": lib.message(

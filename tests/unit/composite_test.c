@@ -523,6 +523,7 @@ t_edits_make_the_outer_header(void **state)
 		{ "CONTENT-TYPE", " text/html" }, { "Received", " two" },
 		{ "Content-ID", " <1>" }, { "content-id", " <2>" },
 		{ "MIME-VERSION", " 2.0" }, { "Return-Receipt-To", " a" },
+		{ "Dkim-Signature", " v=1" }, { "DKIM-Signature", " v=1" },
 		{ "disposition-notification-to", " a" }, { "Subject", " s" },
 		{ "Content-Id", " <3>" }, { "x-return-receipt", " no" },
 		{ "Resent-Bcc", " c" }, { "Contents", " stay" },
