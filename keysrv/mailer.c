@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/conf.h"
 #include "common/mem.h"
 
@@ -62,63 +63,6 @@ cf_mailer_tls_parse(const char *text, enum cf_mailer_tls *ret)
 	return false;
 }
 
-static bool
-is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9');
-}
-
-static bool
-is_atext(char c)
-{
-	return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c));
-}
-
-/* Words of `good` characters with single dots between them. */
-static bool
-dotted(const char *s, size_t len, bool (*good)(char))
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (!good(s[i]) && (s[i] != '.' || i == 0 || s[i - 1] == '.'))
-			return false;
-	return len > 0 && s[len - 1] != '.';
-}
-
-static bool
-is_host_char(char c)
-{
-	return is_alnum(c) || c == '-';
-}
-
-static bool
-is_literal_char(char c)
-{
-	return is_alnum(c) || c == ':' || c == '-';
-}
-
-bool
-cf_mailer_address_ok(const char *address)
-{
-	const char *at = strrchr(address, '@');
-	const char *domain;
-	size_t len;
-
-	if (at == NULL || strlen(address) > CF_ADDRESS_MAX)
-		return false;
-	domain = at + 1;
-	len = strlen(domain);
-	if (len > 2 && domain[0] == '[' && domain[len - 1] == ']') {
-		if (!dotted(domain + 1, len - 2, is_literal_char))
-			return false;
-	} else if (!dotted(domain, len, is_host_char)) {
-		return false;
-	}
-	return dotted(address, (size_t)(at - address), is_atext);
-}
-
 enum cf_err
 cf_mailer_new(const struct cf_mailer_options *options, struct cf_mailer **ret,
     struct cf_why *why)
@@ -128,7 +72,7 @@ cf_mailer_new(const struct cf_mailer_options *options, struct cf_mailer **ret,
 
 	if (cf_conf_check_hostport(options->server, why) != CF_OK)
 		return CF_E_CONFIG;
-	if (!dotted(helo, strlen(helo), is_host_char))
+	if (!cf_address_host_ok(helo))
 		return cf_fail(CF_E_CONFIG, why, "\"%s\" is not a host name",
 		    helo);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -393,7 +337,7 @@ cf_mailer_send(struct cf_mailer *m, const char *recipient, const char *mail,
 	bool again = true;	/* once more, on a new connection */
 	int i;
 
-	if (!cf_mailer_address_ok(recipient))
+	if (!cf_address_ok(recipient))
 		return cf_fail(CF_E_ADDRESS, why,
 		    "no mail can be sent to \"%s\"", recipient);
 	if (!is_mail_text(mail, len))

@@ -16,8 +16,6 @@
 
 #include "common/err.h"
 
-#define CF_ADDRESS_MAX 254	/* RFC 5321 4.5.3.1.3, without < > */
-
 enum cf_mailer_tls {
 	CF_MAILER_TLS_OFF,	/* for a server on this machine */
 	CF_MAILER_TLS_TRY,	/* STARTTLS if offered, any certificate */
@@ -42,13 +40,6 @@ struct cf_mailer;
 bool cf_mailer_tls_parse(const char *text, enum cf_mailer_tls *ret);
 
 /*
- * An address that may stand in an envelope and in a header field as it is:
- * dot-atom local part, host name or address literal, ASCII, no more than
- * CF_ADDRESS_MAX characters.
- */
-bool cf_mailer_address_ok(const char *address);
-
-/*
  * Copies the options.  Connects to nothing yet.  Gives *ret.
  * CF_E_CONFIG  `server` is not host:port, or `helo` no host name
  */
@@ -60,7 +51,7 @@ void cf_mailer_free(struct cf_mailer **mailer);
  * Send `mail` (header and body, CRLF lines, 7-bit) to `recipient`.
  * CF_OK means that the server took it: it answered 2xx after the last dot.
  *
- * CF_E_ADDRESS        `recipient` is not cf_mailer_address_ok(); not sent
+ * CF_E_ADDRESS        `recipient` is not cf_address_ok(); not sent
  * CF_E_MAIL_REFUSED   5xx to this recipient or to this message; final
  * CF_E_MAIL_DEFERRED  4xx, or no answer when it was under way; it may have
  *                     been taken.  Try this message again later.

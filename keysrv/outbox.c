@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "common/fault.h"
@@ -407,7 +408,7 @@ prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
 	if (ob->timeout_ms >= ob->lease_ms)
 		return cf_fail(CF_E_CONFIG, why, "the outbox's lease must be "
 		    "longer than the time for one mail");
-	if (!cf_mailer_address_ok(o->receipt_from))
+	if (!cf_address_ok(o->receipt_from))
 		return cf_fail(CF_E_CONFIG, why,
 		    "\"%s\" cannot be the sender of receipts",
 		    o->receipt_from);

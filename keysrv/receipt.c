@@ -7,6 +7,7 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "keysrv/mailer.h"
@@ -428,7 +429,7 @@ add_typed_address(struct cf_buf *out, const char *address)
 	size_t left = strlen(address), n;
 	uint32_t c = 0;
 
-	if (cf_mailer_address_ok(address)) {
+	if (cf_address_ok(address)) {
 		cf_buf_addf(out, "rfc822; %s", address);
 		return true;
 	}
@@ -508,10 +509,10 @@ add_report(struct cf_buf *mail, const struct cf_receipt *r,
 static enum cf_err
 check(const struct cf_receipt *r, struct cf_why *why)
 {
-	if (!cf_mailer_address_ok(r->from))
+	if (!cf_address_ok(r->from))
 		return cf_fail(CF_E_ADDRESS, why,
 		    "\"%s\" cannot be the sender of receipts", r->from);
-	if (!cf_mailer_address_ok(r->to))
+	if (!cf_address_ok(r->to))
 		return cf_fail(CF_E_ADDRESS, why,
 		    "no mail can be sent to \"%s\"", r->to);
 	if (!is_handle(r->key_handle))

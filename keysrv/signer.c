@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/address.h"
 #include "common/b64url.h"
 #include "common/file.h"
 #include "common/mem.h"
@@ -331,7 +332,7 @@ cf_signer_create(enum cf_signer_algorithm algorithm, const char *address,
 	CF_AUTO(free_bio) BIO *cert_bio = BIO_new(BIO_s_mem());
 	enum cf_err rc;
 
-	if (!cf_mailer_address_ok(address))
+	if (!cf_address_ok(address))
 		return cf_fail(CF_E_ADDRESS, why,
 		    "\"%s\" cannot be the sender of receipts", address);
 	key = make_key(algorithm);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "common/address.h"
 #include "common/clock.h"
 #include "common/mem.h"
 #include "keysrv/mailer.h"
@@ -590,16 +591,16 @@ t_address_check(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof good / sizeof good[0]; i++)
-		if (!cf_mailer_address_ok(good[i]))
+		if (!cf_address_ok(good[i]))
 			fail_msg("%s", good[i]);
 	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
-		if (cf_mailer_address_ok(bad[i]))
+		if (cf_address_ok(bad[i]))
 			fail_msg("%s", bad[i]);
 	memset(address, 'a', sizeof address);
 	memcpy(address + sizeof address - 3, "@b", 3);
 	assert_int_equal(strlen(address), CF_ADDRESS_MAX + 1);
-	assert_false(cf_mailer_address_ok(address));
-	assert_true(cf_mailer_address_ok(address + 1));
+	assert_false(cf_address_ok(address));
+	assert_true(cf_address_ok(address + 1));
 }
 
 static enum cf_err
