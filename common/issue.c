@@ -43,14 +43,17 @@ b64(const void *bytes, size_t len)
 static json_t *
 key_to_json(const struct cf_issue_key *key)
 {
-	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:{s:s}}",
+	json_t *expires = key->expires_in_s > 0 ?
+	    json_integer(key->expires_in_s) : NULL;
+
+	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:{s:s, s:o*}}",
 	    "key_id", b64(key->key_id, sizeof key->key_id),
 	    "token", b64(key->token.bytes, key->token.len),
 	    "algorithm", CF_ISSUE_ALGORITHM,
 	    "opening_key", b64(key->opening_key, sizeof key->opening_key),
 	    "possession_key",
 	    b64(key->possession_key, sizeof key->possession_key),
-	    "policy", "require", "bearer");
+	    "policy", "require", "bearer", "expires_in", expires);
 }
 
 /* They are overwritten before jansson frees them. */
@@ -228,6 +231,7 @@ as_answer(enum cf_err rc)
 	case CF_E_UNAUTHORIZED:
 	case CF_E_SENDER:
 	case CF_E_NEEDS_MAILBOX:
+	case CF_E_POLICY:
 	case CF_E_KEY_TAKEN:
 	case CF_E_BUSY:
 	case CF_E_DATABASE:

@@ -34,6 +34,7 @@ struct cf_issue_key {
 	struct cf_secret token;			/* CF_TOKEN_LEN */
 	unsigned char opening_key[32];		/* public halves */
 	unsigned char possession_key[32];
+	int64_t expires_in_s;			/* from the issue; 0: never */
 };
 
 struct cf_issue_request {

@@ -207,7 +207,7 @@ cf_db_issue_args(struct cf_issue_args *args)
 {
 	cf_db_args_init(&args->issue, "bbibbbttttttbbbz");
 	cf_db_args_init(&args->material, "bibb");
-	cf_db_args_init(&args->state, "b");
+	cf_db_args_init(&args->state, "bz");
 }
 
 void
@@ -270,6 +270,10 @@ cf_db_issue_add(struct cf_issue_args *args, const struct cf_new_key *k)
 	cf_db_bytes(&args->material, 3, k->material->wrapped,
 	    sizeof k->material->wrapped);
 	cf_db_bytes(&args->state, 0, k->key_id, CF_KEY_ID_LEN);
+	if (k->expires_at_ms < 0)
+		cf_db_null(&args->state, 1);
+	else
+		cf_db_time(&args->state, 1, k->expires_at_ms);
 }
 
 /*
@@ -309,8 +313,8 @@ static void
 state_insert(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "state_insert",
-	    "INSERT INTO counterfoil.key_state (key_id) "
-	    "SELECT a FROM unnest($1) AS q (a) "
+	    "INSERT INTO counterfoil.key_state (key_id, expires_at) "
+	    "SELECT a, b FROM unnest($1, $2) AS q (a, b) "
 	    "ORDER BY a ON CONFLICT DO NOTHING" };
 
 	(void)cf_db_send(db, &stmt, args);

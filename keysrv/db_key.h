@@ -92,7 +92,7 @@ struct cf_new_key {
 	const unsigned char *key_id, *token_sha256, *request_id,
 	    *values_sha256, *message_ref, *opening_key, *possession_key,
 	    *key_commitment;
-	int64_t account_id, issued_at_ms;
+	int64_t account_id, issued_at_ms, expires_at_ms;	/* -1: never */
 	const char *message_id, *sender, *reader_url, *algorithm, *assurance;
 	const char *const *recipients;
 	size_t recipient_count;

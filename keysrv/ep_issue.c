@@ -12,6 +12,7 @@
 #include "keysrv/issue.h"
 
 #define BODY_MAX 262144
+#define EXPIRES_IN_MAX (3650LL * 24 * 3600)	/* seconds, ten years */
 
 static const struct cf_field fields[] = {
 	{ "request_id", CF_FIELD_BYTES,
@@ -95,12 +96,32 @@ take_domain(struct cf_issue_item *item, struct cf_why *why)
 	return CF_OK;
 }
 
+/* The one member that need not be there; it goes from the object. */
 static enum cf_err
-read_policy(const struct cf_issue_key *key, struct cf_why *why)
+take_expiry(struct cf_issue_key *key, struct cf_why *why)
+{
+	const json_t *value = json_object_get(key->policy, "expires_in");
+
+	if (value == NULL)
+		return CF_OK;
+	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+	    json_integer_value(value) > EXPIRES_IN_MAX)
+		return cf_fail(CF_E_SYNTAX, why, "\"expires_in\" is not a "
+		    "number of seconds from 1 to %lld.", EXPIRES_IN_MAX);
+	key->expires_in_s = json_integer_value(value);
+	(void)json_object_del(key->policy, "expires_in");
+	return CF_OK;
+}
+
+static enum cf_err
+read_policy(struct cf_issue_key *key, struct cf_why *why)
 {
 	struct policy policy;
 	enum cf_err rc;
 
+	rc = take_expiry(key, why);
+	if (rc != CF_OK)
+		return rc;
 	rc = cf_fields_read(key->policy, policy_fields, COUNT(policy_fields),
 	    &policy, why);
 	if (rc != CF_OK)
@@ -168,6 +189,9 @@ hash_values(const struct cf_issue_item *item, struct cf_issue_key *key,
 	cf_record_text(buf, "reader", item->reader_url);
 	cf_record_text(buf, "algorithm", key->algorithm);
 	cf_record_text(buf, "require", CF_ISSUE_ASSURANCE);
+	if (key->expires_in_s > 0)
+		cf_buf_addf(buf, "expires-in %lld\n",
+		    (long long)key->expires_in_s);
 	cf_record_bytes(buf, "opening-key", key->opening_key,
 	    sizeof key->opening_key);
 	cf_record_bytes(buf, "possession-key", key->possession_key,

@@ -192,12 +192,19 @@ decide(const struct cf_ks *ks, struct cf_issue_item *item)
 
 /* ---- write ---- */
 
+/* -1: never. */
+static int64_t
+expires_at(const struct cf_issue_key *key, int64_t now_ms)
+{
+	return key->expires_in_s > 0 ? now_ms + key->expires_in_s * 1000 : -1;
+}
+
 static void
 write_record(struct cf_buf *rec, const unsigned char *event_id,
     const struct cf_issue_item *item, const struct cf_issue_key *key,
     int64_t now_ms)
 {
-	char account[24];
+	char account[24], expires[CF_TIME_LEN + 1];
 	size_t i;
 
 	cf_record_begin(rec, "issued", event_id, key->key_id,
@@ -211,6 +218,10 @@ write_record(struct cf_buf *rec, const unsigned char *event_id,
 	cf_record_text(rec, "reader", item->reader_url);
 	cf_record_text(rec, "algorithm", key->algorithm);
 	cf_record_text(rec, "assurance", CF_ISSUE_ASSURANCE);
+	if (key->expires_in_s > 0) {
+		cf_clock_format(expires_at(key, now_ms), expires);
+		cf_record_text(rec, "expires", expires);
+	}
 	(void)snprintf(account, sizeof account, "%lld",
 	    (long long)item->account_id);
 	cf_record_text(rec, "account", account);
@@ -244,6 +255,7 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 		.key_commitment = key->key_commitment,
 		.account_id = item->account_id,
 		.issued_at_ms = now_ms,
+		.expires_at_ms = expires_at(key, now_ms),
 		.message_id = item->message_id,
 		.sender = item->sender,
 		.reader_url = item->reader_url,

@@ -28,6 +28,7 @@ struct cf_issue_key {
 	unsigned char values_sha256[CF_DIGEST_LEN];
 	char algorithm[33];
 	json_t *policy;			/* while parsing */
+	int64_t expires_in_s;		/* from the issue; 0: never */
 	/* done */
 	bool there;			/* issued before */
 	struct cf_issued issued;

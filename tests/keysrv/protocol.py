@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every endpoint of the key server, over HTTPS, against openapi.yaml."""
 
+import datetime
 import json
 import os
 import socket
@@ -174,6 +175,11 @@ def t_issue_members():
 	    m.issue(keys=[m.key(extra=1)]),
 	    m.issue(keys=[m.key(policy={})]),
 	    m.issue(keys=[m.key(policy={"require": "bearer", "x": 1})]),
+	    m.issue(keys=[m.key(policy={"expires_in": 60})])]
+	bad += [m.issue(keys=[m.key(policy={"require": "bearer",
+	    "expires_in": x})]) for x in (0, -1, 315360001, 1 << 64, 1.5, "60",
+	    True, None, [60])]
+	bad += [
 	    m.issue(keys=[m.key(algorithm="none")]),
 	    m.issue(keys=[m.key(key_id=m.handle + "A")]),
 	    m.issue(keys=[m.key(key_id=m.handle[:-1] + "B")]),
@@ -543,6 +549,45 @@ def t_criteria():
 	reasons = [x for r in g.events(m) for x in r
 	    if x.startswith("reason ")]
 	tap.equal(reasons, ["reason expired", "reason revoked"], "refusals")
+
+
+def with_end(m, seconds, **changes):
+	return m.issue(keys=[m.key(policy={"require": "bearer",
+	    "expires_in": seconds})], **changes)
+
+
+@tap.case("an end asked for at issue is stored, recorded and kept")
+def t_expires():
+	m = Message()
+	first = post("/api/v1/issue", with_end(m, 604800), token=g.token)
+	tap.equal(first.status, 201, "status")
+	tap.equal(g.psql("SELECT s.expires_at - i.issued_at = interval '7 days' "
+	    "FROM counterfoil.key_state s JOIN counterfoil.key_issue i "
+	    "USING (key_id) WHERE key_id = '\\x%s'" % m.key_id.hex()).strip(),
+	    "t", "expires_at")
+	record = g.events(m)[0]
+	line = [x.split(" ")[1] for x in record if x.startswith("expires ")]
+	tap.equal(len(line), 1, "expires lines in %r" % record)
+	at, end = [datetime.datetime.strptime(x, "%Y-%m-%dT%H:%M:%S.%fZ")
+	    for x in ([x[5:] for x in record if x.startswith("time ")]
+	    + line)]
+	tap.equal(end - at, datetime.timedelta(days=7), "in the record")
+	again = post("/api/v1/issue", with_end(m, 604800), token=g.token)
+	tap.equal((again.status, again.json["keys"]), (200,
+	    first.json["keys"]), "a repeat")
+	for other in (with_end(m, 604801), m.issue()):
+		problem(post("/api/v1/issue", other, token=g.token), 409,
+		    "key-id-taken", "another end")
+	tap.equal(g.retrieve(m).status, 200, "before the end")
+	short = Message()
+	tap.equal(post("/api/v1/issue", with_end(short, 1),
+	    token=g.token).status, 201, "a short one")
+	proc.wait_for(lambda: g.retrieve(short).status == 410, 30,
+	    "the end of a second")
+	problem(g.retrieve(short), 410, "expired", "after the end")
+	plain = g.issue()
+	tap.true(not any(x.startswith("expires ") for x in g.events(plain)[0]),
+	    "no such line without an end")
 
 
 # ---- opening proof and mismatch ----

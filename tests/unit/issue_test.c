@@ -61,6 +61,12 @@ t_build_writes_exactly_the_contract(void **state)
 	    "\"possession_key\":"
 	    "\"BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ\","
 	    "\"policy\":{\"require\":\"bearer\"}}]}");
+	cf_buf_reset(&json);
+	key.expires_in_s = 604800;
+	assert_int_equal(cf_issue_build(&request, &json, NULL), CF_OK);
+	key.expires_in_s = 0;
+	assert_non_null(strstr(cf_buf_str(&json),
+	    "\"policy\":{\"require\":\"bearer\",\"expires_in\":604800}}]}"));
 	cf_buf_free(&json);
 }
 
