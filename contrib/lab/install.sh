@@ -19,7 +19,7 @@ CF_WORLD_PACKAGES="postfix postgresql-15 postgresql-client-15 openssl python3
 	util-linux"
 CF_BROWSER_PACKAGES="chromium"
 CF_CHECK_PACKAGES="libcmocka-dev libnss3-tools clang libclang-rt-14-dev llvm
-	procps xz-utils mandoc git"
+	procps xz-utils mandoc git opendkim"
 CF_LIBSSL_MINIMUM=3.0.22
 
 say()

@@ -49,11 +49,11 @@ class Milter:
 		self.options.update(changes)
 		conf.write(self.config, self.options)
 
-	def start(self):
+	def start(self, env=None):
 		self.configure()
 		self.process = proc.Process("counterfoil-milter",
 		    [proc.program("counterfoil-milter"), "-c", self.config],
-		    self.log)
+		    self.log, env)
 		self.process.wait_ready(self.ready)
 		return self
 

@@ -138,6 +138,8 @@ class Postfix:
 	outside_milter  milter of the port for the world (self.outside_port)
 	smtpd_milters   milter of the front port only (for comparisons)
 	extra        more lines for main.cf
+	self.services   more lines for master.cf
+	self.files      {name: content} of more files beside them
 	"""
 
 	def __init__(self, folder, domain, users=(), routes=None,
@@ -159,6 +161,8 @@ class Postfix:
 		self.outside_milter = outside_milter
 		self.size_limit = size_limit
 		self.extra = extra
+		self.services = ""
+		self.files = {}
 		self.process = None
 		self.guard = None
 
@@ -195,7 +199,10 @@ class Postfix:
 		if self.outside_milter:
 			master += self._outside_service()
 		self._write("main.cf", main + self.extra)
-		self._write("master.cf", master + SERVICES % words)
+		self._write("master.cf", master + self.services
+		    + SERVICES % words)
+		for name, text in self.files.items():
+			self._write(name, text)
 		self._write("mbox", "".join("%s@%s %s/\n" % (u, self.domain, u)
 		    for u in self.users))
 		self._write("transport", "".join("%s@%s virtual:\n"

@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from lab import proc  # noqa: E402
+from lab import proc, rules  # noqa: E402
 
 LIMIT_S = 900
 LONG_LIMIT_S = 30 * 24 * 3600
@@ -97,6 +97,20 @@ def command(suite, name):
 	return [path]
 
 
+def log_of(name, options):
+	return os.path.join(options.logs, name.replace("/", "-") + ".log")
+
+
+def check_rules(names, options, counts):
+	"""Each test that tests/milter/RULES names, of those that ran."""
+	bad = rules.not_passed(rules.load(), {name: proc.read_text(
+	    log_of(name, options)) for name in names})
+	counts.failed += len(bad)
+	counts.passed += not bad
+	for line in bad:
+		print("tests/milter/RULES: " + line)
+
+
 def environment(suite, slug, options):
 	env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
 	    top_srcdir=proc.repository())
@@ -104,7 +118,7 @@ def environment(suite, slug, options):
 	if suite == "fault" and options.fault_build:
 		env["CF_BUILDDIR"] = options.fault_build
 	if options.reports:	# each test's reports under a name of its own
-		for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+		for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
 			env[name] = env.get(name, "").replace("log_path="
 			    + options.reports + "/", "log_path="
 			    + os.path.join(options.reports, slug) + ".")
@@ -119,7 +133,7 @@ def sanitizer_reports(slug, options):
 def run_one(suite, name, options, counts, beside=False):
 	"""`beside`: runs while others do, and is told of when it has ended."""
 	slug = name.replace("/", "-")
-	log = os.path.join(options.logs, slug + ".log")
+	log = log_of(name, options)
 	env = environment(suite, slug, options)
 	limit = LONG_LIMIT_S if os.environ.get("CF_LONG") else LIMIT_S
 	began = time.monotonic()
@@ -201,6 +215,7 @@ def main():
 		counts.failed += 1
 		print("%d programs were to run, %d did" % (len(chosen),
 		    counts.ended))
+	check_rules([name for _, name in chosen], options, counts)
 	proc.write_file(options.count, "%d %d\n" % (counts.passed,
 	    counts.failed))
 	sys.exit(1 if counts.failed or not counts.passed else 0)

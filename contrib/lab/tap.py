@@ -11,7 +11,7 @@
 
 One case is one line `ok` or `not ok`.  A case fails by an exception; the
 functions below raise one that says what was compared.  Words on the command
-line choose the cases whose name contains one of them.
+line choose the cases whose name contains one of them; --list names all.
 """
 
 import sys
@@ -90,6 +90,9 @@ def raises(kind, function, what):
 def main(setup=None, teardown=None):
 	"""Run the cases, print the report, exit 0 or 1."""
 	words = sys.argv[1:]
+	if words == ["--list"]:
+		print("\n".join(name for name, _ in _cases))
+		sys.exit(0)
 	chosen = [c for c in _cases
 	    if not words or any(w in c[0] for w in words)]
 	print("1..%d" % len(chosen), flush=True)
