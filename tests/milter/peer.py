@@ -317,9 +317,9 @@ def t_calls():
 	finally:
 		at.close()
 	tap.note(failed)
-	tap.true(failed["smfi_chgheader"] >= 5 and
+	tap.true(failed["smfi_chgheader"] >= 4 and
 	    failed["smfi_addheader"] >= 1 and
-	    failed["smfi_replacebody"] >= 3, "calls that failed: %r" % failed)
+	    failed["smfi_replacebody"] >= 2, "calls that failed: %r" % failed)
 
 
 def refuses_session(failing):
