@@ -17,13 +17,11 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "milter/edits.h"
+#include "milter/eom.h"
 #include "milter/mctx.h"
 #include "milter/metrics.h"
-#include "milter/sock.h"
 
 #define NAME "counterfoil"
 #define PACKET_MAX (1024 * 1024)	/* bytes of one command we read */
@@ -437,110 +435,23 @@ write_body(void *arg, const void *data, size_t len, struct cf_why *why)
 	return CF_OK;
 }
 
-static enum cf_err
-apply(SMFICTX *ctx, const struct cf_edits *edits, struct cf_why *why)
-{
-	const struct conn *conn = smfi_getpriv(ctx);
-	struct cf_edit_ops ops = { change_field, add_field, ctx,
-	    (conn->steps & SMFIP_HDR_LEADSPC) != 0 };
-
-	return cf_edits_apply(edits, &ops, why);
-}
-
-/* Everything that can fail for long stands before the first edit. */
-static enum cf_err
-seal(SMFICTX *ctx, struct cf_mctx *m, struct cf_why *why)
-{
-	struct cf_progress progress = { tell_progress, ctx,
-	    cf_clock_mono_ms(), 0, 0, false };
-	enum cf_err rc;
-
-	rc = cf_outbound_finish(m->outbound, &progress, why);
-	cf_fault("milter-finished");
-	if (rc == CF_OK)
-		rc = apply(ctx, cf_outbound_edits(m->outbound), why);
-	cf_fault("milter-edited");
-	if (rc == CF_OK)
-		rc = cf_outbound_write(m->outbound, write_body, ctx, why);
-	cf_fault("milter-body");
-	if (rc != CF_OK)
-		return rc;
-	cf_outbound_keep(m->outbound);
-	why->text[0] = '\0';	/* of a try that failed before */
-	return CF_OK;
-}
-
-static enum cf_err
-strip(SMFICTX *ctx, struct cf_mctx *m, struct cf_why *why)
-{
-	struct cf_edits edits = { 0 };
-	enum cf_err rc;
-
-	if (m->facts.header_over) {
-		/* Not all of them are known by place; by number they are. */
-		struct cf_field flag = { CF_FLAG_FIELD, "" };
-		size_t i;
-
-		for (i = m->facts.flags; i > 0; i--) {
-			cf_edits_delete_all(&edits, &flag, 1, CF_FLAG_FIELD);
-			edits.item[edits.count - 1].index = (unsigned)i;
-		}
-	} else {
-		cf_edits_delete_all(&edits, m->fields, m->field_count,
-		    CF_FLAG_FIELD);
-	}
-	rc = apply(ctx, &edits, why);
-	cf_edits_free(&edits);
-	return rc;
-}
-
-/* *ret_verdict: what was done, for the log. */
-static enum cf_err
-rewrite(SMFICTX *ctx, struct cf_mctx *m, const char **ret_verdict,
-    struct cf_why *why)
-{
-	bool ready = false;
-	enum cf_err rc = CF_OK;
-
-	*ret_verdict = "unchanged";
-	if (m->inbound == NULL) {
-		*why = m->left;
-	} else {
-		cf_sock_nudge();
-		rc = cf_inbound_finish(m->inbound, &ready, why);
-	}
-	if (rc != CF_OK && !cf_mctx_passes_trouble(m))
-		return rc;
-	rc = m->decision.strip ? strip(ctx, m, why) : CF_OK;
-	if (!ready || rc != CF_OK)
-		return rc;
-	rc = cf_inbound_write(m->inbound, write_body, ctx, why);
-	if (rc != CF_OK)
-		return rc;
-	cf_inbound_keep(m->inbound);
-	*ret_verdict = cf_action_name(CF_ACTION_REWRITE);
-	return CF_OK;
-}
-
 static sfsistat
 mf_eom(SMFICTX *ctx)
 {
+	const struct conn *conn = smfi_getpriv(ctx);
 	struct cf_mctx *m = message(ctx);
+	struct cf_eom_ops ops = { { change_field, add_field, ctx, false },
+	    tell_progress, write_body, ctx };
 	struct cf_why why = { "" };
-	enum cf_err rc = CF_E_INTERNAL;
-	const char *verdict;
+	const char *verdict = "";
+	enum cf_err rc;
 
 	if (m == NULL)
 		return out_of_step(ctx);
 	if (m->failed != CF_OK)
 		return fail(ctx, m->failed, &m->failed_why);
-	verdict = cf_action_name(m->decision.action);
-	if (m->decision.action == CF_ACTION_SEAL)
-		rc = seal(ctx, m, &why);
-	else if (m->decision.action == CF_ACTION_STRIP)
-		rc = strip(ctx, m, &why);
-	else if (m->decision.action == CF_ACTION_REWRITE)
-		rc = rewrite(ctx, m, &verdict, &why);
+	ops.edit.leadspc = (conn->steps & SMFIP_HDR_LEADSPC) != 0;
+	rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK)
 		return fail(ctx, rc, &why);
 	log_message(ctx, m, verdict, m->decision.cause, &why);
