@@ -317,8 +317,8 @@ add_encoded(struct cf_buf *buf, const char *p, size_t len)
  * word that needs it is encoded, with the blanks in front of it if the word
  * before was encoded too (they vanish between encoded words).
  */
-static void
-add_pre_encoded(struct cf_buf *buf, const char *value)
+void
+cf_mform_pre_encode(struct cf_buf *buf, const char *value)
 {
 	size_t blanks, word;
 	bool before = false, now;
@@ -350,7 +350,7 @@ add_outer(struct cf_buf *hp, const struct cf_field *f)
 	if (is_ascii(f->value, strlen(f->value)))
 		cf_buf_adds(&value, f->value);
 	else
-		add_pre_encoded(&value, f->value);
+		cf_mform_pre_encode(&value, f->value);
 	cf_buf_addf(hp, HP_NAME "%s:", f->name);
 	add_crlf(hp, cf_buf_str(&value));
 	cf_buf_adds(hp, "\r\n");

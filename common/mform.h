@@ -53,6 +53,11 @@ struct cf_field {
 bool cf_mform_drops(const char *name);
 /* MIME-Version or Content-*: says how the body is to be read (RFC 9788). */
 bool cf_mform_is_structural(const char *name);
+/*
+ * Append the value of a field, its words that are not ASCII as encoded words
+ * (RFC 2047), which may fold it.
+ */
+void cf_mform_pre_encode(struct cf_buf *buf, const char *value);
 
 /*
  * Append to `head` all of M that stands before the body, with the empty

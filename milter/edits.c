@@ -94,10 +94,10 @@ append(struct cf_edits *edits)
 	return &edits->item[edits->count++];
 }
 
-void
-cf_edits_set_message_id(struct cf_edits *edits, const char *value)
+/* Set the first `name` outside, or add it. */
+static void
+set_first(struct cf_edits *edits, const char *name, const char *value)
 {
-	static const char name[] = "Message-ID";
 	struct cf_edit *edit = append(edits);
 	size_t i;
 
@@ -117,6 +117,52 @@ cf_edits_set_message_id(struct cf_edits *edits, const char *value)
 	}
 	edits->outer[i].name = name;
 	edits->outer[i].value = value;
+}
+
+void
+cf_edits_set_message_id(struct cf_edits *edits, const char *value)
+{
+	set_first(edits, "Message-ID", value);
+}
+
+/* Delete the from-th to to-th `name` outside, from the last one up. */
+static void
+delete_outer(struct cf_edits *edits, const char *name, unsigned from,
+    unsigned to)
+{
+	struct cf_edit *edit;
+	unsigned index = 0;
+	size_t i, kept = 0;
+
+	for (i = 0; i < edits->outer_count; i++)
+		if (!cf_flag_is_field(edits->outer[i].name, name) ||
+		    ++index < from || index > to)
+			edits->outer[kept++] = edits->outer[i];
+	edits->outer_count = kept;
+	for (index = to; index >= from; index--) {
+		edit = append(edits);
+		edit->kind = CF_EDIT_DELETE;
+		edit->name = name;
+		edit->index = index;
+	}
+}
+
+void
+cf_edits_set_subject(struct cf_edits *edits, bool alone, const char *value)
+{
+	static const char name[] = "Subject";
+	unsigned count = 0;
+	size_t i;
+
+	for (i = 0; i < edits->outer_count; i++)
+		if (cf_flag_is_field(edits->outer[i].name, name))
+			count++;
+	if (value[1] != '\0')
+		set_first(edits, name, value);
+	else if (count > 0)
+		delete_outer(edits, name, 1, 1);
+	if (alone && count > 1)
+		delete_outer(edits, name, 2, count);
 }
 
 void

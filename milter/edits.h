@@ -40,6 +40,13 @@ CF_MUST_USE enum cf_err cf_edits_apply(const struct cf_edits *edits,
  * with a blank, which is no part of it, and lives as long as `edits`.
  */
 void cf_edits_set_message_id(struct cf_edits *edits, const char *value);
+/*
+ * Say what the Subject shall be outside: changes the first one, or adds it,
+ * here and in edits->outer; `alone`: there is no other beside it.  `value` as
+ * above; nothing behind its blank deletes the first Subject.
+ */
+void cf_edits_set_subject(struct cf_edits *edits, bool alone,
+    const char *value);
 /* Delete every field called `name` of `fields`, from the last one up. */
 void cf_edits_delete_all(struct cf_edits *edits,
     const struct cf_field *fields, size_t count, const char *name);

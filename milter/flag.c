@@ -7,7 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/address.h"
+#include "milter/rules.h"
+#include "milter/subject.h"
+
 #define MARKER "Counterfoil-Version"
+
+/* Words of the option triggers, and in the log. */
+#define TRIGGER_DISPOSITION "disposition-notification-to"
+#define TRIGGER_RECEIPT "return-receipt-to"
+#define TRIGGER_SUBJECT "subject-tag"
+#define TRIGGER_RULE "rule"	/* only in the log */
 
 const char *
 cf_action_name(enum cf_action action)
@@ -114,8 +124,44 @@ precedence_of_lists(const char *value)
 	return first_word_is(value, "junk") ? "Precedence: junk" : NULL;
 }
 
+static bool
+is_on(const struct cf_snapshot *s, const char *trigger)
+{
+	return cf_conf_list_has(&s->conf.triggers, trigger);
+}
+
+/* Is it a field of this name, and the trigger of that name switched on? */
+static bool
+triggers(const struct cf_snapshot *s, const struct cf_field *field,
+    const char *name, const char *trigger)
+{
+	return cf_flag_is_field(field->name, name) && is_on(s, trigger) &&
+	    *skip_cfws(field->value) != '\0';
+}
+
+/* The type of what we make; who wants to look like it gains nothing. */
+static bool
+is_sealed_type(const char *value)
+{
+	static const char ours[] = "multipart/mixed", boundary[] =
+	    "boundary=\"=_cf_";
+
+	return strncasecmp(skip_cfws(value), ours, sizeof ours - 1) == 0 &&
+	    strstr(value, boundary) != NULL;
+}
+
+static void
+note_subject(const struct cf_snapshot *s, struct cf_facts *facts,
+    const char *value)
+{
+	/* The one that programs show. */
+	if (facts->subjects++ == 0 && is_on(s, TRIGGER_SUBJECT))
+		facts->tagged = cf_subject_has_tag(value, s->conf.subject_tag);
+}
+
 void
-cf_flag_note(struct cf_facts *facts, const struct cf_field *field)
+cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
+    const struct cf_field *field)
 {
 	char value[4];
 
@@ -134,7 +180,20 @@ cf_flag_note(struct cf_facts *facts, const struct cf_field *field)
 				facts->marker_known = strcmp(value, "1") == 0;
 		} else if (cf_flag_is_field(field->name, "Content-Type")) {
 			facts->report |= is_report(field->value);
+			facts->sealed_type |= is_sealed_type(field->value);
 		}
+		break;
+	case 'D': case 'd':
+		facts->asks_disposition |= triggers(snapshot, field,
+		    "Disposition-Notification-To", TRIGGER_DISPOSITION);
+		break;
+	case 'R': case 'r':
+		facts->asks_receipt |= triggers(snapshot, field,
+		    "Return-Receipt-To", TRIGGER_RECEIPT);
+		break;
+	case 'S': case 's':
+		if (cf_flag_is_field(field->name, "Subject"))
+			note_subject(snapshot, facts, field->value);
 		break;
 	case 'L': case 'l':
 		if (cf_flag_is_field(field->name, "List-Id"))
@@ -215,23 +274,34 @@ check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
 	return d;
 }
 
-/* The flag of somebody who may use it, at a gateway that seals. */
-static struct cf_decision
-decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
+/* What holds for this message without its own options. */
+static struct cf_want
+defaults(const struct cf_snapshot *s, const char *sender,
+    const char *recipient)
 {
-	struct cf_decision d = { 0 };
+	struct cf_want want = s->defaults;
 
-	if (facts->flags > 1)
-		return refuse("two-flags", "550", "5.7.1",
-		    "There are two " CF_FLAG_FIELD " fields; a message may "
-		    "have one");
-	if (strcasecmp(facts->flag_value, "yes") != 0) {
-		d = refuse("flag-value", "550", "5.7.1", "");
-		cf_reply_set(&d.reply, "550", "5.7.1", CF_FLAG_FIELD
-		    ": \"%s\" is not known here; the only value is yes",
-		    facts->flag_value);
-		return d;
-	}
+	cf_rules_apply(s->rules, sender, recipient, &want);
+	return want;
+}
+
+void
+cf_flag_note_recipient(const struct cf_snapshot *snapshot,
+    struct cf_facts *facts, const char *sender, const char *recipient)
+{
+	if (snapshot->rules != NULL)
+		facts->ruled |= defaults(snapshot, sender, recipient).always;
+}
+
+/*
+ * What keeps a message from being sealed, whoever wants it: SEAL when nothing
+ * does, else a refusal.
+ */
+static struct cf_decision
+check_message(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d;
+
 	if (facts->null_sender)
 		return refuse("null-sender", "550", "5.7.1",
 		    "A message without a sender cannot ask for a return "
@@ -239,6 +309,11 @@ decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
 	d = check_kind(s, facts);
 	if (d.cause != NULL)
 		return d;
+	if (!cf_address_ok(facts->sender))
+		return refuse("sender-address", "550", "5.1.7",
+		    "A return receipt cannot be sent to this sender address: "
+		    "its receipts go by plain SMTP, which takes letters, "
+		    "digits and the usual signs of ASCII, without quotes");
 	if (facts->recipients == 0)
 		return refuse("no-recipient", "451", "4.5.1",
 		    "There is no recipient to get the sealed message");
@@ -252,7 +327,83 @@ decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
 		return refuse("header-size", "552", "5.3.4",
 		    "The header of this message is too large to be sealed");
 	d.action = CF_ACTION_SEAL;
+	d.want = defaults(s, facts->sender, facts->recipient);
+	d.untag = facts->tagged;
+	return d;
+}
+
+/* The flag of somebody who may use it, at a gateway that seals. */
+static struct cf_decision
+decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+	struct cf_why why = { "" };
+	struct cf_want want;
+	enum cf_err rc;
+
+	if (facts->flags > 1)
+		return refuse("two-flags", "550", "5.7.1",
+		    "There are two " CF_FLAG_FIELD " fields; a message may "
+		    "have one");
+	rc = cf_want_parse(facts->flag_value, CF_WANT_IN_FLAG, &want, &why);
+	if (rc != CF_OK) {
+		d = refuse(rc == CF_E_POLICY ? "flag-not-offered" :
+		    "flag-value", "550", "5.7.1", "");
+		cf_reply_set(&d.reply, "550", "5.7.1", CF_FLAG_FIELD ": %s",
+		    why.text);
+		return d;
+	}
+	d = check_message(s, facts);
+	if (d.action != CF_ACTION_SEAL)
+		return d;
+	cf_want_inherit(&d.want, &want);
 	d.cause = "flag";
+	return d;
+}
+
+/* ---- triggers: policy, not a promise to anybody ---- */
+
+static const char *
+trigger_of(const struct cf_facts *facts)
+{
+	if (facts->tagged)
+		return TRIGGER_SUBJECT;
+	if (facts->asks_disposition)
+		return TRIGGER_DISPOSITION;
+	if (facts->asks_receipt)
+		return TRIGGER_RECEIPT;
+	return facts->ruled ? TRIGGER_RULE : NULL;
+}
+
+/* Which one fired for this message, or NULL. */
+static const char *
+fired(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	if (!(s->mode & CF_MODE_OUTBOUND) || !facts->entitled ||
+	    (facts->markers > 0 && facts->sealed_type))
+		return NULL;
+	return trigger_of(facts);
+}
+
+static struct cf_decision
+decide_triggered(const struct cf_snapshot *s, const struct cf_facts *facts,
+    const char *trigger)
+{
+	struct cf_decision d = check_message(s, facts);
+
+	if (d.action == CF_ACTION_SEAL && s->conf.dry_run) {
+		d.action = CF_ACTION_PASS;
+		d.cause = "dry-run";
+		(void)cf_fail(CF_OK, &d.note, "%s: it would be sealed",
+		    trigger);
+	} else if (d.action == CF_ACTION_SEAL) {
+		d.cause = trigger;
+	} else {
+		d.action = CF_ACTION_PASS;
+		(void)cf_fail(CF_OK, &d.note, "%s: %s", trigger,
+		    d.reply.text);
+	}
+	d.trigger = trigger;
 	return d;
 }
 
@@ -288,11 +439,15 @@ cf_flag_decide(const struct cf_snapshot *snapshot,
     const struct cf_facts *facts)
 {
 	struct cf_decision d = { 0 };
+	const char *trigger;
 
 	d.action = CF_ACTION_PASS;
 	d.cause = "no-flag";
 	if (facts->flags > 0)
 		return decide_flagged(snapshot, facts);
+	trigger = fired(snapshot, facts);
+	if (trigger != NULL)
+		return decide_triggered(snapshot, facts, trigger);
 	if (wants_rewrite(snapshot, facts)) {
 		d.action = CF_ACTION_REWRITE;
 		d.cause = "sealed-mail";

@@ -14,8 +14,8 @@
 
 #include "common/mform.h"
 #include "milter/mconf.h"
+#include "milter/want.h"
 
-#define CF_FLAG_VALUE_MAX 80	/* of a flag's value, what is kept of it */
 
 enum cf_action {
 	CF_ACTION_PASS,		/* leave alone; the body is not read */
@@ -33,7 +33,16 @@ struct cf_facts {
 	size_t recipients;	/* in the transaction */
 	size_t local;		/* of these, in local_domains */
 	size_t flags;		/* number of flag fields */
-	char flag_value[CF_FLAG_VALUE_MAX + 1];	/* of the first, trimmed */
+	/* Of the first, trimmed; one more than may be, to tell. */
+	char flag_value[CF_WANT_MAX + 2];
+	const char *sender, *recipient;		/* the first; lends */
+	/* Triggers that the site has switched on: */
+	bool asks_disposition;	/* Disposition-Notification-To */
+	bool asks_receipt;	/* Return-Receipt-To */
+	bool tagged;		/* a Subject with the tag */
+	size_t subjects;	/* number of Subject fields so far */
+	bool ruled;		/* a rule for a recipient says receipt=always */
+	bool sealed_type;	/* Content-Type is that of our sealed mail */
 	size_t markers;		/* number of Counterfoil-Version fields */
 	bool marker_known;	/* the first says version 1 */
 	bool report;		/* Content-Type: a DSN or MDN */
@@ -54,12 +63,21 @@ struct cf_decision {
 	bool strip;		/* remove the flag too (with REWRITE) */
 	const char *cause;	/* one word for the log; static */
 	struct cf_reply reply;
+	struct cf_want want;	/* with SEAL: what holds for this message */
+	bool untag;		/* with SEAL: outside without the Subject tag */
+	/* A trigger fired: which (static), and why it moved nothing. */
+	const char *trigger;
+	struct cf_why note;
 };
 
 const char *cf_action_name(enum cf_action action);
 
 /* Note one field of the header in `facts`. */
-void cf_flag_note(struct cf_facts *facts, const struct cf_field *field);
+void cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
+    const struct cf_field *field);
+/* Note one recipient: does a rule want his mail sealed? */
+void cf_flag_note_recipient(const struct cf_snapshot *snapshot,
+    struct cf_facts *facts, const char *sender, const char *recipient);
 /* Is this field called `name`?  Any case; blanks before the colon count
  * for nothing. */
 bool cf_flag_is_field(const char *field_name, const char *name);

@@ -16,9 +16,11 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/mem.h"
+#include "milter/rules.h"
 
 #define REF_SECRET_LEN 32
 #define API_TOKEN_LEN 32
+#define OUTER_SUBJECT_MAX 200
 #define USER_AGENT "counterfoil-milter"
 
 static enum cf_err check_mode(const char *value, struct cf_why *why);
@@ -29,6 +31,10 @@ static enum cf_err check_network(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
 static enum cf_err check_kind(const char *value, struct cf_why *why);
 static enum cf_err check_pattern(const char *value, struct cf_why *why);
+static enum cf_err check_options(const char *value, struct cf_why *why);
+static enum cf_err check_trigger(const char *value, struct cf_why *why);
+static enum cf_err check_tag(const char *value, struct cf_why *why);
+static enum cf_err check_subject(const char *value, struct cf_why *why);
 static enum cf_err check_failure(const char *value, struct cf_why *why);
 static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
 
@@ -98,6 +104,23 @@ static const struct cf_conf_opt table[] = {
 	LIST(list_addresses, NULL, check_pattern,
 	    "Recipients that are lists: addresses, or @domain for all of a "
 	    "domain."),
+	STR(default_options, NULL, check_options,
+	    "What receipts are like when the message does not say, in the "
+	    "words of the flag, such as expires=30d."),
+	STR(policy_file, NULL, cf_conf_check_readable,
+	    "File with what domains and users want of receipts."),
+	LIST(triggers, NULL, check_trigger,
+	    "What asks for a receipt beside the flag: "
+	    "disposition-notification-to, return-receipt-to, subject-tag."),
+	STR(subject_tag, "[receipt]", check_tag,
+	    "The tag of the trigger subject-tag, at the start of the "
+	    "Subject."),
+	BOOL(dry_run, "false",
+	    "Only log what triggers and rules would seal; the flag seals "
+	    "all the same."),
+	STR(outer_subject, "keep", check_subject,
+	    "The Subject that sealed mail shows outside: keep, or a text to "
+	    "stand in its place."),
 	STR(on_inbound_failure, "tempfail", check_failure,
 	    "Sealed mail that cannot be rewritten because of trouble here: "
 	    "tempfail makes it wait, pass delivers it as it came."),
@@ -191,6 +214,56 @@ check_pattern(const char *value, struct cf_why *why)
 		return cf_fail(CF_E_CONFIG, why,
 		    "\"%s\" is neither an address nor @domain", value);
 	return CF_OK;
+}
+
+static enum cf_err
+check_options(const char *value, struct cf_why *why)
+{
+	struct cf_want want;
+
+	return cf_want_parse(value, CF_WANT_IN_DEFAULTS, &want, why) == CF_OK ?
+	    CF_OK : CF_E_CONFIG;
+}
+
+static enum cf_err
+check_trigger(const char *value, struct cf_why *why)
+{
+	if (strcmp(value, "disposition-notification-to") == 0 ||
+	    strcmp(value, "return-receipt-to") == 0 ||
+	    strcmp(value, "subject-tag") == 0)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "\"%s\" is no trigger: there are "
+	    "disposition-notification-to, return-receipt-to and subject-tag",
+	    value);
+}
+
+/* As a word that people type, and that no encoding takes apart. */
+static enum cf_err
+check_tag(const char *value, struct cf_why *why)
+{
+	size_t i;
+
+	for (i = 0; value[i] > ' ' && value[i] <= '~'; i++)
+		;
+	if (value[i] == '\0' && i >= 3 && i <= 30 &&
+	    strstr(value, "=?") == NULL)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be 3 to 30 characters of "
+	    "ASCII, without blanks and \"=?\"");
+}
+
+static enum cf_err
+check_subject(const char *value, struct cf_why *why)
+{
+	const char *p;
+
+	for (p = value; (unsigned char)*p >= ' ' && *p != 0x7f; p++)
+		;
+	if (*p == '\0' && value[strspn(value, " ")] != '\0' &&
+	    strlen(value) <= OUTER_SUBJECT_MAX)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be keep, or one line of at "
+	    "most %d bytes", OUTER_SUBJECT_MAX);
 }
 
 static enum cf_err
@@ -353,6 +426,7 @@ static void
 snapshot_free(struct cf_snapshot *s)
 {
 	cf_httpc_free(&s->http);
+	cf_rules_free(&s->rules);
 	cf_secret_wipe(&s->api_token);
 	cf_secret_wipe(&s->ref_secret);
 	free(s->networks);
@@ -484,6 +558,15 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		if (!parse_network(nets->item[i], &s->networks[i]))
 			cf_bug("network was checked");
 	s->network_count = nets->count;
+	if (s->conf.default_options != NULL && cf_want_parse(
+	    s->conf.default_options, CF_WANT_IN_DEFAULTS, &s->defaults,
+	    NULL) != CF_OK)
+		cf_bug("default_options were checked");
+	if (s->conf.policy_file != NULL) {
+		rc = cf_rules_load(s->conf.policy_file, &s->rules, why);
+		if (rc != CF_OK)
+			return rc;
+	}
 	rc = need(s->conf.reader_url, "reader_url", s->conf.mode, why);
 	if (rc == CF_OK && (s->mode & CF_MODE_INBOUND))
 		rc = need(s->conf.allowed_key_servers.item,

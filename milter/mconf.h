@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "common/httpc.h"
 #include "common/secret.h"
+#include "milter/want.h"
 
 enum cf_mode {
 	CF_MODE_OUTBOUND = 1,
@@ -38,7 +39,9 @@ struct cf_mconf {
 	struct cf_conf_list networks, entitled_daemons, local_domains;
 	bool trust_authenticated;
 	char *lists, *automatic;
-	struct cf_conf_list list_addresses;
+	struct cf_conf_list list_addresses, triggers;
+	char *subject_tag, *outer_subject, *default_options, *policy_file;
+	bool dry_run;
 	char *on_inbound_failure;
 	long message_size_limit, memory_limit, header_limit, header_count;
 	long request_timeout_s, deadline_s, max_key_requests, drain_s;
@@ -48,6 +51,8 @@ struct cf_mconf {
 	bool core_dumps;
 	char *log, *log_level;
 };
+
+struct cf_rules;
 
 struct cf_network {
 	int family;		/* AF_INET or AF_INET6 */
@@ -61,6 +66,8 @@ struct cf_snapshot {
 	enum cf_mode mode;
 	struct cf_network *networks;
 	size_t network_count;
+	struct cf_want defaults;	/* default_options */
+	struct cf_rules *rules;		/* NULL: no policy_file */
 	struct cf_httpc *http;		/* NULL when inbound only */
 	struct cf_secret api_token;	/* empty: none configured */
 	struct cf_secret ref_secret;

@@ -110,6 +110,7 @@ cf_mctx_rcpt(struct cf_mctx *m, const char *address, char *const *args)
 	if (m->facts.list == NULL && (cf_snapshot_is_list(m->snapshot, plain)
 	    || cf_snapshot_is_list(m->snapshot, original(args))))
 		m->facts.list = "the recipient is a list";
+	cf_flag_note_recipient(m->snapshot, &m->facts, m->sender, plain);
 	if (m->rcpt_count >= CF_MCTX_RCPT_KEPT) {
 		free(plain);
 		return;
@@ -134,7 +135,7 @@ cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
 
 	enter(m, CF_PHASE_HEADER);
 	/* Flags are looked for even in what is too much to keep. */
-	cf_flag_note(&m->facts, &field);
+	cf_flag_note(m->snapshot, &m->facts, &field);
 	if (m->facts.header_over ||
 	    m->field_count >= (size_t)m->snapshot->conf.header_count ||
 	    !cf_buf_reserve(&m->header, need)) {
@@ -184,6 +185,8 @@ leave_alone(struct cf_mctx *m, enum cf_err rc, const struct cf_why *why)
 enum cf_err
 cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 {
+	m->facts.sender = m->sender;
+	m->facts.recipient = m->rcpt_count > 0 ? m->rcpt[0].address : "";
 	m->decision = cf_flag_decide(m->snapshot, &m->facts);
 	enter(m, CF_PHASE_BODY);
 	switch (m->decision.action) {
@@ -191,7 +194,7 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 		make_fields(m);
 		return cf_outbound_begin(m->snapshot, m->sender,
 		    m->rcpt[0].address, m->fields, m->field_count,
-		    &m->outbound, why);
+		    &m->decision, &m->outbound, why);
 	case CF_ACTION_REWRITE:
 		make_fields(m);
 		/* Left alone as too large; the flag may have to go. */

@@ -112,7 +112,7 @@ log_message(SMFICTX *ctx, const struct cf_mctx *m, const char *verdict,
 	cf_outbound_facts(m->outbound, &out);
 	cf_inbound_facts(m->inbound, &in);
 	if (m->facts.flags == 0 && m->facts.markers == 0 &&
-	    !m->snapshot->conf.log_passed)
+	    m->decision.trigger == NULL && !m->snapshot->conf.log_passed)
 		level = CF_LOG_DEBUG;
 	handle = m->outbound != NULL ? out.handle : in.handle;
 	clean_id(queue_id(ctx), id);
@@ -360,7 +360,8 @@ mf_eoh(SMFICTX *ctx)
 	if (m->decision.action == CF_ACTION_REFUSE)
 		return refuse(ctx, m->decision.cause, &m->decision.reply, &why);
 	if (m->decision.action == CF_ACTION_PASS) {
-		log_message(ctx, m, "passed", m->decision.cause, &why);
+		log_message(ctx, m, "passed", m->decision.cause,
+		    &m->decision.note);
 		forget_message(ctx);
 		return SMFIS_ACCEPT;
 	}

@@ -16,6 +16,7 @@
 #include "milter/edits.h"
 #include "milter/metrics.h"
 #include "milter/store.h"
+#include "milter/subject.h"
 
 #define HEAD_FACTOR 8		/* M's header against the message's, at most */
 #define HEAD_SPARE 65536
@@ -28,6 +29,7 @@
 struct cf_outbound {
 	const struct cf_snapshot *snapshot;
 	const char *sender, *recipient;
+	const struct cf_decision *decision;
 	struct cf_sealer *sealer;
 	struct cf_spool cipher;
 	struct cf_ref *ref;
@@ -39,6 +41,7 @@ struct cf_outbound {
 	char message_id[CF_ISSUE_MESSAGE_ID_MAX + 1];	/* registered */
 	char message_id_field[CF_ISSUE_MESSAGE_ID_MAX + 2];	/* made */
 	bool made_message_id;
+	struct cf_buf subject;		/* made, with its leading blank */
 	uint64_t head_len;		/* of M */
 	struct cf_issue_key key;
 	struct cf_issue_answer answer;
@@ -67,6 +70,7 @@ cf_outbound_free(struct cf_outbound **out)
 	cf_edits_free(&o->edits);
 	free(o->named);
 	cf_buf_free(&o->names);
+	cf_buf_free(&o->subject);
 	cf_secret_wipe(&o->key.token);
 	cf_issue_answer_wipe(&o->answer);
 	cf_buf_free(&o->head);
@@ -156,6 +160,25 @@ choose_message_id(struct cf_outbound *o, const struct cf_field *fields,
 	cf_edits_set_message_id(&o->edits, o->message_id_field);
 }
 
+/* Inside it stays as it was; outside it is what the site wants. */
+static void
+choose_subject(struct cf_outbound *o, const struct cf_field *fields,
+    size_t count)
+{
+	const struct cf_mconf *conf = &o->snapshot->conf;
+	const struct cf_field *seen = find(fields, count, "Subject");
+	bool fixed = strcmp(conf->outer_subject, "keep") != 0;
+
+	if (!fixed && (!o->decision->untag || seen == NULL))
+		return;
+	cf_buf_addc(&o->subject, ' ');
+	if (fixed)
+		cf_subject_write(conf->outer_subject, &o->subject);
+	else
+		cf_subject_untag(seen->value, conf->subject_tag, &o->subject);
+	cf_edits_set_subject(&o->edits, fixed, cf_buf_str(&o->subject));
+}
+
 /*
  * "Name :" is a field to the mail server, and to everybody who looks for it.
  * What M leaves out is left out here, by that name.  Gives the number kept.
@@ -236,7 +259,8 @@ encrypt_head(struct cf_outbound *o, const struct cf_field *fields,
 enum cf_err
 cf_outbound_begin(const struct cf_snapshot *snapshot, const char *sender,
     const char *recipient, const struct cf_field *fields, size_t count,
-    struct cf_outbound **ret, struct cf_why *why)
+    const struct cf_decision *decision, struct cf_outbound **ret,
+    struct cf_why *why)
 {
 	CF_AUTO(cf_outbound_free) struct cf_outbound *o =
 	    cf_calloc(1, sizeof *o);
@@ -249,17 +273,20 @@ cf_outbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	o->snapshot = snapshot;
 	o->sender = sender;
 	o->recipient = recipient;
+	o->decision = decision;
 	cf_spool_init(&o->cipher, conf->spool_directory != NULL ?
 	    conf->spool_directory : conf->store_directory,
 	    (size_t)conf->memory_limit);
 	o->head.max = CF_CONTAINER_HEAD_MAX;
 	o->tail.max = CF_CONTAINER_TAIL_LEN;
 	o->text.max = o->html.max = CF_NOTICE_MAX;
+	o->subject.max = CF_SUBJECT_MAX + 1;
 	o->ref = cf_ref_new();
 	cf_composite_boundary(o->boundary);
 	kept_count = trim_names(o, fields, count, kept);
 	cf_composite_edits(o->named, count, o->boundary, &o->edits);
 	choose_message_id(o, fields, count);
+	choose_subject(o, fields, count);
 	digest_header(o, kept, kept_count);
 	rc = cf_sealer_new(&o->sealer, why);
 	if (rc == CF_OK)
@@ -334,6 +361,7 @@ fill_key(struct cf_outbound *o)
 	cf_secret_random(&id, CF_KEY_ID_LEN);
 	memcpy(o->key.key_id, id.bytes, CF_KEY_ID_LEN);
 	cf_secret_random(&o->key.token, CF_TOKEN_LEN);
+	o->key.expires_in_s = o->decision->want.expires_s;
 	cf_sealer_public_keys(o->sealer, o->key.opening_key,
 	    o->key.possession_key);
 }
@@ -500,6 +528,18 @@ largest_original(const struct cf_outbound *o)
 	return room / BASE64_OUT * BASE64_IN / 1000 * 1000;
 }
 
+static const char *
+refuse_options(const struct cf_outbound *o, struct cf_reply *reply)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf text = CF_BUF_INIT(200);
+
+	cf_want_format(&o->decision->want, &text);
+	cf_reply_set(reply, "550", "5.7.1", "This message asks for a return "
+	    "receipt with options (%s) that the service which keeps its key "
+	    "does not offer", text.len > 0 ? cf_buf_str(&text) : "none");
+	return "options";
+}
+
 const char *
 cf_outbound_reply(const struct cf_outbound *out, enum cf_err rc,
     struct cf_reply *reply)
@@ -523,6 +563,8 @@ cf_outbound_reply(const struct cf_outbound *out, enum cf_err rc,
 		    "addresses is not UTF-8");
 		return "address";
 	}
+	if (rc == CF_E_POLICY && out != NULL)
+		return refuse_options(out, reply);
 	if (rc == CF_E_IO || cf_err_class(rc) == CF_CLASS_BUG) {
 		cf_reply_set(reply, "451", "4.3.0",
 		    "This message asks for a return receipt and could not be "

@@ -30,13 +30,15 @@ struct cf_outbound_facts {
 };
 
 /*
- * Begin with the header.  `sender` and `recipient` are bare addresses.  All
- * arguments must live until cf_outbound_free().  Gives *ret.
+ * Begin with the header.  `sender` and `recipient` are bare addresses;
+ * `decision` is to seal.  All arguments must live until cf_outbound_free().
+ * Gives *ret.
  * CF_E_IO, CF_E_INTERNAL; CF_E_TOO_LARGE the header is too large
  */
 CF_MUST_USE enum cf_err cf_outbound_begin(const struct cf_snapshot *snapshot,
     const char *sender, const char *recipient, const struct cf_field *fields,
-    size_t count, struct cf_outbound **ret, struct cf_why *why);
+    size_t count, const struct cf_decision *decision,
+    struct cf_outbound **ret, struct cf_why *why);
 /* Encrypt the next piece of the body; `data` is overwritten. */
 CF_MUST_USE enum cf_err cf_outbound_body(struct cf_outbound *out,
     unsigned char *data, size_t len, struct cf_why *why);

@@ -57,6 +57,8 @@ set_up(void)
 	    "api_token_file = \"%s\"\nref_secret_file = \"%s/ref\"\n"
 	    "reader_url = \"https://reader.example\"\n"
 	    "store_directory = \"%s\"\nlocal_domains = {\"local.test\"}\n"
+	    "triggers = {\"disposition-notification-to\", "
+	    "\"return-receipt-to\", \"subject-tag\"}\n"
 	    "header_limit = 8192\nheader_count = 40\n", token_file, dir, dir);
 	f = fopen(token_file, "w");
 	PROMISE(f != NULL && fputs(token, f) >= 0 && fclose(f) == 0);

@@ -4,7 +4,7 @@
     server = fake.KeyServer()
     server.script = ["500", "ok"]     # one word a request; then server.usual
 
-Words: ok, 500, 503, 401, 403, garbage, empty, half, close, silent, lost (the
+Words: ok, 500, 503, 401, 403, 422, garbage, empty, half, close, silent, lost (the
 key is issued, the reply is not sent), hold (waits for server.go), and lies:
 other-id, other-request, other-commitment, other-locator, no-key, huge.
 A repeat with the same key id must bring the same values (else 409) and gets
@@ -186,9 +186,10 @@ class KeyServer:
 			return self.reply(h, 201, b"")
 		if word == "huge":
 			return self.reply(h, 201, b"{" + b" " * 200000 + b"}")
-		if word in ("500", "503", "401", "403"):
+		if word in ("500", "503", "401", "403", "422"):
 			slug = {"500": "internal", "503": "busy",
-			    "401": "unauthorized", "403": "sender-not-allowed"}
+			    "401": "unauthorized", "403": "sender-not-allowed",
+			    "422": "policy-not-offered"}
 			return self.reply(h, int(word), json.dumps({
 			    "type": "urn:counterfoil:problem:" + slug[word],
 			    "title": "no", "status": int(word),

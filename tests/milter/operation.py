@@ -158,6 +158,7 @@ def t_escaped():
 	s.send(lib.message())
 	s.quit()
 	rig.key_server.usual = "403"
+	rig.send(lib.message(), recipients=["<a\n: sealed cause=flag@x>"])
 	rig.send(lib.message(), sender="<a\n: sealed cause=flag@x>")
 	rig.send(lib.message(flag=b"X-Return-Receipt: a\nb: sealed cause=x"))
 	rig.send(lib.message(flag=None), sender="<\xe4%n%s@x>")
@@ -165,7 +166,7 @@ def t_escaped():
 	    lib.message(flag=None))
 	got = lines(since())
 	tap.equal([x["verdict"] for x in got], ["sealed", "deferred",
-	    "refused", "passed", "unchanged"], "verdicts: %s" % since())
+	    "refused", "refused", "passed", "unchanged"], "verdicts: %s" % since())
 	tap.true(re.fullmatch(r"A\?\?sealed\?cause=x\?2026\?forged\?.*",
 	    got[0]["id"]), "queue id %r" % got[0]["id"])
 	rig.stop()

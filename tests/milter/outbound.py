@@ -290,7 +290,7 @@ def t_addresses():
 	for sender, recipient, want in (
 	    ("alice@a.test", "bob@b.test", "bob@b.test"),
 	    ("<alice@a.test>", '<"bo b"@b.test>', '"bo b"@b.test'),
-	    ("<älice@a.test>", "<bób@b.test>", "bób@b.test")):
+	    ("<alice@a.test>", "<bób@b.test>", "bób@b.test")):
 		content = lib.message()
 		lib.check_sealed(rig, rig.send(content, sender, [recipient]),
 		    content)
