@@ -7,7 +7,13 @@ from lab import proc
 
 
 class Client(smtplib.SMTP):
-	"""smtplib without its opinions about the message."""
+	"""smtplib without its opinions about the message.
+
+	ended  was all of the last message sent?  Then it may have been
+	       accepted, whatever happened to the reply.
+	"""
+
+	ended = False
 
 	def send_exact(self, sender, recipients, content, options=()):
 		"""One transaction; content has CRLF lines.
@@ -17,22 +23,26 @@ class Client(smtplib.SMTP):
 		reply to the end of the data; SMTPResponseException for any
 		refusal.
 		"""
-		self._expect(self.docmd("MAIL", "FROM:<%s>%s" % (sender,
+		self.ended = False
+		self.expect(self.docmd("MAIL", "FROM:<%s>%s" % (sender,
 		    "".join(" " + o for o in options))))
 		for r in recipients:
-			self._expect(self.docmd("RCPT", "TO:<%s>" % r))
+			self.expect(self.docmd("RCPT", "TO:<%s>" % r))
 		if not content.endswith(b"\r\n"):
+			self.ended = True
 			self.send(b"BDAT %d LAST\r\n" % len(content) + content)
-			return self._expect(self.getreply())
-		self._expect(self.docmd("DATA"), 354)
+			return self.expect(self.getreply())
+		self.expect(self.docmd("DATA"), 354)
 		stuffed = content.replace(b"\r\n.", b"\r\n..")
 		if stuffed.startswith(b"."):
 			stuffed = b"." + stuffed
+		self.ended = True
 		self.send(stuffed + b".\r\n")
-		return self._expect(self.getreply())
+		return self.expect(self.getreply())
 
 	@staticmethod
-	def _expect(reply, code=250):
+	def expect(reply, code=250):
+		"""The reply if it has that code, else SMTPResponseException."""
 		if reply[0] != code:
 			raise smtplib.SMTPResponseException(*reply)
 		return reply

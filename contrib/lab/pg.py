@@ -84,7 +84,7 @@ class Cluster:
 		self.process = proc.Process("PostgreSQL", self._setpriv()
 		    + [os.path.join(bindir(), "postgres"), "-D", self.data]
 		    + extra, self.log, death=signal.SIGINT)
-		self.process.wait_ready(self._answers, 30)
+		self.process.wait_ready(self._answers)
 		return self
 
 	def _answers(self):

@@ -230,7 +230,7 @@ class Process:
 		return LabError("%s %s; its log %s ends:\n%s"
 		    % (self.name, text, self.log, tail(self.log)))
 
-	def wait_ready(self, predicate, limit_s=20):
+	def wait_ready(self, predicate, limit_s=60):
 		"""Until predicate() holds; LabError if the program ends first."""
 		def ready():
 			if not self.alive():
@@ -260,7 +260,7 @@ class Process:
 		self.send(signal.SIGKILL)
 		return self.popen.wait(20)
 
-	def stop(self, sig=signal.SIGTERM, limit_s=30):
+	def stop(self, sig=signal.SIGTERM, limit_s=60):
 		"""Ask it to end; its exit status.
 
 		LabError if it had to be killed: a program that does not stop

@@ -6,7 +6,8 @@ What happens to a transaction is looked up by its recipient:
     sink.next["ann@a.test"] = ["rcpt 450 4.2.1 later", "drop-reply"]
 
 Each transaction takes one action off the list; without one sink.otherwise is
-asked, which accepts.
+asked, which accepts.  sink.watch(recipient, content) is told of every message
+that comes in whole, kept or not.
 
     rcpt CODE TEXT    that answer to RCPT TO
     data CODE TEXT    that answer after the last dot; nothing is kept
@@ -143,6 +144,7 @@ class _Session(socketserver.StreamRequestHandler):
 			if line == b".\r\n":
 				break
 			lines.append(line[1:] if line.startswith(b".") else line)
+		self.sink.watch(self.recipient, b"".join(lines))
 		if self.action.startswith("data "):
 			self.say(self.action[5:])
 			return
@@ -165,6 +167,7 @@ class Sink:
 		self.greeting = "220 sink.test ESMTP"
 		self.next = {}
 		self.otherwise = lambda recipient: ""
+		self.watch = lambda recipient, content: None
 		self.mails = []
 		self.held = threading.Event()	# somebody waits for let_go()
 		self.free = threading.Event()
