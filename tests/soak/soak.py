@@ -34,7 +34,7 @@ from lab import mail, proc, sink, tap, world  # noqa: E402
 
 SHORT_MINUTES, LONG_MINUTES = 3, 60
 RESTARTS = 0.4		# this part of the time programs are restarted
-PAUSE_S = 1.0		# of a client between two messages, at most
+PAUSE_S = 0.7		# of a client between two messages, at most
 SIZE_LIMIT = 20000000
 RELOADS = 60		# at the end, for what a reload may leave behind
 # Bytes a message may leave behind, and how much memory may grow anyhow: the
