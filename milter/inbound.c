@@ -150,6 +150,8 @@ store(struct cf_inbound *in, struct cf_why *why)
 
 	cf_spool_init(&nothing, "", 0);
 	cf_store_name(in->blob);
+	if (in->snapshot->trial)
+		return CF_OK;
 	rc = cf_store_put(in->snapshot->conf.store_directory, in->blob,
 	    &in->composite.e, &nothing, &none, why);
 	in->stored = rc == CF_OK;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/composite.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/privs.h"
@@ -31,6 +32,7 @@
 #include "milter/metrics_http.h"
 #include "milter/mf_callbacks.h"
 #include "milter/sock.h"
+#include "milter/tryout.h"
 
 #define NAME "counterfoil-milter"
 /*
@@ -46,11 +48,27 @@
 #define CHECK_LEAKS() __lsan_do_leak_check()
 #endif
 #endif
-#ifndef CHECK_LEAKS
+#ifdef CHECK_LEAKS
+#define SANITIZERS "yes"
+#else
+#define SANITIZERS "no"
 #define CHECK_LEAKS() ((void)0)
 #endif
+#ifdef CF_FAULT_POINTS
+#define FAULT_POINTS "yes, for tests only"
+#else
+#define FAULT_POINTS "no"
+#endif
 
-enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
+enum task { TASK_RUN, TASK_CHECK, TASK_PRINT, TASK_TRY };
+
+/* What the arguments say beside the task. */
+struct wishes {
+	const char *path;		/* of the configuration */
+	struct cf_check_targets targets;
+	const char *message;		/* -t */
+	struct cf_tryout tryout;
+};
 
 #define SIGNAL_ENDED SIGUSR2	/* libmilter's thread tells us that it ended */
 
@@ -61,6 +79,9 @@ usage(FILE *out)
 	    "       " NAME " -n [-c file] [--offline] [--no-mta]"
 	    " [--postfix directory]...\n"
 	    "           [--sendmail file]...\n"
+	    "       " NAME " -t message [-c file] [--from address]"
+	    " [--to address]...\n"
+	    "           [--client address] [--user name] [--daemon name]\n"
 	    "       " NAME " -V\n"
 	    "  -c file         configuration ("
 	    CF_SYSCONFDIR "/counterfoil-milter.conf)\n"
@@ -71,6 +92,10 @@ usage(FILE *out)
 	    "  --postfix directory, --sendmail file\n"
 	    "                  look at the mail server with this "
 	    "configuration\n"
+	    "  -t message      print what would become of the message in "
+	    "this file (- standard input)\n"
+	    "  --from, --to, --client, --user, --daemon\n"
+	    "                  as if it came so\n"
 	    "  --print-config  print the values in force, then end\n"
 	    "  -f              stay in the foreground (always so)\n"
 	    "  -V              print versions\n", out);
@@ -82,9 +107,11 @@ print_versions(void)
 	char milter[32];
 
 	cf_mf_version(milter);
-	printf(NAME " " PACKAGE_VERSION "\nlibmilter %s\n%s\nGMime %u.%u.%u\n",
-	    milter, curl_version(), gmime_major_version, gmime_minor_version,
-	    gmime_micro_version);
+	printf(NAME " " PACKAGE_VERSION "\nlibmilter %s\n%s\nGMime %u.%u.%u\n"
+	    "libmicrohttpd %s\nmilter protocol 2 to 6\nfault points: %s\n"
+	    "sanitizers: %s\n", milter, curl_version(), gmime_major_version,
+	    gmime_minor_version, gmime_micro_version,
+	    cf_metrics_http_version(), FAULT_POINTS, SANITIZERS);
 }
 
 static void
@@ -95,36 +122,61 @@ add_target(struct cf_conf_list *list, char *item)
 	list->item[list->count++] = item;
 }
 
+/* An option with a value: where it goes; false: it is none of them. */
+static bool
+take_value(const char *name, char *value, enum task *ret_task,
+    struct wishes *w)
+{
+	if (strcmp(name, "-c") == 0) {
+		w->path = value;
+	} else if (strcmp(name, "-t") == 0) {
+		*ret_task = TASK_TRY;
+		w->message = value;
+	} else if (strcmp(name, "--postfix") == 0) {
+		add_target(&w->targets.postfix, value);
+	} else if (strcmp(name, "--sendmail") == 0) {
+		add_target(&w->targets.sendmail, value);
+	} else if (strcmp(name, "--from") == 0) {
+		w->tryout.sender = value;
+	} else if (strcmp(name, "--to") == 0) {
+		add_target(&w->tryout.recipients, value);
+	} else if (strcmp(name, "--client") == 0) {
+		w->tryout.client = value;
+	} else if (strcmp(name, "--user") == 0) {
+		w->tryout.user = value;
+	} else if (strcmp(name, "--daemon") == 0) {
+		w->tryout.daemon = value;
+	} else {
+		return false;
+	}
+	return true;
+}
+
 /* -1: go on; else the exit status. */
 static int
-parse_arguments(int argc, char **argv, const char **ret_path,
-    enum task *ret_task, struct cf_check_targets *targets)
+parse_arguments(int argc, char **argv, enum task *ret_task, struct wishes *w)
 {
 	int i;
 
 	for (i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
-			*ret_path = argv[++i];
+		if (i + 1 < argc && take_value(argv[i], argv[i + 1], ret_task,
+		    w)) {
+			i++;
 		} else if (strcmp(argv[i], "-n") == 0) {
 			*ret_task = TASK_CHECK;
 		} else if (strcmp(argv[i], "--offline") == 0) {
-			targets->offline = true;
+			w->targets.offline = true;
 		} else if (strcmp(argv[i], "--no-mta") == 0) {
-			targets->no_mta = true;
-		} else if (strcmp(argv[i], "--postfix") == 0 && i + 1 < argc) {
-			add_target(&targets->postfix, argv[++i]);
-		} else if (strcmp(argv[i], "--sendmail") == 0 &&
-		    i + 1 < argc) {
-			add_target(&targets->sendmail, argv[++i]);
+			w->targets.no_mta = true;
 		} else if (strcmp(argv[i], "--print-config") == 0) {
 			*ret_task = TASK_PRINT;
 		} else if (strcmp(argv[i], "-V") == 0) {
 			print_versions();
-			return 0;
+			return EX_OK;
 		} else if (strcmp(argv[i], "-h") == 0 ||
 		    strcmp(argv[i], "--help") == 0) {
 			usage(stdout);
-			return 0;
+			return EX_OK;
 		} else if (strcmp(argv[i], "-f") != 0) {
 			usage(stderr);
 			return EX_USAGE;
@@ -349,46 +401,101 @@ check(const char *path, const struct cf_mconf *conf,
 	return rc;
 }
 
+static char default_recipient[] = "recipient@example.net";
+
+static enum cf_err
+try_out(const struct cf_mconf *conf, struct wishes *w, int *ret_status,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf message =
+	    CF_BUF_INIT(CF_TRYOUT_MAX);
+	struct cf_snapshot *snapshot = NULL;
+	enum cf_err rc;
+
+	if (w->tryout.recipients.count == 0)
+		add_target(&w->tryout.recipients, default_recipient);
+	/* Whoever asks may read it, who we become may not. */
+	rc = cf_file_read(w->message, &message, why);
+	if (rc == CF_OK)
+		rc = cf_privs_drop(conf->user, conf->group, why);
+	if (rc == CF_OK)
+		rc = cf_snapshot_load(w->path, true, &snapshot, why);
+	if (rc != CF_OK)
+		return rc;
+	snapshot->trial = true;
+	cf_snapshot_swap(snapshot);
+	*ret_status = cf_tryout_run(&w->tryout, &message, stderr, stdout);
+	cf_snapshot_swap(NULL);
+	return CF_OK;
+}
+
+static enum cf_err
+run_daemon(const struct wishes *w, const struct cf_mconf *conf,
+    int *ret_status, struct cf_why *why)
+{
+	enum cf_log_level level = CF_LOG_INFO;
+	sigset_t signals;
+	enum cf_err rc;
+
+	(void)cf_log_level_parse(conf->log_level, &level);
+	cf_log_open(NAME, conf->log, level);
+	block_signals(&signals);
+	rc = start(w->path, conf, why);
+	if (rc == CF_OK)
+		*ret_status = serve(w->path, conf, &signals);
+	return rc;
+}
+
+static enum cf_err
+run(enum task task, struct wishes *w, int *ret_status, struct cf_why *why)
+{
+	struct cf_mconf conf = { 0 };
+	bool bad = false;
+	enum cf_err rc;
+
+	rc = cf_mconf_load(w->path, &conf, why);
+	if (rc != CF_OK)
+		return rc;
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	cf_composite_init();
+	switch (task) {
+	case TASK_PRINT:
+		cf_mconf_print(&conf, stdout);
+		break;
+	case TASK_CHECK:
+		rc = check(w->path, &conf, &w->targets, &bad, why);
+		*ret_status = bad ? EX_CONFIG : EX_OK;
+		break;
+	case TASK_TRY:
+		rc = try_out(&conf, w, ret_status, why);
+		break;
+	case TASK_RUN:
+		rc = run_daemon(w, &conf, ret_status, why);
+		break;
+	}
+	cf_mconf_free(&conf);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
-	const char *path = CF_SYSCONFDIR "/counterfoil-milter.conf";
-	enum cf_log_level level = CF_LOG_INFO;
-	struct cf_mconf conf = { 0 };
+	struct wishes w = { .path = CF_SYSCONFDIR "/counterfoil-milter.conf",
+	    .tryout = { .sender = "sender@example.org",
+	    .client = "127.0.0.1" } };
 	struct cf_why why = { "" };
-	struct cf_check_targets targets = { 0 };
 	enum task task = TASK_RUN;
-	sigset_t signals;
-	bool bad = false;
-	enum cf_err rc;
-	int status = parse_arguments(argc, argv, &path, &task, &targets);
+	int status = parse_arguments(argc, argv, &task, &w);
 
-	if (status >= 0)
-		goto out;
-	rc = cf_mconf_load(path, &conf, &why);
-	if (rc == CF_OK && task == TASK_PRINT) {
-		cf_mconf_print(&conf, stdout);
-	} else if (rc == CF_OK && task == TASK_CHECK) {
-		curl_global_init(CURL_GLOBAL_DEFAULT);
-		rc = check(path, &conf, &targets, &bad, &why);
-		status = bad ? EX_CONFIG : EX_OK;
-	} else if (rc == CF_OK) {
-		(void)cf_log_level_parse(conf.log_level, &level);
-		cf_log_open(NAME, conf.log, level);
-		block_signals(&signals);
-		curl_global_init(CURL_GLOBAL_DEFAULT);
-		cf_composite_init();
-		rc = start(path, &conf, &why);
-		if (rc == CF_OK)
-			status = serve(path, &conf, &signals);
+	if (status < 0) {
+		status = EX_OK;
+		if (run(task, &w, &status, &why) != CF_OK) {
+			fprintf(stderr, NAME ": %s\n", why.text);
+			status = EX_CONFIG;
+		}
 	}
-	cf_mconf_free(&conf);
-	if (rc != CF_OK) {
-		fprintf(stderr, NAME ": %s\n", why.text);
-		status = EX_CONFIG;
-	}
-out:
-	free(targets.postfix.item);
-	free(targets.sendmail.item);
-	return status < 0 ? EX_OK : status;
+	free(w.targets.postfix.item);
+	free(w.targets.sendmail.item);
+	free(w.tryout.recipients.item);
+	return status;
 }

@@ -675,6 +675,18 @@ cf_snapshot_listed(const struct cf_snapshot *snapshot,
 }
 
 bool
+cf_snapshot_entitled(const struct cf_snapshot *snapshot,
+    const struct sockaddr *client, const char *user, const char *daemon)
+{
+	const struct cf_mconf *conf = &snapshot->conf;
+
+	return cf_snapshot_listed(snapshot, client) ||
+	    (conf->trust_authenticated && user != NULL && *user != '\0') ||
+	    (daemon != NULL &&
+	    cf_conf_list_has(&conf->entitled_daemons, daemon));
+}
+
+bool
 cf_snapshot_is_local(const struct cf_snapshot *snapshot, const char *address)
 {
 	const struct cf_conf_list *domains = &snapshot->conf.local_domains;

@@ -62,6 +62,7 @@ struct cf_network {
 
 struct cf_snapshot {
 	atomic_uint users;
+	bool trial;		/* keys are made up, nothing is stored */
 	struct cf_mconf conf;
 	enum cf_mode mode;
 	struct cf_network *networks;
@@ -106,6 +107,9 @@ char *cf_snapshot_needs_restart(const struct cf_mconf *before,
 /* Is the address in `networks`?  False for families other than IP. */
 bool cf_snapshot_listed(const struct cf_snapshot *snapshot,
     const struct sockaddr *address);
+/* May this client use the flag?  `user` and `daemon` may be NULL. */
+bool cf_snapshot_entitled(const struct cf_snapshot *snapshot,
+    const struct sockaddr *client, const char *user, const char *daemon);
 /* Is the address's domain in local_domains?  One without @ is local. */
 bool cf_snapshot_is_local(const struct cf_snapshot *snapshot,
     const char *address);

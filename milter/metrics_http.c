@@ -166,6 +166,12 @@ cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
 	return CF_OK;
 }
 
+const char *
+cf_metrics_http_version(void)
+{
+	return MHD_get_version();
+}
+
 void
 cf_metrics_http_free(struct cf_metrics_http **http)
 {

@@ -22,6 +22,8 @@ CF_MUST_USE enum cf_err cf_metrics_listen(const struct cf_mconf *conf,
 /* Serve on `fd` (taken; -1: nothing to do, *ret is NULL).  Gives *ret. */
 CF_MUST_USE enum cf_err cf_metrics_serve(int fd,
     struct cf_metrics_http **ret, struct cf_why *why);
+/* Of the library.  Lends: static. */
+const char *cf_metrics_http_version(void);
 void cf_metrics_http_free(struct cf_metrics_http **http);
 
 #endif

@@ -250,11 +250,9 @@ is_entitled(SMFICTX *ctx, const struct conn *conn)
 	const char *user = smfi_getsymval(ctx, auth_authen);
 	bool entitled;
 
-	entitled = cf_snapshot_listed(s,
-	    (const struct sockaddr *)(const void *)&conn->client) ||
-	    (s->conf.trust_authenticated && user != NULL && *user != '\0') ||
-	    (conn->daemon_name != NULL &&
-	    cf_conf_list_has(&s->conf.entitled_daemons, conn->daemon_name));
+	entitled = cf_snapshot_entitled(s,
+	    (const struct sockaddr *)(const void *)&conn->client, user,
+	    conn->daemon_name);
 	cf_snapshot_put(&s);
 	return entitled;
 }

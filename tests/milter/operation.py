@@ -366,4 +366,109 @@ class Upstream:
 		self.port = int(server.url.rsplit(":", 1)[1])
 
 
+def try_out(rig, content, *args):
+	"""(exit status, message, {name: value} of the report)"""
+	path = os.path.join(rig.folder, "message.eml")
+	proc.write_file(path, content)
+	done = subprocess.run([proc.program("counterfoil-milter"), "-c",
+	    rig.config, "-t", path, *args], capture_output=True, timeout=60)
+	report = {}
+	for line in done.stderr.decode("ascii").splitlines():
+		name, value = line.split(": ", 1)
+		report[name] = value
+	return done.returncode, done.stdout, report
+
+
+@tap.case("-t seals as the milter does, without a key, a store or a secret")
+def t_try_sealed():
+	rig = new(mode="both", local_domains=["b.test"])
+	rig.write_config()
+	before = sorted(os.listdir(rig.folder))
+	content = lib.message(b"very private\r\n" * 40000,
+	    extra=[b"Bcc: x@y", b"Content-Type: text/plain;\r\n a=b",
+	    b"X-Long: a\r\n\tb"])
+	status, out, report = try_out(rig, content, "--from", "alice@a.test",
+	    "--to", "<bob@b.test>")
+	tap.equal((status, report["verdict"], report["cause"]),
+	    (0, "sealed", "flag"), "report %s" % report)
+	tap.contains(report["note"], "made up", "note")
+	tap.contains(report["bytes"], " in, ", "sizes")
+	tap.equal(rig.key_server.requests, [], "requests")
+	tap.equal(rig.blobs(), [], "the store")
+	tap.equal(sorted(os.listdir(rig.folder)), sorted(before +
+	    ["message.eml"]), "files made")
+	tap.lacks(out, b"very private", "output")
+	sealed = lib.Sealed(out)
+	tap.true(sealed.locator.startswith(rig.key_server.url + "/k/"), "L")
+	rig.start()
+	real = rig.send(content)
+	def outside(message):
+		fields, _ = client.split_message(message)
+		return [f for f in fields if f[0] != b"Content-Type"]
+	tap.equal(outside(out), outside(real.message), "fields outside")
+	real_sealed = lib.Sealed(real.message)
+	for part in ("text", "html"):
+		plain = [re.sub(r"http[^\s\"<]*", "", getattr(s, part))
+		    for s in (sealed, real_sealed)]
+		tap.equal(plain[0], plain[1], "the notice's " + part)
+	tap.equal(len(sealed.e), len(real_sealed.e), "length of E")
+	status, again, _ = try_out(rig, content.replace(b"\r\n", b"\n"),
+	    "--from", "alice@a.test", "--to", "bob@b.test")
+	tap.equal((status, len(lib.Sealed(again).e)), (0, len(sealed.e)),
+	    "with LF")
+	status, out, report = try_out(rig, real.message, "--to",
+	    "bob@b.test")
+	tap.equal((status, report["verdict"]), (0, "rewritten"), "inbound: %s"
+	    % report)
+	notice = lib.Sealed(out)
+	tap.equal(notice.e, real_sealed.e, "the sealed part")
+	tap.true(notice.blob != real_sealed.blob, "another link")
+	tap.equal(len(rig.blobs()), 1, "the store")
+	rig.stop()
+
+
+@tap.case("-t: what is refused, deferred, stripped, passed")
+def t_try_others():
+	rig = new(mode="both", local_domains=["b.test"], networks=["10.0.0.1"],
+	    entitled_daemons=["HOP"], message_size_limit=100000)
+	rig.write_config()
+	content = lib.message()
+	bare = lib.message(flag=None)
+	inside = ("--client", "10.0.0.1")
+	to = ("--to", "bob@b.test")
+	for args, mail, want in (
+	    (inside + to, content, (0, "sealed", "flag")),
+	    (("--user", "u") + to, content, (0, "sealed", "flag")),
+	    (("--daemon", "HOP") + to, content, (0, "sealed", "flag")),
+	    (("--daemon", "X") + to, content, (0, "stripped",
+	    "flag-from-outside")),
+	    (("--to", "x@c.test"), content, (69, "refused", "not-entitled")),
+	    (inside + to + to, content, (69, "refused", "recipients")),
+	    (inside + ("--from", ""), content, (69, "refused",
+	    "null-sender")),
+	    (inside, lib.message(b"x" * 90000), (69, "refused", "size")),
+	    (inside, bare, (0, "passed", "no-flag")),
+	    (to, b"Counterfoil-Version: 1\r\n" + bare, (0, "unchanged",
+	    "sealed-mail"))):
+		status, out, report = try_out(rig, mail, *args)
+		tap.equal((status, report["verdict"], report["cause"]), want,
+		    "%s: %s" % (args, report))
+		if want[1] == "stripped":
+			tap.equal(out, bare, "without the flag")
+		elif want[1] in ("passed", "unchanged"):
+			tap.equal(out, mail, "as it came")
+		elif want[0] != 0:
+			tap.equal(out, b"", "nothing goes on")
+			tap.true(re.match(r"5\d\d 5\.\d\.\d \S",
+			    report["reply"]), "reply %r" % report["reply"])
+	status, _, report = try_out(rig, lib.message(
+	    flag=b"X-Return-Receipt: \x1b[2J\n forged: x"), *inside)
+	tap.equal(status, 69, "a hostile flag")
+	tap.contains(report["reply"], "?[2J", "escaped")
+	tap.equal(try_out(rig, content, "--client", "nobody")[0], 64,
+	    "no address")
+	status, out, _ = run("-c", rig.config, "-t", "/nonexistent")
+	tap.equal((status, out), (78, ""), "no such file")
+
+
 tap.main(teardown=end)
