@@ -20,6 +20,9 @@ CF_WORLD_PACKAGES="postfix postgresql-15 postgresql-client-15 openssl python3
 CF_BROWSER_PACKAGES="chromium"
 CF_CHECK_PACKAGES="libcmocka-dev libnss3-tools clang libclang-rt-14-dev llvm
 	procps xz-utils mandoc git opendkim"
+# What Sendmail's programs need; see unpack_sendmail.
+CF_SENDMAIL_PACKAGES="libdb5.3 libldap-2.5-0 liblockfile1 libnsl2 libsasl2-2
+	libwrap0 m4"
 CF_LIBSSL_MINIMUM=3.0.22
 
 say()
@@ -227,6 +230,26 @@ a container where that does no harm."
 	step "$log" "apt-get install" install_quietly $missing
 	libssl_is_new_enough || die "libssl3 was not upgraded (see $log)"
 }
+
+# unpack_sendmail DIR: Sendmail for the tests, in DIR.  It cannot be installed
+# beside Postfix, and nobody but the tests is to find it.
+unpack_sendmail()
+(
+	set -e
+	mkdir -p "$1"
+	new=$(mktemp -d "$1.XXXXXX")
+	trap 'rm -rf "$new"' EXIT
+	cd "$new"
+	set -- "$1" sendmail-bin sendmail-base sendmail-cf
+	get="apt-get -o APT::Sandbox::User=root download"
+	$get "${@:2}" ||
+	    { apt-get -o DPkg::Lock::Timeout=120 update && $get "${@:2}"; }
+	for deb in ./*.deb; do
+		dpkg -x "$deb" root
+	done
+	rm -rf "$1"
+	mv root "$1"
+)
 
 # browser_driver TOP: what tests/browser needs from npm, if not there yet.
 browser_driver()

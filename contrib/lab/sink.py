@@ -85,7 +85,7 @@ class _Session(socketserver.StreamRequestHandler):
 		if verb in ("EHLO", "HELO"):
 			self.reset()
 			self.helo = line[5:]
-			words = ["sink.test", "8BITMIME", "SIZE 10000000"]
+			words = ["sink.test"] + list(self.sink.features)
 			if self.sink.tls and not self.secured:
 				words.append("STARTTLS")
 			for word in words[:-1]:
@@ -161,8 +161,10 @@ class _Session(socketserver.StreamRequestHandler):
 class Sink:
 	"""start() and stop() as often as wanted; the port stays."""
 
-	def __init__(self, port=None, tls=None):
+	def __init__(self, port=None, tls=None,
+	    features=("8BITMIME", "SIZE 10000000")):
 		self.port = port or proc.free_port()
+		self.features = features
 		self.tls = tls		# an ssl.SSLContext, or None
 		self.greeting = "220 sink.test ESMTP"
 		self.next = {}

@@ -15,7 +15,8 @@ import os
 import shlex
 import signal
 
-from lab import (ca, conf, keysrv, milter, pg, postfix, proc, proxy, reader)
+from lab import (ca, conf, keysrv, milter, pg, postfix, proc, proxy, reader,
+    sendmail, shown)
 
 GATEWAY = "a.test"
 
@@ -26,13 +27,16 @@ class World:
 	tls            HTTPS with an authority of our own, else HTTP on 127.0.0.1
 	folder         an empty directory, or None for a temporary one
 	plain_site     also start c.test (self.c)
+	mta            "postfix", or "sendmail" at a.test and b.test
+	overheard      note what a's milter is shown, in self.a_shown
 	through_proxy  the milter at a reaches the key server by self.proxy;
 	               "all": recipients too, L names the proxy
 	"""
 
 	def __init__(self, folder=None, tls=False, plain_site=False,
 	    through_proxy=False, size_limit=60000000, keysrv_options=None,
-	    a_options=None, b_options=None, pg_settings="", say=None):
+	    a_options=None, b_options=None, pg_settings="", say=None,
+	    mta="postfix", overheard=False):
 		self.temporary = folder is None
 		self.folder = folder or proc.private_dir()
 		self.tls = tls
@@ -43,6 +47,9 @@ class World:
 		self.keysrv_options = dict({"receipt_delay_s": 60},
 		    **(keysrv_options or {}))
 		self.pg_settings = pg_settings
+		self.mta = mta
+		self.overheard = overheard
+		self.a_shown = None
 		self.a_options = a_options or {}
 		self.b_options = b_options or {}
 		self.authority = None
@@ -89,11 +96,18 @@ class World:
 		size = self.size_limit
 		self.a_milter = milter.Milter(self.path("a-milter"), "both")
 		self.b_milter = milter.Milter(self.path("b-milter"), "inbound")
-		self.b = postfix.Postfix(self.path("b"), "b.test", ["bob"],
+		gateway = {"postfix": postfix.Postfix,
+		    "sendmail": sendmail.Sendmail}[self.mta]
+		address = self.a_milter.address
+		if self.overheard:
+			self.a_shown = shown.Overheard(self.path("a-shown"),
+			    self.a_milter)
+			address = self.a_shown.address
+		self.b = gateway(self.path("b"), "b.test", ["bob"],
 		    milter=self.b_milter.address, size_limit=size)
-		self.a = postfix.Postfix(self.path("a"), "a.test", ["alice"],
-		    hop_milter=self.a_milter.address,
-		    outside_milter=self.a_milter.address, size_limit=size)
+		self.a = gateway(self.path("a"), "a.test", ["alice"],
+		    hop_milter=address, outside_milter=address,
+		    size_limit=size)
 		self.a.routes = {"b.test": self.b.port}
 		# From b's point of view a's port for the world is its MX.
 		self.b.routes = {"a.test": self.a.outside_port}
@@ -147,6 +161,9 @@ class World:
 		    reader_url=self.b_reader.url, **self.b_options))
 		self._begin(self.a_milter, "counterfoil-milter a  %s"
 		    % self.a_milter.address)
+		if self.a_shown:
+			self._begin(self.a_shown, "overheard             %s"
+			    % self.a_shown.address)
 		self._begin(self.b_milter, "counterfoil-milter b  %s"
 		    % self.b_milter.address)
 
@@ -159,8 +176,9 @@ class World:
 	def _mail_servers(self):
 		for site in (self.c, self.b, self.a):
 			if site:
-				self._begin(site, "Postfix %s        %s"
-				    % (site.domain, site.address()))
+				self._begin(site, "%s %s" % (("%s %s" % (
+				    type(site).__name__, site.domain)
+				    ).ljust(21), site.address()))
 
 	def stop(self, keep=False):
 		"""Stop everything, last started first; remove what is ours."""
@@ -203,7 +221,10 @@ class World:
 		files = [self.pg.log, self.keysrv.log, self.a_reader.log,
 		    self.b_reader.log, self.a_milter.log, self.b_milter.log]
 		for site in (self.a, self.b, self.c):
-			if site:
+			if isinstance(site, sendmail.Sendmail):
+				# Their maillog is a copy of all traffic.
+				files += [i.log for i in site.instances]
+			elif site:
 				files += [site.maillog,
 				    os.path.join(site.root, "master.log")]
 		return [f for f in files if os.path.exists(f)]
