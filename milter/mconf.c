@@ -16,6 +16,7 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/mem.h"
+#include "milter/budget.h"
 #include "milter/rules.h"
 
 #define REF_SECRET_LEN 32
@@ -141,6 +142,16 @@ static const struct cf_conf_opt table[] = {
 	    "it is deferred."),
 	INT(max_key_requests, "64", 1, 10000,
 	    "Key requests under way at a time; others wait."),
+	INT(max_connections, "1000", 1, 100000,
+	    "Connections of mail servers at a time; more are closed at once."),
+	INT(max_messages, "500", 1, 100000,
+	    "Messages under way of which anything is kept; more are deferred "
+	    "if they concern us."),
+	INT(header_total, "268435456", 1024, 100000000000,
+	    "Bytes of headers and envelopes of all messages under way."),
+	INT(body_total, "8000000000", 1024, 1000000000000,
+	    "Bytes of bodies of all messages under way, in memory and in "
+	    "files."),
 	INT(drain_s, "30", 0, 600,
 	    "Seconds to wait at a stop for messages under way."),
 	BOOL(log_passed, "true",
@@ -445,6 +456,15 @@ cf_snapshot_put(struct cf_snapshot **snapshot)
 		snapshot_free(s);
 }
 
+static void
+set_budgets(const struct cf_mconf *conf)
+{
+	cf_budget_set(CF_BUDGET_CONNECTIONS, conf->max_connections);
+	cf_budget_set(CF_BUDGET_MESSAGES, conf->max_messages);
+	cf_budget_set(CF_BUDGET_HEADERS, conf->header_total);
+	cf_budget_set(CF_BUDGET_BODIES, conf->body_total);
+}
+
 void
 cf_snapshot_swap(struct cf_snapshot *snapshot)
 {
@@ -454,6 +474,8 @@ cf_snapshot_swap(struct cf_snapshot *snapshot)
 	before = current;
 	current = snapshot;
 	pthread_mutex_unlock(&current_lock);
+	if (snapshot != NULL)
+		set_budgets(&snapshot->conf);
 	cf_snapshot_put(&before);
 }
 

@@ -44,6 +44,7 @@ struct cf_mconf {
 	bool dry_run;
 	char *on_inbound_failure;
 	long message_size_limit, memory_limit, header_limit, header_count;
+	long max_connections, max_messages, header_total, body_total;
 	long request_timeout_s, deadline_s, max_key_requests, drain_s;
 	char *metrics_listen;
 	bool metrics_public, log_passed;

@@ -41,6 +41,27 @@ bare(const char *address)
 	    CF_ISSUE_ADDRESS_MAX : len);
 }
 
+/* Take it for this message; false, and m->limit says why: that is too much. */
+static bool
+hold(struct cf_mctx *m, enum cf_budget what, int64_t amount)
+{
+	if (m->limit == NULL && !cf_budget_take(what, amount))
+		m->limit = cf_budget_option(what);
+	if (m->limit != NULL)
+		return false;
+	m->held[what] += amount;
+	return true;
+}
+
+const char *
+cf_mctx_limit_reply(struct cf_reply *reply)
+{
+	cf_reply_set(reply, "451", "4.3.2",
+	    "This mail gateway has too much to do at present; nothing was "
+	    "sent, it will be tried again");
+	return "limit";
+}
+
 struct cf_mctx *
 cf_mctx_new(const char *address, bool entitled)
 {
@@ -49,6 +70,7 @@ cf_mctx_new(const char *address, bool entitled)
 	m->snapshot = cf_snapshot_get();
 	m->in_flight = cf_flight_begin();
 	m->began_ms = cf_clock_mono_ms();
+	(void)hold(m, CF_BUDGET_MESSAGES, 1);
 	m->sender = bare(address);
 	m->header.max = (size_t)m->snapshot->conf.header_limit;
 	m->facts.null_sender = *m->sender == '\0';
@@ -61,6 +83,7 @@ cf_mctx_free(struct cf_mctx **m)
 {
 	struct cf_mctx *x = *m;
 	size_t i;
+	int b;
 
 	if (x == NULL)
 		return;
@@ -74,6 +97,8 @@ cf_mctx_free(struct cf_mctx **m)
 	free(x->fields);
 	cf_buf_free(&x->header);
 	free(x->sender);
+	for (b = 0; b < CF_BUDGET__COUNT; b++)
+		cf_budget_give((enum cf_budget)b, x->held[b]);
 	cf_snapshot_put(&x->snapshot);
 	if (x->in_flight)
 		cf_flight_end();
@@ -111,14 +136,16 @@ cf_mctx_rcpt(struct cf_mctx *m, const char *address, char *const *args)
 	    || cf_snapshot_is_list(m->snapshot, original(args))))
 		m->facts.list = "the recipient is a list";
 	cf_flag_note_recipient(m->snapshot, &m->facts, m->sender, plain);
-	if (m->rcpt_count >= CF_MCTX_RCPT_KEPT) {
-		free(plain);
-		return;
-	}
 	for (; args != NULL && *args != NULL; args++) {
 		if (joined.len > 0)
 			cf_buf_addc(&joined, ' ');
 		cf_buf_adds(&joined, *args);
+	}
+	if (m->rcpt_count >= CF_MCTX_RCPT_KEPT || !hold(m, CF_BUDGET_HEADERS,
+	    (int64_t)(strlen(plain) + joined.len))) {
+		cf_buf_free(&joined);
+		free(plain);
+		return;
 	}
 	m->rcpt = cf_realloc(m->rcpt, m->rcpt_count + 1, sizeof *m->rcpt);
 	r = &m->rcpt[m->rcpt_count++];
@@ -138,10 +165,13 @@ cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
 	cf_flag_note(m->snapshot, &m->facts, &field);
 	if (m->facts.header_over ||
 	    m->field_count >= (size_t)m->snapshot->conf.header_count ||
-	    !cf_buf_reserve(&m->header, need)) {
+	    need > m->header.max - m->header.len) {
 		m->facts.header_over = true;
 		return;
 	}
+	if (!hold(m, CF_BUDGET_HEADERS, (int64_t)(need +
+	    sizeof *m->fields)) || !cf_buf_reserve(&m->header, need))
+		return;
 	cf_buf_add(&m->header, name, strlen(name) + 1);
 	/* Without LEADSPC the mail server took one blank away. */
 	if (!leadspc)
@@ -189,6 +219,10 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 	m->facts.recipient = m->rcpt_count > 0 ? m->rcpt[0].address : "";
 	m->decision = cf_flag_decide(m->snapshot, &m->facts);
 	enter(m, CF_PHASE_BODY);
+	if (m->limit != NULL && m->decision.action != CF_ACTION_PASS &&
+	    m->decision.action != CF_ACTION_REFUSE)
+		return leave_alone(m, cf_fail(CF_E_BUSY, why,
+		    "%s is reached", m->limit), why);
 	switch (m->decision.action) {
 	case CF_ACTION_SEAL:
 		make_fields(m);
@@ -220,6 +254,10 @@ enum cf_err
 cf_mctx_body(struct cf_mctx *m, unsigned char *data, size_t len,
     struct cf_why *why)
 {
+	if ((m->outbound != NULL || m->inbound != NULL) &&
+	    !hold(m, CF_BUDGET_BODIES, (int64_t)len))
+		return leave_alone(m, cf_fail(CF_E_BUSY, why,
+		    "%s is reached", m->limit), why);
 	if (m->outbound != NULL)
 		return cf_outbound_body(m->outbound, data, len, why);
 	if (m->inbound != NULL)

@@ -17,6 +17,7 @@
 
 #include "common/buf.h"
 #include "common/mform.h"
+#include "milter/budget.h"
 #include "milter/flag.h"
 #include "milter/inbound.h"
 #include "milter/mconf.h"
@@ -42,6 +43,8 @@ struct cf_mctx {
 	enum cf_phase phase;
 	int64_t began_ms;	/* monotonic */
 	bool in_flight;		/* counted in flight.h */
+	const char *limit;	/* option that this message ran into, or NULL */
+	int64_t held[CF_BUDGET__COUNT];	/* of budget.h */
 	char *sender;		/* bare; "" for the null sender */
 	struct cf_rcpt *rcpt;
 	size_t rcpt_count;	/* kept */
@@ -71,6 +74,11 @@ void cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
  * trouble, m->inbound is gone after it instead, and m->left says why.
  */
 CF_MUST_USE enum cf_err cf_mctx_decide(struct cf_mctx *m, struct cf_why *why);
+/*
+ * With m->limit set: the word for the log, and the reply.  Nothing was kept of
+ * such a message, but it was looked at: what does not concern us passes.
+ */
+const char *cf_mctx_limit_reply(struct cf_reply *reply);
 /* Is trouble of ours with this message no reason to keep it? */
 bool cf_mctx_passes_trouble(const struct cf_mctx *m);
 /* The same holds for what goes wrong here. */

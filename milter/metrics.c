@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "config.h"
+#include "milter/budget.h"
 #include "milter/flight.h"
 #include "milter/slots.h"
 
@@ -47,11 +48,11 @@ struct server {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct rows messages, limits;
+static struct rows messages;
 static struct server servers[SERVERS_MAX];
 static size_t server_count;
 static uint64_t bytes_in, bytes_out, reloads[2];
-static int64_t connections, connections_total;
+static int64_t connections;
 static int64_t began_ms;	/* set before threads start */
 
 /* ---- counting; all with the lock ---- */
@@ -133,19 +134,10 @@ cf_metrics_reload(bool good)
 }
 
 void
-cf_metrics_connection(int change)
+cf_metrics_connection(void)
 {
 	pthread_mutex_lock(&lock);
-	connections += change;
-	connections_total += change > 0;
-	pthread_mutex_unlock(&lock);
-}
-
-void
-cf_metrics_limit(const char *limit)
-{
-	pthread_mutex_lock(&lock);
-	add(&limits, limit, "");
+	connections++;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -199,6 +191,7 @@ static void
 write_messages(struct cf_buf *out)
 {
 	size_t i;
+	int b;
 
 	head(out, "messages_total", "counter",
 	    "Messages by what was done and why, as in the log.");
@@ -217,9 +210,10 @@ write_messages(struct cf_buf *out)
 	    (unsigned long long)bytes_in, (unsigned long long)bytes_out);
 	head(out, "limited_total", "counter",
 	    "What a limit turned away or put off, by option.");
-	for (i = 0; i < limits.used; i++)
-		cf_buf_addf(out, P "limited_total{limit=\"%s\"} %llu\n",
-		    limits.row[i].a, (unsigned long long)limits.row[i].count);
+	for (b = 0; b < CF_BUDGET__COUNT; b++)
+		cf_buf_addf(out, P "limited_total{limit=\"%s\"} %lld\n",
+		    cf_budget_option((enum cf_budget)b),
+		    (long long)cf_budget_refused((enum cf_budget)b));
 }
 
 static void
@@ -320,18 +314,25 @@ cf_metrics_write(struct cf_buf *out, struct cf_why *why)
 	pthread_mutex_lock(&lock);
 	write_messages(out);
 	write_servers(out);
-	one(out, "connections", "gauge",
-	    "Connections of mail servers that are open.", connections);
 	one(out, "connections_total", "counter",
-	    "Connections of mail servers that came.", connections_total);
+	    "Connections of mail servers that came.", connections);
 	head(out, "reloads_total", "counter",
 	    "Times the configuration was read again.");
 	cf_buf_addf(out, P "reloads_total{result=\"ok\"} %llu\n"
 	    P "reloads_total{result=\"failed\"} %llu\n",
 	    (unsigned long long)reloads[1], (unsigned long long)reloads[0]);
 	pthread_mutex_unlock(&lock);
+	one(out, "connections", "gauge",
+	    "Connections of mail servers that are open.",
+	    cf_budget_held(CF_BUDGET_CONNECTIONS));
 	one(out, "messages_in_flight", "gauge", "Messages under way.",
 	    (int64_t)cf_flight_count());
+	one(out, "held_header_bytes", "gauge",
+	    "Bytes of headers and envelopes of messages under way.",
+	    cf_budget_held(CF_BUDGET_HEADERS));
+	one(out, "held_body_bytes", "gauge",
+	    "Bytes of bodies of messages under way, in memory or in files.",
+	    cf_budget_held(CF_BUDGET_BODIES));
 	one(out, "key_requests_in_flight", "gauge",
 	    "Slots for key requests that are taken.", cf_slots_taken());
 	write_process(out);

@@ -31,10 +31,8 @@ void cf_metrics_message(const char *verdict, const char *cause,
 void cf_metrics_key_request(const char *server, enum cf_err result,
     int64_t ms);
 void cf_metrics_reload(bool good);
-/* A connection of a mail server came (+1) or went (-1). */
-void cf_metrics_connection(int change);
-/* What a limit of ours turned away; `limit` is the option's name, static. */
-void cf_metrics_limit(const char *limit);
+/* A connection of a mail server came. */
+void cf_metrics_connection(void);
 /* Append everything in the text format. */
 CF_MUST_USE enum cf_err cf_metrics_write(struct cf_buf *out,
     struct cf_why *why);

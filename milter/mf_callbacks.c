@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "milter/budget.h"
 #include "milter/eom.h"
 #include "milter/mctx.h"
 #include "milter/metrics.h"
@@ -139,7 +140,7 @@ conn_free(SMFICTX *ctx)
 	cf_mctx_free(&conn->msg);
 	free(conn->daemon_name);
 	free(conn);
-	cf_metrics_connection(-1);
+	cf_budget_give(CF_BUDGET_CONNECTIONS, 1);
 	(void)smfi_setpriv(ctx, NULL);
 }
 
@@ -196,12 +197,18 @@ mf_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
 	(void)f2;
 	(void)f3;
 	conn_free(ctx);
+	cf_metrics_connection();
+	if (!cf_budget_take(CF_BUDGET_CONNECTIONS, 1)) {
+		cf_log(CF_LOG_WARN, "a connection of the mail server is "
+		    "refused: max_connections is reached");
+		return SMFIS_REJECT;
+	}
 	conn = cf_calloc(1, sizeof *conn);
 	if (smfi_setpriv(ctx, conn) != MI_SUCCESS) {
+		cf_budget_give(CF_BUDGET_CONNECTIONS, 1);
 		free(conn);
 		return SMFIS_REJECT;
 	}
-	cf_metrics_connection(1);
 	conn->usable = (f0 & NEEDED_ACTIONS) == NEEDED_ACTIONS;
 	conn->steps = conn->usable ? f1 & WANTED_STEPS : 0;
 	*pf0 = f0 & (NEEDED_ACTIONS | SMFIF_SETSYMLIST);
@@ -320,6 +327,10 @@ fail(SMFICTX *ctx, enum cf_err rc, const struct cf_why *why)
 	struct cf_reply reply;
 	const char *cause;
 
+	if (m->limit != NULL) {
+		cause = cf_mctx_limit_reply(&reply);
+		return refuse(ctx, cause, &reply, why);
+	}
 	if (m->decision.action == CF_ACTION_SEAL) {
 		cause = cf_outbound_reply(m->outbound, rc, &reply);
 		return refuse(ctx, cause, &reply, why);

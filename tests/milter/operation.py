@@ -471,4 +471,128 @@ def t_try_others():
 	tap.equal((status, out), (78, ""), "no such file")
 
 
+def limited(rig, name):
+	return prometheus.value(metrics(rig), P + "limited_total", limit=name)
+
+
+def hold_one(rig, content):
+	"""A message whose key does not come; (session, result)."""
+	rig.key_server.usual = "hold"
+	s = rig.session()
+	r = s.begin(content)
+	s.send_macros(b"E", [("i", "HELD")])
+	s.put(b"E")
+	tap.true(rig.key_server.arrived.acquire(timeout=20), "asked")
+	return s, r
+
+
+@tap.case("limits on what all peers together make us hold: what concerns us "
+    "waits, the rest passes")
+def t_limits():
+	body = b"x" * 30000
+	for name, value, other in (("max_messages", 1, b"short\r\n"),
+	    ("header_total", 1500, b"short\r\n"),
+	    ("body_total", 50000, body)):
+		rig = new(mode="both", local_domains=["b.test"],
+		    metrics_listen="127.0.0.1:%d" % proc.free_port(),
+		    **{name: value}).start()
+		first = lib.message(body, extra=[b"X-Big: " + b"y" * 700])
+		second = lib.message(other, extra=[b"X-Big: " + b"y" * 700])
+		sealed = rig.send(lib.message(other)).message
+		rig.key_server.reset()
+		s, r = hold_one(rig, first)
+		one_line(rig, lambda: lib.check_refused(rig.send(second),
+		    "451 4.3.2", ["too much to do"]), verdict="deferred",
+		    cause="limit", reason=name + " is reached")
+		one_line(rig, lambda: tap.equal(rig.send(lib.message(other,
+		    flag=None)).verdict, "accept", "unflagged"),
+		    verdict="passed", cause="no-flag")
+		if name == "max_messages":
+			lib.check_refused(rig.send(sealed), "451 4.3.2")
+		if name != "body_total":
+			lib.check_refused(rig.send(second, recipients=["<a@b>",
+			    "<c@d>"]), "550")
+		tap.true(limited(rig, name) >= 1, "counted")
+		held = metrics(rig)
+		tap.true(prometheus.value(held, P + "held_header_bytes") > 700,
+		    "header held")
+		tap.true(prometheus.value(held, P + "held_body_bytes") > 29000,
+		    "body held")
+		rig.key_server.go.set()
+		tap.equal(s.finish(r).verdict, "accept", "the first")
+		s.quit()
+		rig.key_server.reset()
+		content = lib.message(other)
+		lib.check_sealed(rig, rig.send(content), content)
+		proc.wait_for(lambda: not any(prometheus.value(metrics(rig),
+		    P + n) for n in ("held_header_bytes", "held_body_bytes",
+		    "messages_in_flight", "connections")), 20,
+		    "everything given back")
+		rig.stop()
+
+
+@tap.case("inbound: a limit lets sealed mail pass where the site says so")
+def t_limit_pass():
+	rig = new(mode="inbound", on_inbound_failure="pass",
+	    body_total=1024).start()
+	mail = b"Counterfoil-Version: 1\r\n" + lib.message(b"z" * 5000,
+	    flag=None)
+	line = one_line(rig, lambda: tap.equal(rig.send(mail).message, mail,
+	    "as it came"), verdict="unchanged")
+	tap.contains(line["reason"], "body_total is reached", "reason")
+	rig.stop()
+
+
+@tap.case("too many connections: closed at once, the others go on")
+def t_connections():
+	rig = new(max_connections=3,
+	    metrics_listen="127.0.0.1:%d" % proc.free_port()).start()
+	sessions = [rig.session() for _ in range(3)]
+	tap.raises(client.Broken, rig.session, "a fourth")
+	tap.equal(limited(rig, "max_connections"), 1, "counted")
+	content = lib.message()
+	for s in sessions:
+		lib.check_sealed(rig, s.send(content), content)
+	sessions.pop().quit()
+
+	def again():
+		try:
+			sessions.append(rig.session())
+		except client.Broken:
+			return False
+		return True
+	proc.wait_for(again, 20, "room for another")
+	for s in sessions:
+		lib.check_sealed(rig, s.send(content), content)
+		s.quit()
+	rig.stop()
+
+
+@tap.case("one message: header fields, their bytes and recipients are bounded")
+def t_one_message():
+	rig = new(header_limit=3000, header_count=20,
+	    metrics_listen="127.0.0.1:%d" % proc.free_port()).start()
+	for extra in ([b"X-A: " + b"y" * 3000], [b"X-A: b"] * 30):
+		lib.check_refused(rig.send(lib.message(extra=extra)), "552")
+	s = rig.session()
+	many = ["<%s@%s.test>" % ("u" * 900, i) for i in range(1000)]
+	s.envelope("<alice@a.test>", many, client.Result())
+
+	def held():
+		return prometheus.value(metrics(rig), P + "held_header_bytes")
+	# A reply says that all before it was read.
+	result = client.Result()
+	s.header([(b"X-Return-Receipt", b" yes")], result)
+	tap.contains(result.text, "one recipient per transaction", "reply")
+	proc.wait_for(lambda: held() == 0, 20, "given back")
+	s.envelope("<alice@a.test>", many, client.Result())
+	proc.wait_for(lambda: held() > 80000, 20, "100 of them held")
+	s.put(b"L", b"X-A\0 b\0")
+	s.send_macros(b"N", [("i", "Q")])
+	tap.true(held() < 100 * 1000, "held for 1000 recipients: %d" % held())
+	s.close()
+	proc.wait_for(lambda: held() == 0, 20, "given back")
+	rig.stop()
+
+
 tap.main(teardown=end)
