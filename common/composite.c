@@ -355,17 +355,17 @@ encode(struct writer *w, const void *data, size_t len, struct cf_why *why)
 }
 
 static enum cf_err
-encode_fd(struct writer *w, int fd, uint64_t len, struct cf_why *why)
+encode_fd(struct writer *w, const struct cf_composite_parts *p,
+    struct cf_why *why)
 {
 	CF_AUTO(cf_free) unsigned char *in = cf_calloc(1, READ_MAX);
 	enum cf_err rc = CF_OK;
-	uint64_t done = 0;
-	size_t want;
+	uint64_t done = 0, left = p->ciphertext_len;
 	ssize_t n;
 
-	while (done < len && rc == CF_OK) {
-		want = len - done < READ_MAX ? (size_t)(len - done) : READ_MAX;
-		n = pread(fd, in, want, (off_t)done);
+	while (left > 0 && rc == CF_OK) {
+		n = pread(p->ciphertext_fd, in, left < READ_MAX ?
+		    (size_t)left : READ_MAX, (off_t)(p->ciphertext_off + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -374,6 +374,7 @@ encode_fd(struct writer *w, int fd, uint64_t len, struct cf_why *why)
 			    strerrordesc_np(errno));
 		rc = encode(w, in, (size_t)n, why);
 		done += (uint64_t)n;
+		left -= (uint64_t)n;
 	}
 	return rc;
 }
@@ -388,7 +389,7 @@ write_sealed(struct writer *w, const struct cf_composite_parts *p,
 	if (rc == CF_OK && p->ciphertext != NULL)
 		rc = encode(w, p->ciphertext, (size_t)p->ciphertext_len, why);
 	else if (rc == CF_OK)
-		rc = encode_fd(w, p->ciphertext_fd, p->ciphertext_len, why);
+		rc = encode_fd(w, p, why);
 	if (rc == CF_OK)
 		rc = encode(w, p->tail, p->tail_len, why);
 	return rc == CF_OK ? end_lines(w, why) : rc;

@@ -92,10 +92,11 @@ struct cf_composite_parts {
 	const void *head;
 	size_t head_len;
 	const void *ciphertext;	/* in memory, or NULL: */
-	int ciphertext_fd;	/* read with pread() from offset 0 */
+	int ciphertext_fd;	/* read with pread() from ciphertext_off */
 	uint64_t ciphertext_len;
 	const void *tail;
 	size_t tail_len;
+	uint64_t ciphertext_off;
 };
 
 /* Takes the next bytes; anything but CF_OK ends the writing with it. */

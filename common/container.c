@@ -147,6 +147,13 @@ cf_container_size(uint64_t plain_len)
 	return tlv_size(sizes_for(plain_len).info);
 }
 
+uint64_t
+cf_container_head_size(uint64_t plain_len)
+{
+	return cf_container_size(plain_len) - plain_len -
+	    CF_CONTAINER_TAIL_LEN;
+}
+
 /* ---- sealing ---- */
 
 void

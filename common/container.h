@@ -81,6 +81,8 @@ CF_MUST_USE enum cf_err cf_sealer_frame(const struct cf_sealer *sealer,
     struct cf_buf *head, struct cf_buf *tail, struct cf_why *why);
 /* The length of E for a plaintext of `plain_len` (<= CF_PLAIN_MAX) bytes. */
 uint64_t cf_container_size(uint64_t plain_len);
+/* The length of what stands in front of the ciphertext then. */
+uint64_t cf_container_head_size(uint64_t plain_len);
 
 /* ---- reading ---- */
 

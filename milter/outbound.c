@@ -277,6 +277,8 @@ cf_outbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	cf_spool_init(&o->cipher, conf->spool_directory != NULL ?
 	    conf->spool_directory : conf->store_directory,
 	    (size_t)conf->memory_limit);
+	if (conf->spool_directory == NULL)
+		cf_spool_for_store(&o->cipher, cf_container_head_size);
 	o->head.max = CF_CONTAINER_HEAD_MAX;
 	o->tail.max = CF_CONTAINER_TAIL_LEN;
 	o->text.max = o->html.max = CF_NOTICE_MAX;
@@ -469,6 +471,7 @@ fill_parts(struct cf_outbound *o)
 	    cf_buf_str(&o->cipher.memory) : NULL;
 	o->parts.ciphertext_fd = o->cipher.fd;
 	o->parts.ciphertext_len = o->cipher.len;
+	o->parts.ciphertext_off = o->cipher.base;
 	o->parts.tail = cf_buf_str(&o->tail);
 	o->parts.tail_len = o->tail.len;
 }

@@ -17,6 +17,7 @@
 #include "common/secret.h"
 
 #define COPY_LEN 65536
+#define AHEAD_LEN (1u << 20)	/* the disk is busy before the end comes */
 /* The reader may run under another user of the directory's group. */
 #define BLOB_MODE 0640
 #define SHARD_MODE 0750
@@ -40,31 +41,128 @@ cf_spool_init(struct cf_spool *spool, const char *directory,
 	spool->directory = directory;
 }
 
+void
+cf_spool_for_store(struct cf_spool *spool, uint64_t (*head_size)(uint64_t len))
+{
+	spool->head_size = head_size;
+}
+
+static enum cf_err
+copy_spool(int fd, const struct cf_spool *spool, struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *chunk = cf_calloc(COPY_LEN, 1);
+	enum cf_err rc;
+	uint64_t off = 0, left;
+	ssize_t n;
+
+	while (off < spool->len) {
+		left = spool->len - off;
+		n = pread(spool->fd, chunk, left < COPY_LEN ? (size_t)left :
+		    COPY_LEN, (off_t)(spool->base + off));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return io_fail(why, "spool file");
+		rc = cf_file_write_all(fd, chunk, (size_t)n, why);
+		if (rc != CF_OK)
+			return rc;
+		off += (uint64_t)n;
+	}
+	return CF_OK;
+}
+
+/* What is in memory, or in the file before. */
+static enum cf_err
+copy_bytes(int fd, const struct cf_spool *spool, struct cf_why *why)
+{
+	if (spool->fd >= 0)
+		return copy_spool(fd, spool, why);
+	return cf_file_write_all(fd, cf_buf_str(&spool->memory),
+	    spool->memory.len, why);
+}
+
+static enum cf_err
+open_spool(const struct cf_spool *spool, uint64_t base, int *ret_fd,
+    bool *ret_linkable, struct cf_why *why)
+{
+	/* O_EXCL would mean that it never gets a name. */
+	int fd = spool->head_size == NULL ? -1 : open(spool->directory,
+	    O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	enum cf_err rc = CF_OK;
+
+	*ret_linkable = fd >= 0;
+	if (fd < 0)
+		rc = cf_file_spool(spool->directory, &fd, why);
+	if (rc != CF_OK)
+		return rc;
+	*ret_fd = fd;
+	if (lseek(fd, (off_t)base, SEEK_SET) >= 0)
+		return CF_OK;
+	close(fd);
+	return io_fail(why, spool->directory);
+}
+
+/* Into a file, or into another one with more room in front. */
+static enum cf_err
+move_spool(struct cf_spool *spool, uint64_t base, struct cf_why *why)
+{
+	bool linkable;
+	enum cf_err rc;
+	int fd;
+
+	rc = open_spool(spool, base, &fd, &linkable, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = copy_bytes(fd, spool, why);
+	if (rc != CF_OK) {
+		close(fd);
+		return rc;
+	}
+	if (spool->fd >= 0)
+		close(spool->fd);
+	cf_buf_free(&spool->memory);
+	spool->fd = fd;
+	spool->base = base;
+	spool->linkable = linkable;
+	return CF_OK;
+}
+
+/* The last whole piece goes to the disk while the next ones come in. */
+static void
+write_ahead(const struct cf_spool *spool, uint64_t before)
+{
+	uint64_t from = before / AHEAD_LEN * AHEAD_LEN;
+	uint64_t to = spool->len / AHEAD_LEN * AHEAD_LEN;
+
+	/* Only to be faster: what fails here fails in fsync(), too. */
+	if (spool->linkable && to > from)
+		(void)sync_file_range(spool->fd, (off_t)(spool->base + from),
+		    (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
+}
+
 enum cf_err
 cf_spool_add(struct cf_spool *spool, const void *data, size_t len,
     struct cf_why *why)
 {
-	enum cf_err rc;
+	uint64_t before = spool->len, base = 0;
+	enum cf_err rc = CF_OK;
 
 	if (spool->fd < 0 && len <= spool->memory_limit - spool->memory.len) {
 		cf_buf_add(&spool->memory, data, len);
 		spool->len += len;
 		return CF_OK;
 	}
-	if (spool->fd < 0) {
-		rc = cf_file_spool(spool->directory, &spool->fd, why);
-		if (rc != CF_OK)
-			return rc;
-		rc = cf_file_write_all(spool->fd, cf_buf_str(&spool->memory),
-		    spool->memory.len, why);
-		if (rc != CF_OK)
-			return rc;
-		cf_buf_free(&spool->memory);
-	}
-	rc = cf_file_write_all(spool->fd, data, len, why);
+	if (spool->head_size != NULL)
+		base = spool->head_size(spool->len + len);
+	if (spool->fd < 0 || base != spool->base)
+		rc = move_spool(spool, base, why);
 	if (rc == CF_OK)
-		spool->len += len;
-	return rc;
+		rc = cf_file_write_all(spool->fd, data, len, why);
+	if (rc != CF_OK)
+		return rc;
+	spool->len += len;
+	write_ahead(spool, before);
+	return CF_OK;
 }
 
 enum cf_err
@@ -195,26 +293,15 @@ fresh_close(struct fresh *f)
 /* ---- store ---- */
 
 static enum cf_err
-copy_spool(int fd, const struct cf_spool *spool, struct cf_why *why)
+make_durable(int fd, struct cf_why *why)
 {
-	CF_AUTO(cf_free) char *chunk = NULL;
-	enum cf_err rc;
-	uint64_t off = 0;
-	ssize_t n;
+	enum cf_err rc = CF_OK;
 
-	chunk = cf_calloc(COPY_LEN, 1);
-	while (off < spool->len) {
-		n = pread(spool->fd, chunk, COPY_LEN, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return io_fail(why, "spool file");
-		rc = cf_file_write_all(fd, chunk, (size_t)n, why);
-		if (rc != CF_OK)
-			return rc;
-		off += (uint64_t)n;
-	}
-	return CF_OK;
+	cf_fault("store-written");
+	if (fchmod(fd, BLOB_MODE) != 0 || fsync(fd) != 0)
+		rc = io_fail(why, "fsync");
+	cf_fault("store-synced");
+	return rc;
 }
 
 static enum cf_err
@@ -225,16 +312,59 @@ fill(int fd, const struct cf_buf *head, const struct cf_spool *spool,
 
 	rc = cf_file_write_all(fd, cf_buf_str(head), head->len, why);
 	if (rc == CF_OK)
-		rc = spool->fd >= 0 ? copy_spool(fd, spool, why) :
-		    cf_file_write_all(fd, cf_buf_str(&spool->memory),
-		    spool->memory.len, why);
+		rc = copy_bytes(fd, spool, why);
 	if (rc == CF_OK)
 		rc = cf_file_write_all(fd, cf_buf_str(tail), tail->len, why);
-	cf_fault("store-written");
-	if (rc == CF_OK && (fchmod(fd, BLOB_MODE) != 0 || fsync(fd) != 0))
-		rc = io_fail(why, "fsync");
-	cf_fault("store-synced");
-	return rc;
+	return rc == CF_OK ? make_durable(fd, why) : rc;
+}
+
+/* The spool's file has room for the head, and ends where the tail begins. */
+static enum cf_err
+complete(const struct cf_spool *spool, const struct cf_buf *head,
+    const struct cf_buf *tail, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	if (lseek(spool->fd, 0, SEEK_SET) != 0)
+		return io_fail(why, "spool file");
+	rc = cf_file_write_all(spool->fd, cf_buf_str(head), head->len, why);
+	if (rc == CF_OK && lseek(spool->fd, 0, SEEK_END) !=
+	    (off_t)(spool->base + spool->len))
+		rc = io_fail(why, "spool file");
+	if (rc == CF_OK)
+		rc = cf_file_write_all(spool->fd, cf_buf_str(tail), tail->len,
+		    why);
+	return rc == CF_OK ? make_durable(spool->fd, why) : rc;
+}
+
+static enum cf_err
+put_new(const char *directory, const char *shard, const char *path,
+    const struct cf_buf *head, const struct cf_spool *spool,
+    const struct cf_buf *tail, struct cf_why *why)
+{
+	CF_AUTO(fresh_close) struct fresh f = { -1, NULL, false };
+	enum cf_err rc;
+
+	rc = fresh_open(directory, shard, &f, why);
+	if (rc == CF_OK)
+		rc = fill(f.fd, head, spool, tail, why);
+	return rc == CF_OK ? fresh_link(&f, path, why) : rc;
+}
+
+static enum cf_err
+put_spool(const char *shard, const char *path, const struct cf_buf *head,
+    const struct cf_spool *spool, const struct cf_buf *tail,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *from = cf_asprintf("/proc/self/fd/%d",
+	    spool->fd);
+	const struct fresh f = { spool->fd, from, false };
+	enum cf_err rc;
+
+	rc = make_shard(shard, why);
+	if (rc == CF_OK)
+		rc = complete(spool, head, tail, why);
+	return rc == CF_OK ? fresh_link(&f, path, why) : rc;
 }
 
 enum cf_err
@@ -244,14 +374,12 @@ cf_store_put(const char *directory, const char *blob,
 {
 	CF_AUTO(cf_free) char *path = cf_store_path(directory, blob);
 	CF_AUTO(cf_free) char *shard = cf_asprintf("%s/%.2s", directory, blob);
-	CF_AUTO(fresh_close) struct fresh f = { -1, NULL, false };
 	enum cf_err rc;
 
-	rc = fresh_open(directory, shard, &f, why);
-	if (rc == CF_OK)
-		rc = fill(f.fd, head, spool, tail, why);
-	if (rc == CF_OK)
-		rc = fresh_link(&f, path, why);
+	if (spool->linkable && spool->base == head->len)
+		rc = put_spool(shard, path, head, spool, tail, why);
+	else
+		rc = put_new(directory, shard, path, head, spool, tail, why);
 	if (rc != CF_OK)
 		return rc;
 	rc = cf_file_sync_parent(path, why);

@@ -25,6 +25,9 @@ struct cf_spool {
 	struct cf_buf memory;
 	int fd;			/* -1 while all is in memory */
 	uint64_t len;
+	uint64_t base;		/* where they begin in the file */
+	uint64_t (*head_size)(uint64_t len);	/* of E, or NULL */
+	bool linkable;		/* the file may become one of the store */
 	size_t memory_limit;
 	const char *directory;	/* lends */
 	void *map;		/* cf_spool_map(), or NULL */
@@ -33,6 +36,13 @@ struct cf_spool {
 /* `directory` must live as long.  End with cf_spool_free(). */
 void cf_spool_init(struct cf_spool *spool, const char *directory,
     size_t memory_limit);
+/*
+ * The bytes are to become the middle of a file of the store, in whose
+ * directory the spool is: room is left for a head of head_size(length), and
+ * cf_store_put() need not copy them.  At once after cf_spool_init().
+ */
+void cf_spool_for_store(struct cf_spool *spool,
+    uint64_t (*head_size)(uint64_t len));
 /* Append.  CF_E_IO; the spool is of no more use then. */
 CF_MUST_USE enum cf_err cf_spool_add(struct cf_spool *spool, const void *data,
     size_t len, struct cf_why *why);

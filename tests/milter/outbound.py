@@ -224,6 +224,26 @@ def t_lengths():
 		sealed(lib.message(b"q" * n))
 
 
+@tap.case("a body that never was in memory, around the lengths where what "
+    "stands in front of the ciphertext grows")
+def t_spooled():
+	for elsewhere in (False, True):
+		spool = lib.Rig(memory_limit=0)
+		if elsewhere:
+			spool.options["spool_directory"] = spool.run
+		spool.start()
+		try:
+			for n in [1, *range(64650, 65300, 59), (16 << 20) - 2000,
+			    (16 << 20) + 10]:
+				content = lib.message(b"q" * n)
+				lib.check_sealed(spool, spool.send(content),
+				    content)
+			tap.equal([n for n in os.listdir(spool.store)
+			    if n.startswith(".")], [], "half files")
+		finally:
+			spool.close()
+
+
 @tap.case("without LEADSPC, and with protocol version 2, it opens the same")
 def t_old():
 	for kw in ({"leadspc": False}, {"version": 2, "actions": 0x3f,
