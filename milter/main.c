@@ -32,6 +32,7 @@
 #include "milter/metrics_http.h"
 #include "milter/mf_callbacks.h"
 #include "milter/sock.h"
+#include "milter/sweep.h"
 #include "milter/tryout.h"
 
 #define NAME "counterfoil-milter"
@@ -353,6 +354,16 @@ open_socket(const struct cf_mconf *conf, struct cf_why *why)
 	return rc != CF_OK ? rc : cf_sock_set_nudge(conf->socket, why);
 }
 
+static void
+sweep(const char *directory)
+{
+	size_t n = directory == NULL ? 0 : cf_sweep(directory);
+
+	if (n > 0)
+		cf_log(CF_LOG_INFO, "removed %zu half-written files from %s",
+		    n, directory);
+}
+
 static enum cf_err
 start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 {
@@ -378,6 +389,8 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 		return rc;
 	}
 	cf_snapshot_swap(snapshot);
+	sweep(conf->store_directory);
+	sweep(conf->spool_directory);
 	if (geteuid() == 0)
 		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
 	return CF_OK;

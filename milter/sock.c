@@ -61,8 +61,9 @@ check_directory(const char *dir, const char *user, struct cf_why *why)
 	return CF_OK;
 }
 
+/* Who owns a directory may move what is in it, a sticky one, too. */
 static enum cf_err
-check_above(char *dir, struct cf_why *why)
+check_above(char *dir, const char *user, struct cf_why *why)
 {
 	struct stat st;
 	char *slash;
@@ -75,6 +76,10 @@ check_above(char *dir, struct cf_why *why)
 			return cf_fail(CF_E_CONFIG, why,
 			    "socket: %s: mode is %04o, others could move what "
 			    "is below it", dir, (unsigned)st.st_mode & 07777);
+		if (!is_trusted(st.st_uid, user))
+			return cf_fail(CF_E_CONFIG, why, "socket: %s belongs "
+			    "to user %u, who could move what is below it", dir,
+			    (unsigned)st.st_uid);
 	}
 	return CF_OK;
 }
@@ -113,6 +118,7 @@ cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 {
 	const char *path = unix_path(socket);
 	CF_AUTO(cf_free) char *dir = NULL;
+	CF_AUTO(cf_free) char *real = NULL;
 	struct stat st;
 	enum cf_err rc;
 
@@ -121,8 +127,14 @@ cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 	dir = cf_strdup(path);
 	*strrchr(dir, '/') = '\0';
 	rc = check_directory(*dir == '\0' ? "/" : dir, user, why);
+	/* Where it really is, and where a link on the way to it stands. */
+	real = realpath(*dir == '\0' ? "/" : dir, NULL);
+	if (rc == CF_OK && real == NULL)
+		rc = sock_fail(why, dir);
 	if (rc == CF_OK)
-		rc = check_above(dir, why);
+		rc = check_above(real, user, why);
+	if (rc == CF_OK)
+		rc = check_above(dir, user, why);
 	if (rc != CF_OK)
 		return rc;
 	if (lstat(path, &st) != 0)

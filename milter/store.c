@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -232,6 +233,9 @@ fresh_named(const char *directory, struct fresh *f, struct cf_why *why)
 {
 	f->path = cf_asprintf("%s/.new.XXXXXX", directory);
 	f->fd = mkostemp(f->path, O_CLOEXEC);
+	/* sweep.h: somebody writes it. */
+	if (f->fd >= 0)
+		(void)flock(f->fd, LOCK_EX | LOCK_NB);
 	f->named = f->fd >= 0;
 	return f->fd >= 0 ? CF_OK : io_fail(why, directory);
 }

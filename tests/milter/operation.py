@@ -2,13 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator sees: log lines, counters, limits, leftovers."""
 
+import fcntl
 import http.client
 import os
+import pwd
 import re
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prometheus  # noqa: E402
@@ -220,11 +224,11 @@ def t_metrics():
 	rig.key_server.go.set()
 	s.finish(r)
 	s.quit()
-	rig.process.send(lib.proc.signal.SIGHUP)
+	rig.process.send(signal.SIGHUP)
 	proc.wait_for(lambda: prometheus.value(metrics(rig),
 	    P + "reloads_total", result="ok") == 1, 20, "a reload")
 	rig.write_config(mode="nonsense")
-	rig.process.send(lib.proc.signal.SIGHUP)
+	rig.process.send(signal.SIGHUP)
 	proc.wait_for(lambda: prometheus.value(metrics(rig),
 	    P + "reloads_total", result="failed") == 1, 20, "a failed one")
 	proc.wait_for(lambda: prometheus.value(metrics(rig),
@@ -593,6 +597,149 @@ def t_one_message():
 	s.close()
 	proc.wait_for(lambda: held() == 0, 20, "given back")
 	rig.stop()
+
+
+def age(path, seconds):
+	then = time.time() - seconds
+	os.utime(path, (then, then))
+
+
+@tap.case("what a killed milter left half written goes at the next start")
+def t_sweep():
+	rig = new()
+	spool = os.path.join(rig.folder, "spool")
+	os.mkdir(spool, 0o700)
+	names = [".new.AAAAAA", ".new.LOCKED", ".new.YOUNG1", ".new.short",
+	    "ab", ".spool.AAAAAA", ".new.FOLDER"]
+	for folder in (rig.store, spool):
+		for name in names[:-1]:
+			path = os.path.join(folder, name)
+			with open(path, "w") as f:
+				f.write("x")
+			if "YOUNG" not in name:
+				age(path, 120)
+		os.mkdir(os.path.join(folder, names[-1]))
+		age(os.path.join(folder, names[-1]), 120)
+		os.symlink(rig.token_file, os.path.join(folder,
+		    ".new.ALINK1"))
+	age(rig.token_file, 120)
+	with open(os.path.join(rig.store, ".new.LOCKED")) as writer:
+		fcntl.flock(writer, fcntl.LOCK_EX)
+		since = rig.log_from()
+		rig.start(spool_directory=spool)
+		kept = [n for n in names if "AAAAAA" not in n] + [".new.ALINK1"]
+		tap.equal(sorted(os.listdir(rig.store)), sorted(kept), "store")
+		tap.contains(since(), "removed 2 half-written files from "
+		    + rig.store, "log")
+		kept.remove(".new.LOCKED")
+		tap.equal(sorted(os.listdir(spool)), sorted(kept), "spool")
+		rig.stop()
+	rig.start()
+	tap.true(".new.LOCKED" not in os.listdir(rig.store), "let go of")
+	tap.true(os.path.exists(rig.token_file), "what the link named")
+	rig.stop()
+
+
+@tap.case("old sealed messages: the command of counterfoil-expire.service")
+def t_expire():
+	unit = proc.read_text(os.path.join(lib.TOP, "contrib", "systemd",
+	    "counterfoil-expire.service.in"))
+	days = int(re.search(r"(?m)^Environment=DAYS=(\d+)$", unit).group(1))
+	rig = new().start()
+	for _ in range(3):
+		rig.key_server.reset()
+		rig.send(lib.message())
+	old, edge, new_one = rig.blobs()
+	age(old, (days + 2) * 86400)
+	age(edge, (days - 1) * 86400)
+	other = os.path.join(os.path.dirname(old), "notes.txt")
+	with open(other, "w"):
+		pass
+	age(other, (days + 2) * 86400)
+	command = re.search(r"(?m)^ExecStart=(.*)$", unit).group(1)
+	tap.contains(command, " /var/lib/counterfoil/store ", "its place")
+	words = [w.replace("${DAYS}", str(days)) for w in command.replace(
+	    "/var/lib/counterfoil/store", rig.store).split()]
+	proc.run(words)
+	tap.equal(sorted(rig.blobs()), sorted([edge, new_one, other]),
+	    "what is left")
+	content = lib.message()
+	rig.key_server.reset()
+	lib.check_sealed(rig, rig.send(content), content)
+	rig.stop()
+
+
+@tap.case("the socket's directory: whose it is, and those above it")
+def t_socket_place():
+	nobody = pwd.getpwnam("nobody")
+	rig = new()
+	above = os.path.join(rig.folder, "above")
+	place = os.path.join(above, "run")
+	os.makedirs(place)
+	link = os.path.join(rig.folder, "link")
+	os.symlink(place, link)
+	rig.write_config(socket="unix:" + place + "/milter.sock")
+
+	def start(text):
+		for args in ((), ("-n", "--offline", "--no-mta")):
+			status, _, err = run("-c", rig.config, *args)
+			tap.equal(status, 78, "exit status, %s" % text)
+			tap.contains(err, text, "message")
+			tap.equal(os.listdir(place), [], "what is left")
+	os.chown(place, nobody.pw_uid, -1)
+	start("belongs to user")
+	os.chown(place, 0, -1)
+	os.chown(above, nobody.pw_uid, -1)
+	start("could move what is below it")
+	os.chmod(above, 0o1755)
+	start("could move what is below it")
+	os.chown(above, 0, -1)
+	os.chmod(above, 0o777)
+	start("others could move")
+	rig.write_config(socket="unix:" + link + "/milter.sock")
+	start("others could move")
+	rig.write_config(socket="unix:/tmp/milter-%d.sock" % os.getpid())
+	start("others could put")
+	os.chmod(above, 0o1777)
+	rig.address = "unix:" + link + "/milter.sock"
+	rig.start(socket=rig.address)
+	content = lib.message()
+	lib.check_sealed(rig, rig.send(content), content)
+	since = rig.log_from()
+	status, _, err = run("-c", rig.config)
+	tap.equal(status, 78, "a second one")
+	tap.contains(err, "another program listens", "message")
+	lib.check_sealed(rig, rig.send(content), content)
+	tap.lacks(since(), "stopped", "the first one")
+	rig.stop()
+
+
+@tap.case("the unit gives a stop more time than drain_s takes")
+def t_unit():
+	unit = proc.read_text(os.path.join(lib.TOP, "contrib", "systemd",
+	    "counterfoil-milter.service.in"))
+	kill_s = int(re.search(r"(?m)^TimeoutStopSec=(\d+)$", unit).group(1))
+	rig = new()
+	rig.write_config()
+	drain_s = int(re.search(r"(?m)^drain_s = (\d+)$", run("-c",
+	    rig.config, "--print-config")[1]).group(1))
+	tap.true(drain_s + 5 < kill_s, "%d s and %d s" % (drain_s, kill_s))
+	tap.contains(unit, "ExecReload=/bin/kill -HUP $MAINPID", "reload")
+	# What it promises: a message under way ends, whatever is asked of us.
+	rig.start()
+	s, r = hold_one(rig, lib.message())
+	rig.process.send(signal.SIGHUP)
+	rig.process.send(signal.SIGTERM)
+	rig.wait_log(lambda: rig.log_text(), "1 messages under way")
+	rig.process.send(signal.SIGTERM)
+	rig.process.send(signal.SIGHUP)
+	rig.key_server.go.set()
+	tap.equal(s.finish(r).verdict, "accept", "verdict")
+	lib.Sealed(r.message)
+	tap.equal(rig.process.wait(20), 0, "exit status")
+	tap.equal(len(rig.blobs()), 1, "E in the store")
+	rig.process = None
+	s.close()
 
 
 tap.main(teardown=end)
