@@ -77,7 +77,7 @@ class Faults:
 		log = Log(m.log)
 		m.configure(memory_limit=self.rng.choice((0, 5000, 262144)),
 		    header_limit=self.rng.choice((100000, 1048576)),
-		    drain_s=self.rng.choice((30, 60)),
+		    drain_s=self.rng.choice((90, 120)),
 		    max_key_requests=self.rng.choice((4, KEY_REQUESTS)))
 		m.process.send(signal.SIGHUP)
 		log.wait("configuration reloaded", "a reload")

@@ -8,7 +8,6 @@ import threading
 
 INTERVAL_S = 1
 WARM_UP = 0.25		# of the messages of a process: not compared
-DESCRIPTORS = 12	# more than this between thirds is a leak
 
 Sample = collections.namedtuple("Sample", "name pid memory files messages")
 Trend = collections.namedtuple("Trend", "name samples messages first last "
