@@ -9,7 +9,7 @@ from lab import proc
 def open_link(link, out, nss_home=None, limit_s=120):
 	"""Click through to the message; gives what the page showed.
 
-	{"text", "html" (as read), "markup", "original": bytes or None,
+	{"subject", "text", "html" (as read), "markup", "original": bytes or None,
 	"attachments": {name: bytes}}
 	"""
 	script = os.path.join(proc.repository(), "tests", "browser",
@@ -28,6 +28,7 @@ def open_link(link, out, nss_home=None, limit_s=120):
 			return None
 	folder = os.path.join(out, "attachments")
 	names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-	return {"text": content("text.txt"), "html": content("html.txt"),
+	return {"subject": content("subject.txt"),
+	    "text": content("text.txt"), "html": content("html.txt"),
 	    "markup": content("html.html"), "original": content("original.eml"),
 	    "attachments": {n: content("attachments", n) for n in names}}

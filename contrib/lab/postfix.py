@@ -138,6 +138,8 @@ class Postfix:
 	outside_milter  milter of the port for the world (self.outside_port)
 	smtpd_milters   milter of the front port only (for comparisons)
 	extra        more lines for main.cf
+	triggers     route what triggers need to the hop, too
+	sealed_domains  route mail for these domains to the hop
 	self.services   more lines for master.cf
 	self.files      {name: content} of more files beside them
 	"""
@@ -161,6 +163,8 @@ class Postfix:
 		self.outside_milter = outside_milter
 		self.size_limit = size_limit
 		self.extra = extra
+		self.triggers = False
+		self.sealed_domains = []
 		self.services = ""
 		self.files = {}
 		self.process = None
@@ -191,8 +195,14 @@ class Postfix:
 			main += fragment("sender-main.cf")
 			master += fragment("sender-master.cf", self.hop_port,
 			    self.hop_milter)
-			self._write("counterfoil_header_checks", fragment(
-			    "counterfoil_header_checks", self.hop_port))
+			checks = fragment("counterfoil_header_checks",
+			    self.hop_port)
+			if self.triggers:
+				checks = re.sub(r"(?m)^#/", "/", checks)
+			self._write("counterfoil_header_checks", checks)
+		if self.sealed_domains:
+			master = self._submission_service() + "".join(
+			    master.splitlines(True)[1:])
 		if self.milter:
 			main += fragment("recipient-main.cf",
 			    milter=self.milter)
@@ -211,6 +221,16 @@ class Postfix:
 		    else "smtp:[127.0.0.1]:%d" % p)
 		    for d, p in self.routes.items()))
 		self._write("first-mail", FIRST_MAIL % words, 0o755)
+
+	def _submission_service(self):
+		"""The front port, with the files for rules as they are."""
+		table = fragment("counterfoil_recipients", self.hop_port)
+		line = re.search(r"(?m)^#(/@partner.*\n)", table).group(1)
+		self._write("counterfoil_recipients", "".join(line.replace(
+		    r"partner\.example", re.escape(d))
+		    for d in self.sealed_domains))
+		return re.sub(r"(?m)^submission ", "127.0.0.1:%d " % self.port,
+		    fragment("submission-master.cf"))
 
 	def _outside_service(self):
 		text = fragment("outside-master.cf", milter=self.outside_milter)

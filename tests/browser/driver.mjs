@@ -85,8 +85,9 @@ async function save(page, link, file)
 }
 
 /*
- * Everything the opened page gives, into `out`: text.txt, html.txt (as it
- * reads), html.html (as it is shown), attachments/*, original.eml.
+ * Everything the opened page gives, into `out`: subject.txt, text.txt,
+ * html.txt (as it reads), html.html (as it is shown), attachments/*,
+ * original.eml.
  */
 export async function saveAll(page, out)
 {
@@ -96,6 +97,9 @@ export async function saveAll(page, out)
 	const links = page.locator("a[data-file]");
 
 	await mkdir(files, { recursive: true });
+	await writeFile(join(out, "subject.txt"),
+		await page.locator('article[aria-label="Message"] h1')
+			.evaluate(h => h.textContent));
 	if (text !== null)
 		await writeFile(join(out, "text.txt"),
 			await text.locator("pre").evaluate(pre => pre.textContent));
