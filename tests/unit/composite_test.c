@@ -53,7 +53,7 @@ parts_of(const void *head, size_t head_len, const void *cipher, size_t len,
     const void *tail, size_t tail_len)
 {
 	struct cf_composite_parts p = { BOUNDARY, TEXT, HTML, locator, head,
-	    head_len, cipher, -1, len, tail, tail_len };
+	    head_len, cipher, -1, len, tail, tail_len, 0 };
 
 	return p;
 }
