@@ -287,8 +287,8 @@ class Sendmail:
 	def _small_files(self):
 		write = lambda name, text, mode=0o644: proc.write_file(
 		    os.path.join(self.etc, name), text, mode)
-		write("hosts", "127.0.0.1 localhost\n127.0.0.1 %(host)s\n"
-		    % self.words)
+		write("hosts", "127.0.0.1 localhost\n127.0.0.1 %s\n127.0.0.3 "
+		    "stranger.test\n" % self.words["host"])
 		write("resolv.conf", "")
 		write("service.switch", "hosts files\naliases files\n"
 		    "passwd files\n")
