@@ -3,7 +3,8 @@
  * cf_check_sendmail - see check.h.
  *
  * Reads sendmail.cf, not the .mc it was made from: the X line of our filter,
- * the options that matter to what we promise.
+ * the M line of the mailer that leads to our hop (an instance has one or the
+ * other), the options that matter to what we promise.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "common/mem.h"
 #include "milter/check.h"
 
+#define HOP "Mcounterfoil,"
 #define FILE_MAX (8 * 1024 * 1024)
 #define WARNING CF_FINDING_WARNING
 #define ERROR CF_FINDING_ERROR
@@ -20,6 +22,7 @@
 struct sendmail {
 	struct cf_check *check;
 	char *our_line;		/* "Xname, S=..., F=..., T=..." */
+	char *hop;		/* "Mcounterfoil, P=[IPC], F=..., ..." */
 	char *filters, *privacy, *size, *ports;	/* options; "" if unset */
 };
 
@@ -77,13 +80,30 @@ is_ours(const struct sendmail *s, const char *line)
 	return strcmp(socket, ours) == 0;
 }
 
+/* A line that begins with a blank goes on where the one before ended. */
+static void
+read_hop(struct sendmail *s, const char *line, bool *inside)
+{
+	char *longer;
+
+	if (*line != ' ' && *line != '\t')
+		*inside = strncmp(line, HOP, strlen(HOP)) == 0;
+	if (!*inside)
+		return;
+	longer = cf_asprintf("%s%s", s->hop == NULL ? "" : s->hop, line);
+	free(s->hop);
+	s->hop = longer;
+}
+
 static void
 read_lines(struct sendmail *s, char *text)
 {
 	char *save = NULL, *line;
+	bool in_hop = false;
 
 	for (line = strtok_r(text, "\n", &save); line != NULL;
 	    line = strtok_r(NULL, "\n", &save)) {
+		read_hop(s, line, &in_hop);
 		if (*line == 'X' && s->our_line == NULL && is_ours(s, line))
 			s->our_line = cf_strdup(line);
 		keep(&s->filters, option(line, "InputMailFilters"));
@@ -136,14 +156,35 @@ check_filter(const struct sendmail *s)
 	    "neither InputMailFilters nor a DaemonPortOptions names it", name);
 }
 
+/* The instance in front of the hop. */
+static void
+check_hop(const struct sendmail *s)
+{
+	CF_AUTO(cf_free) char *flags = field(s->hop, 'F');
+	CF_AUTO(cf_free) char *most = field(s->hop, 'r');
+
+	cf_check_that(s->check, strcmp(most, "1") == 0 ||
+	    strchr(flags, 'm') == NULL, ERROR, "each recipient goes to the "
+	    "hop in a transaction of his own", "the mailer counterfoil sends "
+	    "several recipients in one transaction, which we refuse; give it "
+	    "r=1");
+	cf_check_that(s->check, strchr(flags, 'k') != NULL, ERROR,
+	    "the hop may have the name of this host", "the mailer counterfoil "
+	    "has no flag k: Sendmail takes the hop for a loop and bounces the "
+	    "mail; add it to F=");
+}
+
 static void
 check_options(const struct sendmail *s)
 {
 	long long theirs = s->size == NULL ? 0 : strtoll(s->size, NULL, 10);
 	long long ours = s->check->snapshot->conf.message_size_limit;
 
-	cf_check_that(s->check, s->privacy != NULL &&
-	    strcasestr(s->privacy, "nobodyreturn") != NULL, ERROR,
+	/* A site that only receives has no secret to keep. */
+	cf_check_that(s->check,
+	    !(s->check->snapshot->mode & CF_MODE_OUTBOUND) ||
+	    (s->privacy != NULL &&
+	    strcasestr(s->privacy, "nobodyreturn") != NULL), ERROR,
 	    "a bounce does not carry the text",
 	    "PrivacyOptions has no nobodyreturn: a bounce made before the "
 	    "mail is sealed carries its text; add it");
@@ -172,15 +213,18 @@ cf_check_sendmail(struct cf_check *check, const char *path, bool guessed)
 	}
 	if (text.len > 0)
 		read_lines(&s, text.data);
-	used = s.our_line != NULL;
-	if (!used && !guessed) {
+	used = s.our_line != NULL || s.hop != NULL;
+	if (!used && !guessed)
 		cf_check_say(check, ERROR, "no INPUT_MAIL_FILTER has S=%s",
 		    check->snapshot->conf.socket);
-	} else if (used) {
+	if (s.our_line != NULL)
 		check_filter(&s);
+	if (s.hop != NULL)
+		check_hop(&s);
+	if (used)
 		check_options(&s);
-	}
 	free(s.our_line);
+	free(s.hop);
 	free(s.filters);
 	free(s.privacy);
 	free(s.size);

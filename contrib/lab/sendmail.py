@@ -72,6 +72,20 @@ LOCAL_RULE_0
 R%(forwarder)s < @ $=w . >	$#forwarder $: %(forwarder)s
 """
 
+# What a user's call of sendmail reads, as Debian has it.
+SUBMIT_MC = """\
+include(`%(cf_m4)s')dnl
+VERSIONID(`laboratory')dnl
+OSTYPE(`linux')dnl
+define(`MSP_QUEUE_DIR', `%(root)s/queue-submit')dnl
+define(`confRUN_AS_USER', `mail:mail')dnl
+define(`confDOMAIN_NAME', `%(host)s')dnl
+define(`confSERVICE_SWITCH_FILE', `%(root)s/etc/service.switch')dnl
+FEATURE(`nocanonify')dnl
+FEATURE(`msp', `[127.0.0.1]', `MSA')dnl
+"""
+MSA = "TCP $h 587"
+
 # The esmtp mailer with another port.
 MAILER = """\
 Mto%d,	P=[IPC], F=mDFMuXa, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n,
@@ -221,6 +235,8 @@ class Sendmail:
 		    os.path.join(folder, "queue-front")) if hop_milter else \
 		    None
 		self.instances = [i for i in (self.main, self.front) if i]
+		self.submit = _Instance(self, "submit", None,
+		    os.path.join(folder, "queue-submit"))
 		self.maillog = self.main.maillog
 
 	def address(self):
@@ -249,6 +265,7 @@ class Sendmail:
 		proc.run(self.main.command("-bi"))
 		if self.front:
 			self.front.write(self._front_mc())
+			self._write_submit()
 
 	def _ours(self):
 		if self.hop_milter == "none":
@@ -283,6 +300,16 @@ class Sendmail:
 		mark = "MAILER(`local')dnl\n"
 		at = text.index(mark)
 		return text[:at] + more + text[at:]
+
+	def _write_submit(self):
+		os.makedirs(self.submit.queue, mode=0o700, exist_ok=True)
+		shutil.chown(self.submit.queue, "mail", "mail")
+		self.submit.write(SUBMIT_MC % self.words)
+		text = proc.read_text(self.submit.cf)
+		if MSA not in text:
+			raise proc.LabError("FEATURE(msp) leads elsewhere")
+		proc.write_file(self.submit.cf, text.replace(MSA, "TCP $h %d"
+		    % self.port))
 
 	def _small_files(self):
 		write = lambda name, text, mode=0o644: proc.write_file(

@@ -139,9 +139,8 @@ def t_line():
 	# None of these fields is one that Sendmail would write anew.
 	tap.equal(message.compare(open_file(path)), None,
 	    "the opened message against the sent one")
-	m = re.search(r"sealed .*?(\w+): ?|(\w{14}): sealed",
-	    w.a_milter.log_text())
-	tap.true(m, "the milter logs Sendmail's queue id")
+	tap.true(re.search(r"info: \w{14}: sealed ", w.a_milter.log_text()),
+	    "the milter logs Sendmail's queue id")
 
 
 # None of them can come out of base64 by chance.
@@ -367,6 +366,11 @@ def t_stranger():
 		tap.equal(code, 550, "at the submission port, for %s: %r"
 		    % (to, text))
 		tap.contains(text, b"Authenticate", "the reply")
+	# The rule asks who has authenticated before it asks from where.
+	said = proc.run(w.a.front.command("-bt"), input=b".D{client_addr}"
+	    b"127.0.0.3\n.D{auth_authen}alice\nLocal_check_rcpt bob@b.test\n"
+	    ).stdout
+	tap.contains(said, b"Local_check_rcpt returns: OK", "the rule")
 	accepted(sample.simple("stripped", to="alice@a.test"), "alice@a.test",
 	    sender="mallory@m.test", port=w.a.outside_port,
 	    source="127.0.0.2")
@@ -490,28 +494,82 @@ def t_aliases():
 	    b"X-Return-Receipt", "forwarded mail")
 
 
-@tap.case("sendmail -Am, which no milter sees, refuses the flag")
-def t_command():
+def by_hand(instance, content, *args):
+	"""Call sendmail with the file of an instance."""
 	home = w.path("home-of-nobody")
 	os.makedirs(home, exist_ok=True)
-	for instance, mark, sealed in ((w.a.main, "byhand-main", False),
-	    (w.a.front, "byhand-front", True)):
-		done = proc.run(instance.command("-oi", "-f", "alice@a.test",
-		    "-oem", "-odi", "bob@b.test"), check=False,
-		    env=dict(os.environ, HOME=home), input=sample.simple(mark,
-		    body=SECRET).replace(b"\r\n", b"\n"))
-		if sealed:
-			path, content = delivered(w.b, "bob", mark)
-			tap.contains(open_file(path), SECRET, "the opened mail")
-			continue
-		tap.contains(delivered(w.a, "alice", mark)[1], b"sendmail "
-		    b"without -Am", "what the sender hears")
-		proc.run(instance.command("-oi", "-f", "alice@a.test",
-		    "bob@b.test"), input=sample.simple(mark + "-unflagged",
-		    b"").replace(b"\r\n", b"\n"))
-		delivered(w.b, "bob", mark + "-unflagged")
-		tap.true(not any(b"test %s\n" % mark.encode() in mail.read(f)
-		    for f in w.b.messages("bob")), "it was not delivered")
+	return proc.run(instance.command("-oi", "-f", "alice@a.test", *args),
+	    input=content.replace(b"\r\n", b"\n"), check=False,
+	    env=dict(os.environ, HOME=home))
+
+
+@tap.case("sendmail called by hand is sealed, or refused with -Am")
+def t_command():
+	done = by_hand(w.a.submit, sample.simple("byhand", body=SECRET,
+	    more=b"Bcc: carol@c.test\r\n"), "-t")
+	tap.equal(done.returncode, 0, "sendmail -t: %r" % (done,))
+	for site, user in ((w.b, "bob"), (w.c, "carol")):
+		path, content = delivered(site, user, "byhand")
+		tap.contains(open_file(path), SECRET, "the opened mail")
+		if user == "bob":
+			tap.lacks(content + open_file(path), b"carol@",
+			    "his mail")
+	by_hand(w.a.front, sample.simple("atfront", body=SECRET), "bob@b.test")
+	tap.contains(open_file(delivered(w.b, "bob", "atfront")[0]), SECRET,
+	    "the opened mail")
+	# What -Am does: no filter sees it, but a rule does.
+	by_hand(w.a.main, sample.simple("atmain", body=SECRET), "-oem",
+	    "bob@b.test")
+	content = bounce("atmain")
+	tap.contains(content, b"without -Am", "what the sender hears")
+	tap.lacks(content, SECRET.strip(), "what the sender hears")
+	by_hand(w.a.main, sample.simple("atmainplain", b""), "bob@b.test")
+	delivered(w.b, "bob", "atmainplain")
+	tap.true(not any(b"Subject: test atmain\n" in mail.read(f)
+	    for f in w.b.messages("bob")), "it was not delivered")
+
+
+def checked(milter, path):
+	"""What -n complains about; (exit status, lines)."""
+	done = proc.run([proc.program("counterfoil-milter"), "-c",
+	    milter.config, "-n", "--offline", "--sendmail", path], check=False)
+	return done.returncode, [line for line in
+	    done.stdout.decode().splitlines()
+	    if "Sendmail" in line and not line.startswith("ok")]
+
+
+@tap.case("-n finds these set-ups good, and the front's faults")
+def t_check():
+	for milter, instances in ((w.a_milter, w.a.instances),
+	    (w.b_milter, w.b.instances)):
+		# Sendmail names the eavesdropper's socket at a.
+		options = dict(milter.options)
+		if milter is w.a_milter:
+			milter.configure(socket=w.a_shown.address)
+		try:
+			for instance in instances:
+				tap.equal(checked(milter, instance.cf), (0, []),
+				    instance.cf)
+		finally:
+			milter.configure(**options)
+	path = w.path("front.cf")
+	good = proc.read_text(w.a.front.cf)
+	for part, *changes in (
+	    ("nobodyreturn", (",nobodyreturn", "")),
+	    ("flag k", ("DFMuXak8", "DFMuXa8")),
+	    # One of them is enough.
+	    (None, ("F=DFM", "F=mDFM")),
+	    (None, (" r=1,", "")),
+	    ("several recipients", ("F=DFM", "F=mDFM"), (" r=1,", ""))):
+		bad = good
+		for old, new in changes:
+			tap.contains(bad, old, "front.cf")
+			bad = bad.replace(old, new)
+		proc.write_file(path, bad)
+		status, found = checked(w.a_milter, path)
+		tap.equal((status, len(found)), (78, 1) if part else (0, 0),
+		    "exit status and findings: %s" % found)
+		tap.contains("".join(found), part or "", "the finding")
 
 
 # ---- awkward mail, with a control run ----
