@@ -271,6 +271,10 @@ class Postfix:
 		process, self.process = self.process, None
 		self.guard.cancel()
 		process.stop()
+		# A daemon that lives on would hold a lock that the next one
+		# wants, and master(8) tries that again after a minute only.
+		proc.wait_for(lambda: not proc.group_lives(process.pid), 60,
+		    "all of %s to end" % self.name)
 		proc.wait_for(lambda: proc.port_is_free(self.port), 20,
 		    "%s to let go of its port" % self.name)
 

@@ -194,6 +194,21 @@ def run(argv, limit_s=60, check=True, **kw):
 	return done
 
 
+def group_lives(pgid):
+	"""Is any process of the group there, the dead not yet reaped apart?"""
+	for name in os.listdir("/proc"):
+		if not name.isdigit():
+			continue
+		try:
+			with open("/proc/%s/stat" % name, "rb") as f:
+				words = f.read().rsplit(b")", 1)[1].split()
+		except OSError:
+			continue	# it has ended meanwhile
+		if int(words[2]) == pgid and words[0] not in (b"Z", b"X"):
+			return True
+	return False
+
+
 def _die_with_parent(sig):
 	libc = ctypes.CDLL(None, use_errno=True)
 	main = threading.current_thread() is threading.main_thread()

@@ -10,9 +10,14 @@ content filter does.
 """
 
 import base64
+import json
 import os
 import re
+import socket
+import socketserver
+import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "..", "contrib"))
@@ -55,6 +60,94 @@ non_smtpd_milters = %(signer)s
 """
 
 w = None
+
+
+class LateMilter(socketserver.ThreadingUnixStreamServer):
+	"""A milter that puts off as many messages as it is told, at their end."""
+
+	daemon_threads = True
+
+	class Handler(socketserver.StreamRequestHandler):
+		def handle(self):
+			while True:
+				head = self.rfile.read(4)
+				if len(head) < 4:
+					return
+				data = self.rfile.read(struct.unpack(">I", head)[0])
+				answer = self.server.answer(data[:1])
+				if answer:
+					self.wfile.write(struct.pack(">I",
+					    len(answer)) + answer)
+
+	def __init__(self, path):
+		super().__init__(path, self.Handler)
+		os.chmod(path, 0o777)
+		self.address = "unix:" + path
+		self.left = 0
+		threading.Thread(target=self.serve_forever, args=(0.05,),
+		    daemon=True).start()
+
+	def answer(self, command):
+		if command == b"O":
+			return b"O" + struct.pack(">III", 6, 0, 0)
+		if command in b"DAQ":
+			return None
+		if command == b"E" and self.left > 0:
+			self.left -= 1
+			return b"t"
+		return b"c"
+
+	def stop(self):
+		self.shutdown()
+		self.server_close()
+
+
+class Cutter(socketserver.ThreadingTCPServer):
+	"""Passes SMTP on, and ends the connection instead of the answer to the
+	first message's end."""
+
+	daemon_threads = True
+	allow_reuse_address = True
+
+	class Handler(socketserver.BaseRequestHandler):
+		def handle(self):
+			there = socket.create_connection(("127.0.0.1",
+			    self.server.target))
+			threading.Thread(target=self.copy, args=(self.request,
+			    there), daemon=True).start()
+			self.copy(there, self.request)
+
+		def copy(self, source, target):
+			try:
+				while True:
+					data = source.recv(65536)
+					if not data or b": queued as" in data and \
+					    self.server.cut():
+						break
+					target.sendall(data)
+			except OSError:
+				pass
+			for one in (source, target):
+				try:
+					one.shutdown(socket.SHUT_RDWR)
+				except OSError:
+					pass
+
+	def __init__(self, target):
+		self.port = proc.free_port()
+		super().__init__(("127.0.0.1", self.port), self.Handler)
+		self.target = target
+		self.left = 1
+		threading.Thread(target=self.serve_forever, args=(0.05,),
+		    daemon=True).start()
+
+	def cut(self):
+		self.left -= 1
+		return self.left >= 0
+
+	def stop(self):
+		self.shutdown()
+		self.server_close()
 
 
 class Ways(world.World):
@@ -517,6 +610,68 @@ def t_reply_lost():
 		is_sealed(one.content)
 		opens_to(one.content, without_flag(content))
 	tap.equal(len(keys("lost250")), 1, "keys")
+
+
+def lines(mark):
+	"""What the sender sees of the message: (recipient, status)."""
+	with open(w.token_file) as f:
+		token = f.read().strip()
+	status, _, body = w.keysrv.request("GET", "/api/v1/messages?limit=200",
+	    headers={"Authorization": "Bearer " + token})
+	tap.equal(status, 200, "status of messages")
+	return [(m["recipient"], m["status"])
+	    for m in json.loads(body)["messages"]
+	    if m["message_id"] == "<%s@a.test>" % mark]
+
+
+@tap.case("put off by another milter when its key was issued: sealed anew, "
+    "and one line for the sender")
+def t_later_milter():
+	late = LateMilter(w.path("late-milter"))
+	usual, w.a.hop_milter = w.a.hop_milter, w.a.hop_milter + "," + \
+	    late.address
+	w.a.restart()
+	try:
+		late.left = 1
+		content = message("putoff")
+		send("eve@sink.test", content)
+		got = sunk("eve@sink.test", "putoff")
+		tap.equal(late.left, 0, "messages still to put off")
+	finally:
+		w.a.hop_milter = usual
+		w.a.restart()
+		late.stop()
+	handle = is_sealed(got)
+	opens_to(got, without_flag(content))
+	tap.equal(len(keys("putoff")), 2, "keys")
+	receipt(handle)
+	tap.equal(lines("putoff"), [("eve@sink.test", "opened")],
+	    "what the sender sees")
+
+
+@tap.case("the 250 between the hops is lost: two come, both open, and one "
+    "line for the sender")
+def t_reply_lost_between():
+	cutter = Cutter(w.a.hop_port)
+	w.a.files["counterfoil_header_checks"] = postfix.fragment(
+	    "counterfoil_header_checks", cutter.port)
+	w.a.restart()
+	try:
+		content = message("between")
+		send("both@sink.test", content)
+		copies = w.sink.wait("both@sink.test", 2, 60)
+		tap.true(cutter.left < 0, "the connection was cut")
+	finally:
+		del w.a.files["counterfoil_header_checks"]
+		w.a.restart()
+		cutter.stop()
+	handles = set()
+	for one in copies:
+		handles.add(is_sealed(one.content))
+		opens_to(one.content, without_flag(content))
+	tap.equal(len(handles), 2, "keys")
+	tap.equal(lines("between"), [("both@sink.test", "opened")],
+	    "what the sender sees")
 
 
 @tap.case("always_bcc: the archive's copy is sealed, under a key of its own")
