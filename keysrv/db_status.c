@@ -33,6 +33,7 @@ cf_db_status_send(struct cf_db *db, const struct cf_status_query *q)
 	    "CASE WHEN s.first_opened_at IS NOT NULL THEN 'opened' "
 	    "WHEN s.first_released_at IS NOT NULL THEN 'released' "
 	    "WHEN s.revoked_at IS NOT NULL THEN 'revoked' "
+	    "WHEN s.expires_at <= now() THEN 'expired' "
 	    "ELSE 'issued' END, "
 	    "i.assurance, s.first_released_at, s.first_opened_at, "
 	    "CASE (SELECT max(CASE o.state WHEN 'undeliverable' THEN 3 "

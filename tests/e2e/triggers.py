@@ -146,6 +146,30 @@ def t_list():
 	tap.contains(w.a_milter.log_text(), "passed cause=list", "log")
 
 
+@tap.case("an alias that is called a list is one, though the hop sees its "
+    "members")
+def t_alias():
+	proc.write_file(w.path("aliases"), "team@a.test bob@b.test, "
+	    "eve@b.test\n", 0o644)
+	w.a.extra = "virtual_alias_maps = texthash:%s\n" % w.path("aliases")
+	w.a.restart()
+	w.a_milter.restart(list_addresses=["team@a.test"])
+	send(sample.simple("team0.", sample.FLAG), "team@a.test")
+	bounce = mail.read(arrived(w.a, "alice", b"test team0."))
+	tap.contains(bounce, b"lists =", "the bounce's reason")
+	send(sample.simple("team1.", DNT), "team@a.test")
+	for user in ("bob", "eve"):
+		check_clear(w.b, user, b"team1.")
+	w.a_milter.restart(lists="seal")
+	content = sample.simple("team2.", DNT)
+	send(content, "team@a.test")
+	for user in ("bob", "eve"):
+		check_sealed(w.b, user, b"team2.", content)
+	tap.true(not any(b"team0." in mail.read(f)
+	    for f in w.b.messages("bob")), "nothing of the refused one")
+	w.a_milter.restart(lists=None, list_addresses=None)
+
+
 @tap.case("from the world, no trigger counts")
 def t_outside():
 	for number, content in enumerate((sample.simple("world0.", DNT,

@@ -582,9 +582,17 @@ def t_expires():
 	short = Message()
 	tap.equal(post("/api/v1/issue", with_end(short, 1),
 	    token=g.token).status, 201, "a short one")
-	proc.wait_for(lambda: g.retrieve(short).status == 410, 30,
-	    "the end of a second")
+	proc.wait_for(lambda: g.psql("SELECT expires_at < now() - interval "
+	    "'1 s' FROM counterfoil.key_state WHERE key_id = '\\x%s'"
+	    % short.key_id.hex()).strip() == "t", 30, "the end of a second")
 	problem(g.retrieve(short), 410, "expired", "after the end")
+	shown = {x["handle"]: x["status"] for x in g.api.get(
+	    "/api/v1/messages", token=g.token).json["messages"]}
+	tap.equal((shown[short.handle], shown[m.handle]), ("expired",
+	    "released"), "status")
+	tap.contains(g.psql("SELECT * FROM counterfoil.message_key_status "
+	    "WHERE \"Key ID #\" = '%s'" % short.handle), "|Expired Unread|",
+	    "view")
 	plain = g.issue()
 	tap.true(not any(x.startswith("expires ") for x in g.events(plain)[0]),
 	    "no such line without an end")
