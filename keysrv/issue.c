@@ -64,9 +64,25 @@ take_issued(struct cf_batch *batch, const struct place *place)
 	}
 }
 
+/*
+ * Key ids are random, and looking for all of them in two partitioned tables
+ * is dear: that is done only after an insert met one that was there.
+ */
+static bool
+is_suspect(const struct cf_batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < batch->count; i++)
+		if (item_of(batch, i)->suspect)
+			return true;
+	return false;
+}
+
 static enum cf_err
 find(struct cf_batch *batch, struct cf_why *why)
 {
+	const bool look = is_suspect(batch);
 	CF_AUTO(cf_free) struct place *place = NULL;
 	struct cf_db_args senders, keys;
 	struct cf_issue_item *item;
@@ -92,13 +108,15 @@ find(struct cf_batch *batch, struct cf_why *why)
 		}
 	}
 	(void)cf_db_sender_send(batch->db, &senders);
-	(void)cf_db_issued_send(batch->db, &keys);
+	if (look)
+		(void)cf_db_issued_send(batch->db, &keys);
 	rc = cf_db_flush(batch->db, why);
 	cf_db_args_free(&senders);
 	cf_db_args_free(&keys);
 	if (rc == CF_OK) {
 		take_senders(batch);
-		take_issued(batch, place);
+		if (look)
+			take_issued(batch, place);
 	}
 	return rc;
 }
@@ -276,8 +294,8 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 }
 
 /*
- * Nothing of a key may be there yet.  If somebody else was faster, all is
- * rolled back and looked at again.
+ * Nothing of a key may be there yet.  If it is a repeat, or somebody else was
+ * faster, all is rolled back and looked at again.
  */
 static enum cf_err
 send_writes(struct cf_db *db, const struct writes *w, struct cf_why *why)
@@ -290,8 +308,7 @@ send_writes(struct cf_db *db, const struct writes *w, struct cf_why *why)
 	cf_db_event_send(db, &w->event);
 	rc = cf_db_flush(db, why);
 	if (rc == CF_OK && cf_db_rows(db, 0) != w->count)
-		rc = cf_fail(CF_E_BUSY, why,
-		    "another request was faster with a key id");
+		rc = cf_fail(CF_E_BUSY, why, "a key id was there before");
 	return rc;
 }
 
@@ -313,6 +330,8 @@ write_all(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 			add_key(&w, item, &item->key[j], now_ms);
 	}
 	rc = send_writes(batch->db, &w, why);
+	for (i = 0; i < batch->count; i++)
+		item_of(batch, i)->suspect = rc == CF_E_BUSY;
 	cf_db_issue_args_free(&w.keys);
 	cf_db_args_free(&w.event);
 	cf_buf_free(&w.rec);

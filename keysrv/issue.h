@@ -52,6 +52,7 @@ struct cf_issue_item {
 	unsigned char api_token_sha256[CF_DIGEST_LEN];
 	/* done */
 	unsigned postponed;	/* times it waited for another's key id */
+	bool suspect;		/* a key id in its batch was there before */
 	int64_t account_id;	/* 0: the token is not known */
 	bool allowed;		/* may send for the domain */
 	enum cf_err rc;
