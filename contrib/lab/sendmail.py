@@ -196,6 +196,17 @@ class _Instance:
 		return [f for f in glob.glob(os.path.join(self.queue, "*"))
 		    if os.path.basename(f)[0] in letters]
 
+	def contents(self, letters="qdhQ"):
+		"""[bytes] of the queue's files; some may go while we look."""
+		found = []
+		for path in self.files(letters):
+			try:
+				with open(path, "rb") as f:
+					found.append(f.read())
+			except FileNotFoundError:
+				pass
+		return found
+
 
 class Sendmail:
 	"""A gateway for one domain; fields as those of postfix.Postfix.
@@ -352,8 +363,8 @@ class Sendmail:
 
 	def queue_text(self):
 		"""What the queues say about them."""
-		return "\n".join(proc.read_text(f) for i in self.instances
-		    for f in i.files("qhQ"))
+		return "\n".join(text.decode("utf-8", "replace")
+		    for i in self.instances for text in i.contents("qhQ"))
 
 	def log_text(self):
 		return "".join(proc.read_text(i.maillog)

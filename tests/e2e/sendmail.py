@@ -112,8 +112,7 @@ def same_as_shown(mark, path, count=1):
 
 def hop_queue(site):
 	"""Everything in the queue of the instance that delivers."""
-	return b"".join(mail.read(f) for f in site.main.files()
-	    if os.path.exists(f))
+	return b"".join(site.main.contents())
 
 
 def bounce(mark):
@@ -428,6 +427,42 @@ def waits_then_goes(mark, spoil, mend, reason):
 @tap.case("milter away: 451, nothing in clear; later it goes out sealed")
 def t_milter_away():
 	waits_then_goes("nomilter", w.a_milter.kill, w.a_milter.start, "4.3.2")
+
+
+@tap.case("given up while the milter is away: the bounce has the header alone")
+def t_given_up():
+	w.a_milter.kill()
+	try:
+		# The front is to return it when it is two seconds old.
+		accepted(sample.simple("givenup", body=SECRET), options=[
+		    "RET=FULL", "BY=2;R"])
+		proc.wait_for(lambda: [q for q in w.a.front.contents("q")
+		    if b"Subject: Returned mail" in q], 60,
+		    "the front to give up")
+	finally:
+		w.a_milter.start()
+	content = bounce("test givenup")
+	tap.contains(content, b"Content-Type: text/rfc822-headers",
+	    "the bounce")
+	tap.lacks(content, SECRET.strip(), "the bounce")
+	tap.equal([f for f in w.b.messages("bob") if b"givenup" in
+	    mail.read(f)], [], "what bob got of it")
+
+
+@tap.case("recipient's milter away: sealed mail waits, then is rewritten")
+def t_recipient_milter_away():
+	w.b_milter.kill()
+	try:
+		accepted(sample.simple("waitsforb", body=SECRET))
+		proc.wait_for(lambda: re.search(rb"(?m)^MDeferred: 451 4.3.2",
+		    hop_queue(w.a)), 60, "the main queue to say why it waits")
+		tap.lacks(hop_queue(w.a), SECRET.strip(), "the queue")
+	finally:
+		w.b_milter.start()
+	path, content = delivered(w.b, "bob", "waitsforb")
+	tap.true(sample.link(content).startswith(w.b_reader.url + "/m/"),
+	    "the link leads to the recipient's reader")
+	same_as_shown("waitsforb", path)
 
 
 @tap.case("milter killed at the end of a message: 451")
