@@ -156,11 +156,46 @@ recipient_width(const json_t *messages)
 	return width > RECIPIENT_COLUMNS ? RECIPIENT_COLUMNS : (int)width;
 }
 
+static bool
+same_member(const json_t *a, const json_t *b, const char *name)
+{
+	const char *x = cf_json_string(a, name), *y = cf_json_string(b, name);
+
+	return x != NULL && y != NULL && strcmp(x, y) == 0;
+}
+
+/*
+ * A message that was sealed again, because its first copy or the word of its
+ * arrival was lost on the way, is still one message to its sender.  They come
+ * newest first, and the key server leaves out what stands behind an attempt
+ * that was opened.
+ */
+static void
+drop_repeats(json_t *messages)
+{
+	const json_t *m;
+	size_t i = 0, k;
+
+	while (i < json_array_size(messages)) {
+		m = json_array_get(messages, i);
+		for (k = 0; k < i; k++)
+			if (same_member(m, json_array_get(messages, k),
+			    "message_ref") && same_member(m,
+			    json_array_get(messages, k), "recipient"))
+				break;
+		if (k < i)
+			(void)json_array_remove(messages, i);
+		else
+			i++;
+	}
+}
+
 static enum cf_err
 print(const struct cf_buf *answer, bool as_json, struct cf_why *why)
 {
 	CF_AUTO(cf_json_free) json_t *json = NULL;
-	const json_t *messages, *m;
+	json_t *messages;
+	const json_t *m;
 	size_t i;
 	int width;
 
@@ -176,6 +211,7 @@ print(const struct cf_buf *answer, bool as_json, struct cf_why *why)
 		    cf_json_string(m, "recipient") == NULL)
 			return cf_fail(CF_E_PROTOCOL, why,
 			    "message %zu lacks what it must have", i + 1);
+	drop_repeats(messages);
 	if (as_json) {
 		(void)json_dumpf(messages, stdout,
 		    JSON_INDENT(2) | JSON_ENSURE_ASCII);

@@ -12,9 +12,13 @@ Faults, set by Proxy.fault:
     "lost"     passes the request on, and loses the reply
 Every request that was passed on is in Proxy.passed as (path, body, status,
 reply).
+
+SmtpWire and MilterWire stand in front of a mail server and of a milter, pass
+every byte on, and cut the line where a message ends.
 """
 
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -214,3 +218,198 @@ class Proxy:
 				out += ("%s: %s\r\n" % (name, value)).encode()
 		client.close()
 		return out + b"Content-Length: %d\r\n\r\n" % len(content) + content
+
+
+class Wire:
+	"""Passes bytes on between two sockets, and cuts when it is told to.
+
+	cut(fault, times)  the next `times` messages meet the fault
+	met                how many did
+	"""
+
+	def __init__(self, where, target):
+		"""Both a port on 127.0.0.1 or the path of a unix socket."""
+		self.where = where
+		self.target = target
+		self.fault = None
+		self.times = 0
+		self.met = 0
+		self.lock = threading.Lock()
+		self.listener = None
+
+	def start(self):
+		if isinstance(self.where, int):
+			self.listener = socket.socket()
+			self.listener.setsockopt(socket.SOL_SOCKET,
+			    socket.SO_REUSEADDR, 1)
+			self.listener.bind(("127.0.0.1", self.where))
+		else:
+			self.listener = socket.socket(socket.AF_UNIX)
+			self.listener.bind(self.where)
+			# As the milter's own: by the group of its directory.
+			os.chmod(self.where, 0o660)
+		self.listener.listen(64)
+		threading.Thread(target=self._accept, daemon=True).start()
+		return self
+
+	def stop(self):
+		if self.listener:
+			self.listener.shutdown(socket.SHUT_RDWR)
+			self.listener.close()
+			self.listener = None
+
+	def cut(self, fault, times=1):
+		with self.lock:
+			self.fault, self.times = fault, times
+
+	def take(self):
+		"""The fault for a message that has come to its end, or None."""
+		with self.lock:
+			if self.times == 0:
+				return None
+			self.times -= 1
+			return self.fault
+
+	def count(self):
+		with self.lock:
+			self.met += 1
+
+	def _accept(self):
+		while True:
+			try:
+				client, _ = self.listener.accept()
+			except (OSError, AttributeError):
+				return
+			threading.Thread(target=self._serve, args=(client,),
+			    daemon=True).start()
+
+	def _connect(self):
+		if isinstance(self.target, int):
+			return socket.create_connection(("127.0.0.1",
+			    self.target))
+		server = socket.socket(socket.AF_UNIX)
+		server.connect(self.target)
+		return server
+
+	def _run(self, client, line):
+		try:
+			server = self._connect()
+		except OSError:
+			client.close()
+			return
+		back = threading.Thread(target=self._pump, args=(server, client,
+		    line.from_server), daemon=True)
+		back.start()
+		self._pump(client, server, line.from_client)
+		back.join()
+		client.close()
+		server.close()
+
+	@staticmethod
+	def _pump(source, sink, judge):
+		"""judge(bytes) gives what goes on and whether to go on."""
+		try:
+			while True:
+				data = source.recv(65536)
+				if not data:
+					break
+				data, on = judge(data)
+				sink.sendall(data)
+				if not on:
+					break
+		except OSError:
+			pass
+		for s in (source, sink):
+			try:
+				s.shutdown(socket.SHUT_RDWR)
+			except OSError:
+				pass
+
+
+class SmtpWire(Wire):
+	"""Faults: "reply" loses the answer to the end of a message, which was
+	taken; "end" cuts before the end goes out."""
+
+	def _serve(self, client):
+		wire = self
+
+		class Line:
+			def __init__(self):
+				self.fault = None
+				self.tail = b""
+
+			def from_client(self, data):
+				# QUIT may follow in the same piece.
+				seen = self.tail + data
+				at = seen.find(b"\r\n.\r\n")
+				if at < 0:
+					self.tail = seen[-4:]
+					return data, True
+				self.fault = wire.take()
+				if self.fault == "end":
+					wire.count()
+					return data[:max(0, at -
+					    len(self.tail))], False
+				self.tail = b""
+				return data, True
+
+			def from_server(self, data):
+				if self.fault == "reply" and data[:1].isdigit():
+					wire.count()
+					return b"", False
+				return data, True
+		self._run(client, Line())
+
+
+class MilterWire(Wire):
+	"""Faults, of what the milter says at the end of a message: "first"
+	cuts before its first word, "middle" within the new body, "last" before
+	its verdict."""
+
+	def _serve(self, client):
+		wire = self
+
+		class Line:
+			def __init__(self):
+				self.fault = None
+				self.up = self.down = b""
+
+			@staticmethod
+			def frames(data):
+				"""[(command, frame)], rest"""
+				found = []
+				while len(data) >= 4:
+					n = 4 + int.from_bytes(data[:4], "big")
+					if len(data) < n:
+						break
+					found.append((data[4:5], data[:n]))
+					data = data[n:]
+				return found, data
+
+			def from_client(self, data):
+				frames, self.up = self.frames(self.up + data)
+				if any(c == b"E" for c, _ in frames):
+					self.fault = wire.take()
+				return data, True
+
+			def from_server(self, data):
+				if self.fault is None:
+					return data, True
+				frames, self.down = self.frames(
+				    self.down + data)
+				out = b""
+				for command, frame in frames:
+					if self.hits(command):
+						wire.count()
+						half = len(frame) // 2 if \
+						    self.fault == "middle" else 0
+						return out + frame[:half], False
+					out += frame
+				return out, True
+
+			def hits(self, command):
+				return self.fault == "first" or (
+				    self.fault == "middle" and command == b"b"
+				    ) or (self.fault == "last" and
+				    command in b"catry")
+		self._run(client, Line())

@@ -94,6 +94,25 @@ def t_table():
 	tap.equal(len(last), 1, "the last column too")
 
 
+@tap.case("attempts at one message for one recipient are one line, the newest")
+def t_repeats():
+	before = World.server.messages
+	ref = {"message_ref": fake.b64(os.urandom(32))}
+	World.server.messages = [
+	    message("bob@b.test", "opened", message_id="<new@a.test>", **ref),
+	    message("bob@b.test", "issued", message_id="<x@a.test>"),
+	    message("carol@c.test", "issued", message_id="<y@a.test>", **ref),
+	    message("bob@b.test", "issued", message_id="<old@a.test>", **ref)]
+	try:
+		done, listed = run(), json.loads(run("--json").stdout)
+	finally:
+		World.server.messages = before
+	tap.equal([line.split()[-1] for line in
+	    done.stdout.decode().splitlines()], ["MESSAGE-ID",
+	    "<new@a.test>", "<x@a.test>", "<y@a.test>"], "lines")
+	tap.equal(len(listed), 3, "in JSON")
+
+
 @tap.case("--json gives what the server gave")
 def t_json():
 	tap.equal(json.loads(run("--json").stdout), World.server.messages,
