@@ -82,6 +82,14 @@ copy_bytes(int fd, const struct cf_spool *spool, struct cf_why *why)
 	    spool->memory.len, why);
 }
 
+/* A file without a name is linked by its place in /proc, which a bare chroot
+ * lacks. */
+static bool
+can_link(void)
+{
+	return access("/proc/self/fd", X_OK) == 0;
+}
+
 static enum cf_err
 open_spool(const struct cf_spool *spool, uint64_t base, int *ret_fd,
     bool *ret_linkable, struct cf_why *why)
@@ -91,7 +99,7 @@ open_spool(const struct cf_spool *spool, uint64_t base, int *ret_fd,
 	    O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	enum cf_err rc = CF_OK;
 
-	*ret_linkable = fd >= 0;
+	*ret_linkable = fd >= 0 && can_link();
 	if (fd < 0)
 		rc = cf_file_spool(spool->directory, &fd, why);
 	if (rc != CF_OK)
@@ -254,25 +262,21 @@ fresh_open(const char *directory, const char *shard, struct fresh *f,
     struct cf_why *why)
 {
 	const int flags = O_TMPFILE | O_WRONLY | O_CLOEXEC;
+	bool link = can_link();
 	enum cf_err rc = CF_OK;
 
-	f->fd = open(shard, flags, BLOB_MODE);
+	f->fd = link ? open(shard, flags, BLOB_MODE) : -1;
 	if (f->fd < 0) {
 		/* Few names begin with two letters that are new. */
 		rc = make_shard(shard, why);
 		if (rc != CF_OK)
 			return rc;
-		f->fd = open(shard, flags, BLOB_MODE);
+		f->fd = link ? open(shard, flags, BLOB_MODE) : -1;
 	}
 	if (f->fd < 0)
 		return fresh_named(directory, f, why);
 	f->path = cf_asprintf("/proc/self/fd/%d", f->fd);
-	if (access(f->path, F_OK) == 0)
-		return CF_OK;
-	/* No /proc here, as in a bare chroot. */
-	close(f->fd);
-	free(f->path);
-	return fresh_named(directory, f, why);
+	return CF_OK;
 }
 
 /* link(2), not rename(2): it refuses to replace what is there. */
