@@ -8,6 +8,7 @@
  * of a message in between.
  */
 #include <ctype.h>
+#include <glib.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -500,14 +501,14 @@ static const struct question questions[] = {
 
 /* postmap prints "line TAB answer" for each line it has an answer to. */
 static void
-note_answers(struct question *q, char *text)
+note_answers(struct question *q, size_t count, char *text)
 {
 	char *save = NULL, *line;
 	size_t i, len;
 
 	for (line = strtok_r(text, "\n", &save); line != NULL;
 	    line = strtok_r(NULL, "\n", &save))
-		for (i = 0; i < QUESTIONS; i++) {
+		for (i = 0; i < count; i++) {
 			len = strlen(q[i].line);
 			/* The first table that knows it counts. */
 			if (q[i].answer == NULL &&
@@ -518,7 +519,7 @@ note_answers(struct question *q, char *text)
 }
 
 static void
-ask_tables(const struct postfix *p, struct question *q)
+ask_tables(const struct postfix *p, struct question *q, size_t count)
 {
 	CF_AUTO(cf_free) char *tables = cf_strdup(
 	    value(p, NULL, "header_checks"));
@@ -528,7 +529,7 @@ ask_tables(const struct postfix *p, struct question *q)
 	char *save = NULL, *table;
 	size_t i;
 
-	for (i = 0; i < QUESTIONS; i++)
+	for (i = 0; i < count; i++)
 		cf_buf_addf(&lines, "%s\n", q[i].line);
 	for (table = strtok_r(tables, ", \t", &save); table != NULL;
 	    table = strtok_r(NULL, ", \t", &save)) {
@@ -537,7 +538,7 @@ ask_tables(const struct postfix *p, struct question *q)
 		argv[5] = table;
 		if (cf_check_run(argv, cf_buf_str(&lines), &out) &&
 		    out.len > 0)
-			note_answers(q, out.data);
+			note_answers(q, count, out.data);
 	}
 }
 
@@ -566,6 +567,69 @@ check_rule(const struct postfix *p, const struct question *q)
 	}
 	cf_check_say(p->check, OK, "header_checks sends flagged mail to the "
 	    "hop");
+}
+
+/* The tag as an encoded word of either kind, with a word behind it. */
+static char *
+encode_tag(const char *tag, char kind)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf q = CF_BUF_INIT(400);
+	CF_AUTO(cf_free) char *text = cf_asprintf("%s lunch", tag);
+	char *word, *base64;
+
+	for (; *tag != '\0'; tag++)
+		if (g_ascii_isalnum(*tag))
+			cf_buf_addc(&q, *tag);
+		else
+			cf_buf_addf(&q, "=%02X", (unsigned char)*tag);
+	base64 = g_base64_encode((const guchar *)text, strlen(text));
+	word = cf_asprintf("Subject: =?utf-8?%c?%s%s?=", kind,
+	    kind == 'Q' ? cf_buf_str(&q) : base64,
+	    kind == 'Q' ? "_lunch" : "");
+	g_free(base64);
+	return word;
+}
+
+/* Does mail with this line go where the flag goes? */
+static void
+check_trigger(const struct postfix *p, const char *trigger,
+    const char *action, const char *line)
+{
+	struct question q = { line, true, NULL };
+
+	ask_tables(p, &q, 1);
+	cf_check_that(p->check, q.answer != NULL &&
+	    strcmp(q.answer, action) == 0, WARNING,
+	    "header_checks sends what a trigger needs to the hop",
+	    "the trigger %s is on, but header_checks does not send \"%s\" to "
+	    "the hop: such mail leaves in clear; take the # from its rule in "
+	    "contrib/postfix/counterfoil_header_checks", trigger, line);
+	free(q.answer);
+}
+
+static void
+check_triggers(const struct postfix *p, const char *action)
+{
+	static const char *const fields[][2] = {
+		{ "disposition-notification-to",
+		    "Disposition-Notification-To: a@example.org" },
+		{ "return-receipt-to", "Return-Receipt-To: a@example.org" },
+	};
+	const struct cf_mconf *conf = &p->check->snapshot->conf;
+	size_t i;
+
+	for (i = 0; i < sizeof fields / sizeof fields[0]; i++)
+		if (cf_conf_list_has(&conf->triggers, fields[i][0]))
+			check_trigger(p, fields[i][0], action, fields[i][1]);
+	if (!cf_conf_list_has(&conf->triggers, "subject-tag"))
+		return;
+	CF_AUTO(cf_free) char *plain = cf_asprintf("Subject: %s lunch",
+	    conf->subject_tag);
+	CF_AUTO(cf_free) char *quoted = encode_tag(conf->subject_tag, 'Q');
+	CF_AUTO(cf_free) char *base64 = encode_tag(conf->subject_tag, 'B');
+	check_trigger(p, "subject-tag", action, plain);
+	check_trigger(p, "subject-tag", action, quoted);
+	check_trigger(p, "subject-tag", action, base64);
 }
 
 static const struct service *
@@ -713,11 +777,12 @@ check_flagged(const struct postfix *p, bool *ret_led)
 	size_t i;
 
 	memcpy(q, questions, sizeof q);
-	ask_tables(p, q);
+	ask_tables(p, q, QUESTIONS);
 	*ret_led = true;
 	if (q[0].answer != NULL && strncasecmp(q[0].answer, "FILTER ", 7) ==
 	    0) {
 		check_rule(p, q);
+		check_triggers(p, q[0].answer);
 		check_quiet(p);
 		hop = check_way(p, q[0].answer + 7 + strspn(q[0].answer + 7,
 		    " \t"));

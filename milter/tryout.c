@@ -294,6 +294,8 @@ live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
 		cause = cf_outbound_reply(m->outbound, rc, &reply);
 		return say_reply(m, &reply, cause, &why, report);
 	}
+	if (m->decision.action == CF_ACTION_PASS)
+		why = m->decision.note;
 	say(report, "verdict", verdict);
 	say(report, "cause", m->decision.cause);
 	if (why.text[0] != '\0')

@@ -275,6 +275,32 @@ def t_rule():
 	    rule=[(old, "/^X-Return-Receipt(s|[[:blank:]]*):/")])
 
 
+@tap.case("header_checks: each trigger that is on must lead to the hop")
+def t_triggers():
+	triggers = ["disposition-notification-to", "return-receipt-to",
+	    "subject-tag"]
+	for trigger in triggers:
+		finds("warning", "the trigger %s is on, but" % trigger,
+		    config=variant(triggers=[trigger]))
+	on = re.findall(r"(?m)^#/.*", proc.read_text(os.path.join(site.etc,
+	    "counterfoil_header_checks")))
+	tap.equal(len(on), 5, "rules for triggers")
+	undo = edit("counterfoil_header_checks", [(x, x[1:]) for x in on])
+	try:
+		_, found, text = check("--offline", "--postfix", site.etc,
+		    config=variant(triggers=triggers))
+		tap.equal(complaints(found), [], text)
+		tap.equal(text.count("sends what a trigger needs"), 5, text)
+		_, found, text = check("--offline", "--postfix", site.etc,
+		    config=variant(triggers=triggers, subject_tag="+receipt+"))
+		tap.equal(len(complaints(found)), 3, text)
+		for part in ("Subject: +receipt+ lunch", "=2Breceipt=2B_lunch",
+		    "?B?K3JlY2VpcHQr"):
+			tap.contains(text, part, "what is not led")
+	finally:
+		undo()
+
+
 @tap.case("the port of the world, and a chroot")
 def t_world():
 	front = "127.0.0.1:%d inet n - n - - smtpd\n" % site.port

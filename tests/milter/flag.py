@@ -373,6 +373,26 @@ def t_dry_run():
 	change(dry_run=None, policy_file=None, triggers=None)
 
 
+@tap.case("-t says what triggers would do, and why not")
+def t_tryout():
+	def tried(content, **options):
+		rig.write_config(triggers=ALL, **options)
+		done = proc.run([proc.program("counterfoil-milter"), "-c",
+		    rig.config, "-t", "-", "--from", "alice@a.test", "--to",
+		    "bob@b.test"], check=False, input=content)
+		tap.equal(done.returncode, 0, "exit status %r" % done.stderr)
+		return done.stderr.decode()
+
+	content = subject(b"[receipt] x")
+	tap.contains(tried(content), "subject-tag", "-t")
+	tap.contains(tried(content, dry_run=True),
+	    "subject-tag: it would be sealed", "-t with dry_run")
+	text = tried(subject(b"[receipt] x", extra=[b"List-Id: <x>"]),
+	    dry_run=None)
+	tap.contains(text, "subject-tag: This is mail to a list", "-t")
+	rig.write_config(triggers=None)
+
+
 @tap.case("a milter that only rewrites lets triggers be")
 def t_inbound_only():
 	inbound = lib.Rig(mode="inbound", triggers=ALL).start()
