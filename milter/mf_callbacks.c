@@ -253,15 +253,12 @@ static bool
 is_entitled(SMFICTX *ctx, const struct conn *conn)
 {
 	static char auth_authen[] = "{auth_authen}";
-	struct cf_snapshot *s = cf_snapshot_get();
 	const char *user = smfi_getsymval(ctx, auth_authen);
-	bool entitled;
 
-	entitled = cf_snapshot_entitled(s,
+	/* By the configuration that all of the message goes by. */
+	return cf_snapshot_entitled(conn->msg->snapshot,
 	    (const struct sockaddr *)(const void *)&conn->client, user,
 	    conn->daemon_name);
-	cf_snapshot_put(&s);
-	return entitled;
 }
 
 static sfsistat
@@ -277,8 +274,8 @@ mf_envfrom(SMFICTX *ctx, char **argv)
 		return send_reply(ctx, &reply);
 	}
 	cf_mctx_free(&conn->msg);
-	conn->msg = cf_mctx_new(argv[0] == NULL ? "" : argv[0],
-	    is_entitled(ctx, conn));
+	conn->msg = cf_mctx_new(argv[0] == NULL ? "" : argv[0], false);
+	conn->msg->facts.entitled = is_entitled(ctx, conn);
 	return quiet(conn, SMFIP_NR_MAIL);
 }
 
