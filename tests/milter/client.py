@@ -177,7 +177,10 @@ class Session:
 		if command == b"c":
 			return None
 		if command == b"y":
-			# libmilter wants % doubled, mail servers take it back.
+			# libmilter wants % doubled, mail servers take it back, and
+			# drop a text with a single one.
+			if b"%" in data.replace(b"%%", b""):
+				raise Broken("a single percent sign: %r" % data)
 			reply = data.rstrip(b"\0").replace(b"%%", b"%")
 			return ("reject" if reply[:1] == b"5" else "tempfail",
 			    reply)
