@@ -35,15 +35,20 @@ struct line {
 	size_t running;			/* batches of this kind under way */
 };
 
+/*
+ * Each waits for a condition of its own: with several waiting for one, the
+ * signal of the C library of Debian 12 may wake none (glibc bug 25847).
+ */
 struct worker {
 	struct cf_queue *queue;
 	struct cf_db *db;
 	pthread_t thread;
+	pthread_cond_t wake;		/* something waits, or all shall end */
+	struct worker *next_idle;
 };
 
 struct cf_queue {
 	pthread_mutex_t lock;
-	pthread_cond_t work;		/* something waits, or all shall end */
 	struct line line[CF_KIND__COUNT];
 	size_t limit;
 	size_t reserved;		/* reserved, waiting or under way */
@@ -54,20 +59,16 @@ struct cf_queue {
 	const struct cf_ks *ks;
 	struct worker *worker;
 	size_t worker_count;
+	struct worker *idle;		/* who had work last is first */
 };
 
 struct cf_queue *
 cf_queue_new(size_t limit, void (*done)(struct cf_req *))
 {
 	struct cf_queue *q = cf_calloc(1, sizeof *q);
-	pthread_condattr_t attr;
 	int i;
 
 	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->work, &attr);
-	pthread_condattr_destroy(&attr);
 	for (i = 0; i < CF_KIND__COUNT; i++)
 		q->line[i].last = &q->line[i].first;
 	q->limit = limit;
@@ -82,7 +83,6 @@ cf_queue_free(struct cf_queue **queue)
 
 	if (q == NULL)
 		return;
-	pthread_cond_destroy(&q->work);
 	pthread_mutex_destroy(&q->lock);
 	free(q->worker);
 	free(q);
@@ -122,6 +122,18 @@ give_back(struct cf_queue *q, struct cf_req **batch, size_t n)
 	pthread_mutex_unlock(&q->lock);
 }
 
+/* One idle worker, if there is one: the others look before they wait. */
+static void
+wake_one(struct cf_queue *q)
+{
+	struct worker *w = q->idle;
+
+	if (w == NULL)
+		return;
+	q->idle = w->next_idle;
+	pthread_cond_signal(&w->wake);
+}
+
 /* A place was reserved; since then the workers may have gone. */
 void
 cf_queue_push(struct cf_queue *q, struct cf_req *req)
@@ -143,7 +155,7 @@ cf_queue_push(struct cf_queue *q, struct cf_req *req)
 	line->last = &req->next;
 	line->count++;
 	if (!q->watched || is_ready(q, line, now))
-		pthread_cond_signal(&q->work);
+		wake_one(q);
 	pthread_mutex_unlock(&q->lock);
 }
 
@@ -178,23 +190,40 @@ oldest_ms(const struct cf_queue *q)
 	return ms;
 }
 
+/* It woke by itself, or whoever woke it has taken it off already. */
+static void
+leave_idle(struct worker *w)
+{
+	struct worker **p;
+
+	for (p = &w->queue->idle; *p != NULL; p = &(*p)->next_idle)
+		if (*p == w) {
+			*p = w->next_idle;
+			return;
+		}
+}
+
 /* Wait for a signal; one of the idle workers also wakes up for patience. */
 static void
-wait_for_work(struct cf_queue *q)
+wait_for_work(struct worker *w)
 {
+	struct cf_queue *q = w->queue;
 	int64_t until = oldest_ms(q);
 	struct timespec ts;
 
+	w->next_idle = q->idle;
+	q->idle = w;
 	if (until < 0 || q->watched) {
-		pthread_cond_wait(&q->work, &q->lock);
-		return;
+		pthread_cond_wait(&w->wake, &q->lock);
+	} else {
+		until += PATIENCE_MS;
+		ts.tv_sec = until / 1000;
+		ts.tv_nsec = until % 1000 * 1000000;
+		q->watched = true;
+		(void)pthread_cond_timedwait(&w->wake, &q->lock, &ts);
+		q->watched = false;
 	}
-	until += PATIENCE_MS;
-	ts.tv_sec = until / 1000;
-	ts.tv_nsec = until % 1000 * 1000000;
-	q->watched = true;
-	(void)pthread_cond_timedwait(&q->work, &q->lock, &ts);
-	q->watched = false;
+	leave_idle(w);
 }
 
 /*
@@ -202,9 +231,10 @@ wait_for_work(struct cf_queue *q)
  * batch.  Waits.  0 when the queue is stopping and empty.
  */
 static size_t
-take(struct cf_queue *q, struct line **line, struct cf_req **batch,
+take(struct worker *w, struct line **line, struct cf_req **batch,
     bool *ret_stopping)
 {
+	struct cf_queue *q = w->queue;
 	struct line *l;
 	size_t n = 0;
 
@@ -213,7 +243,7 @@ take(struct cf_queue *q, struct line **line, struct cf_req **batch,
 		(*line)->running--;
 	while ((l = oldest_ready(q, cf_clock_mono_ms())) == NULL &&
 	    !q->stopping)
-		wait_for_work(q);
+		wait_for_work(w);
 	while (l != NULL && l->first != NULL && n < CF_BATCH_MAX) {
 		batch[n++] = l->first;
 		l->first = l->first->next;
@@ -226,7 +256,7 @@ take(struct cf_queue *q, struct line **line, struct cf_req **batch,
 	*line = l;
 	/* For what still waits: somebody to do it, or to watch it. */
 	if (oldest_ms(q) >= 0)
-		pthread_cond_signal(&q->work);
+		wake_one(q);
 	*ret_stopping = q->stopping;
 	pthread_mutex_unlock(&q->lock);
 	return n;
@@ -262,7 +292,7 @@ work(void *arg)
 	bool stopping;
 	size_t n;
 
-	while ((n = take(q, &line, taken, &stopping)) > 0) {
+	while ((n = take(w, &line, taken, &stopping)) > 0) {
 		batch.count = refuse_stale(q, taken, n, stopping);
 		if (batch.count == 0)
 			continue;
@@ -270,6 +300,28 @@ work(void *arg)
 		give_back(q, taken, batch.count);
 	}
 	return NULL;
+}
+
+static enum cf_err
+start_worker(struct worker *w, const struct cf_db_options *options,
+    struct cf_why *why)
+{
+	pthread_condattr_t attr;
+	enum cf_err rc;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	w->db = cf_db_new(options);
+	rc = cf_db_connect(w->db, why);
+	if (rc == CF_OK && pthread_create(&w->thread, NULL, work, w) != 0)
+		rc = cf_fail(CF_E_INTERNAL, why, "no thread");
+	if (rc != CF_OK) {
+		pthread_cond_destroy(&w->wake);
+		cf_db_free(&w->db);
+	}
+	return rc;
 }
 
 enum cf_err
@@ -288,15 +340,9 @@ cf_queue_start(struct cf_queue *q, const struct cf_ks *ks, size_t count,
 	q->worker = cf_calloc(count, sizeof *q->worker);
 	for (i = 0; i < count && rc == CF_OK; i++) {
 		q->worker[i].queue = q;
-		q->worker[i].db = cf_db_new(&options);
-		rc = cf_db_connect(q->worker[i].db, why);
-		if (rc == CF_OK && pthread_create(&q->worker[i].thread, NULL,
-		    work, &q->worker[i]) != 0)
-			rc = cf_fail(CF_E_INTERNAL, why, "no thread");
+		rc = start_worker(&q->worker[i], &options, why);
 		if (rc == CF_OK)
 			q->worker_count++;
-		else
-			cf_db_free(&q->worker[i].db);
 	}
 	if (rc != CF_OK)
 		cf_queue_stop(q);
@@ -310,10 +356,12 @@ cf_queue_stop(struct cf_queue *q)
 
 	pthread_mutex_lock(&q->lock);
 	q->stopping = true;
-	pthread_cond_broadcast(&q->work);
+	while (q->idle != NULL)
+		wake_one(q);
 	pthread_mutex_unlock(&q->lock);
 	for (i = 0; i < q->worker_count; i++) {
 		pthread_join(q->worker[i].thread, NULL);
+		pthread_cond_destroy(&q->worker[i].wake);
 		cf_db_free(&q->worker[i].db);
 	}
 	q->worker_count = 0;

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The key server's queue without its workers: places, and its end. */
+/* The key server's queue: places, workers that wake up, and its end. */
 #include "keysrv/queue.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <time.h>
+
 #include "tests/unit/fixture.h"
 
 static struct cf_req *given_back;
@@ -45,12 +51,103 @@ t_push_answers_when_the_workers_have_gone(void **state)
 	cf_queue_free(&q);
 }
 
+/* ---- workers, without a database ---- */
+
+enum cf_err __wrap_cf_db_connect(struct cf_db *db, struct cf_why *why);
+void __wrap_cf_issue_batch(struct cf_batch *batch);
+
+enum cf_err
+__wrap_cf_db_connect(struct cf_db *db, struct cf_why *why)
+{
+	(void)db;
+	(void)why;
+	return CF_OK;
+}
+
+void
+__wrap_cf_issue_batch(struct cf_batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < batch->count; i++)
+		batch->req[i]->rc = CF_OK;
+}
+
+#define CLIENTS 6
+#define ROUNDS 3000
+#define WORKERS 8
+
+struct client {
+	struct cf_req req;	/* first: done() gets it */
+	struct cf_queue *queue;
+	sem_t answered;
+	atomic_bool lost;
+};
+
+static void
+wake_client(struct cf_req *req)
+{
+	sem_post(&((struct client *)req)->answered);
+}
+
+/* One request after the other; nobody else may have to wake the worker. */
+static void *
+ask(void *arg)
+{
+	struct client *c = arg;
+	struct timespec until;
+	int i;
+
+	for (i = 0; i < ROUNDS && !c->lost; i++) {
+		c->req.ep = &cf_ep_issue;
+		c->req.rc = CF_ERR__COUNT;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 60;
+		if (!cf_queue_reserve(c->queue)) {
+			c->lost = true;
+			break;
+		}
+		cf_queue_push(c->queue, &c->req);
+		if (sem_timedwait(&c->answered, &until) != 0 ||
+		    c->req.rc != CF_OK)
+			c->lost = true;
+	}
+	return NULL;
+}
+
+static void
+t_workers_wake_for_every_request(void **state)
+{
+	struct cf_settings settings = { 0 };
+	struct cf_ks ks = { .settings = &settings };
+	struct cf_queue *q = cf_queue_new(1000, wake_client);
+	static struct client client[CLIENTS];
+	pthread_t thread[CLIENTS];
+	int i;
+
+	(void)state;
+	assert_int_equal(cf_queue_start(q, &ks, WORKERS, NULL), CF_OK);
+	for (i = 0; i < CLIENTS; i++) {
+		client[i].queue = q;
+		sem_init(&client[i].answered, 0, 0);
+		assert_int_equal(pthread_create(&thread[i], NULL, ask,
+		    &client[i]), 0);
+	}
+	for (i = 0; i < CLIENTS; i++)
+		pthread_join(thread[i], NULL);
+	for (i = 0; i < CLIENTS; i++)
+		assert_false(client[i].lost);
+	cf_queue_stop(q);
+	cf_queue_free(&q);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_reserve_gives_as_many_places_as_there_are),
 		cmocka_unit_test(t_push_answers_when_the_workers_have_gone),
+		cmocka_unit_test(t_workers_wake_for_every_request),
 	};
 
 	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
