@@ -81,6 +81,7 @@ define(`MSP_QUEUE_DIR', `%(root)s/queue-submit')dnl
 define(`confRUN_AS_USER', `mail:mail')dnl
 define(`confDOMAIN_NAME', `%(host)s')dnl
 define(`confSERVICE_SWITCH_FILE', `%(root)s/etc/service.switch')dnl
+define(`confQUEUE_LA', `1000')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`msp', `[127.0.0.1]', `MSA')dnl
 """
