@@ -240,7 +240,8 @@ class Openers:
 		with self.lock:
 			self.books.opened += 1
 			again = self.rng.randrange(KEEP_EVERY) == 0
-			look = self.rng.randrange(READ_EVERY) == 0
+			look = (self.read == 0 or
+			    self.rng.randrange(READ_EVERY) == 0)
 		if look and copy.size < 100000 and copy.where in ("b.test",
 		    "c.test"):
 			self.compare_with_reader(m, copy)

@@ -165,13 +165,18 @@ class Run:
 		    "all receipts to be sent")
 		self.until(lambda: not moving(), limit, "the last receipts")
 		self.harvest.all_seen()
-		for site in (self.w.a, self.w.b, self.w.c):
-			for m, recipient, why in self.queue_of(site):
-				if m:
-					self.books.queued[(m.number, recipient)] = why
+		self.until(self.count_queued, limit, "a reason for what waits")
 		self.harvest.ended.set()
 		self.harvest.join(60)
 		self.openers.stop()
+
+	def count_queued(self):
+		"""False while one is just being tried, and shows no reason."""
+		found = [entry for site in (self.w.a, self.w.b, self.w.c)
+		    for entry in self.queue_of(site)]
+		self.books.queued = {(m.number, recipient): why
+		    for m, recipient, why in found if m}
+		return all(why for _, _, why in found)
 
 	def until(self, ready, limit_s, what):
 		"""A complaint, not the end: the books say the rest."""
@@ -193,17 +198,18 @@ class Run:
 		"""[(message or None, recipient, reason)] of a mail queue."""
 		found = []
 		out = proc.run(["postqueue", "-c", site.etc, "-j"], limit_s=120)
-		for line in out.stdout.decode().splitlines():
-			entry = json.loads(line)
+		entries = [json.loads(line)
+		    for line in out.stdout.decode().splitlines()]
+		ids = queue_ids(site) if entries else {}
+		for entry in entries:
 			for r in entry["recipients"]:
-				found.append((self.by_queue_id(site,
+				found.append((self.by_queue_id(ids,
 				    entry["queue_id"]), r["address"],
 				    r.get("delay_reason", "")))
 		return found
 
-	def by_queue_id(self, site, queue_id):
-		ids = queue_ids(site).get(queue_id, ())
-		for text in ids:
+	def by_queue_id(self, ids, queue_id):
+		for text in ids.get(queue_id, ()):
 			m = re.match(r"<soak\.%s\.(\d+)@" % self.traffic.run_name,
 			    text)
 			if m:
@@ -431,8 +437,9 @@ def t_clear():
 	kept = [p for q in queued for p in tree(q)]
 	with_text = {os.path.basename(f.split(":")[0])
 	    for f in search(kept, [c.body])}
+	ids = queue_ids(run.w.a)
 	for queue_id in with_text:
-		m = run.by_queue_id(run.w.a, queue_id)
+		m = run.by_queue_id(ids, queue_id)
 		tap.true(m and m.kind is traffic.STUCK, "%s, in clear in the "
 		    "queue: %s" % (queue_id, m))
 	tap.note("%d files searched, %d MB" % (len(paths), sum(

@@ -268,9 +268,14 @@ class Traffic:
 				    "ever")
 
 	def wait_for_room(self):
-		"""False when the time is over."""
+		"""False when the time is over.
+
+		Something is always under way, also while nothing can be opened:
+		faults wait until they are felt.
+		"""
 		while not self.ended.is_set():
-			if self.books.waiting() < ROOM and \
+			waiting = self.books.waiting()
+			if waiting == 0 or waiting < ROOM and \
 			    self.unopened() < UNOPENED:
 				return True
 			self.ended.wait(0.05)

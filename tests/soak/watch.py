@@ -60,18 +60,18 @@ class Watch(threading.Thread):
 	def trend(self, name):
 		"""The last process of that name: its first third and its last.
 
-		Thirds of the messages, not of the time: what is compared is the
-		same amount of work on every machine.
+		What was sampled before the warm-up was over is left out.
 		"""
 		mine = [s for s in self.samples if s.name == name]
+		if not mine:
+			return None
 		mine = [s for s in mine if s.pid == mine[-1].pid]
 		begin, end = mine[0].messages, mine[-1].messages
-		begin += (end - begin) * WARM_UP
-		third = (end - begin) / 3
-		one = [s for s in mine if begin <= s.messages <= begin + third]
-		two = [s for s in mine if s.messages >= end - third]
-		if not one or not two:
-			return None
+		mine = [s for s in mine
+		    if s.messages >= begin + (end - begin) * WARM_UP]
+		third = (len(mine) + 2) // 3
+		one, two = mine[:third], mine[-third:]
+
 		def low(part, field):
 			return quarter([getattr(s, field) for s in part])
 		between = (statistics.median(s.messages for s in two)
