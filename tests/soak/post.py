@@ -12,7 +12,7 @@ import time
 from ledger import Copy
 from lab import conf, mail, proc, sample
 
-OPENERS = 2
+OPENERS = 3
 KEEP_EVERY = 25		# this one of so many is opened again at the end
 READ_EVERY = 8		# ... is compared with what the reader has
 MARK = re.compile(rb"(?m)^X-Soak: (\d+)")
