@@ -8,6 +8,7 @@
  */
 #include <curl/curl.h>
 #include <gmime/gmime.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +42,13 @@
  * microseconds, and ends by itself only some seconds later.
  */
 #define STOP_WAIT_S 1
+/*
+ * Buffers of this size go back to the system when they are freed.  Left
+ * alone, the C library takes the largest one ever freed for this limit and
+ * keeps what is smaller, in each of its arenas: memory for ever after some
+ * large messages.
+ */
+#define MMAP_FROM (256 * 1024)
 
 /* stop() leaves without exit(), where LeakSanitizer would look by itself. */
 #ifdef __has_feature
@@ -509,6 +517,7 @@ main(int argc, char **argv)
 	enum task task = TASK_RUN;
 	int status = parse_arguments(argc, argv, &task, &w);
 
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
 	if (status < 0) {
 		status = EX_OK;
 		if (run(task, &w, &status, &why) != CF_OK) {
