@@ -4,8 +4,8 @@
  *
  * The store is a directory with one file a message, named by its blob (22
  * characters of b64url, unguessable), below a subdirectory named by the
- * first two; counterfoil-reader serves them.  What is half written begins
- * with a dot and so is no blob.
+ * first two; counterfoil-reader serves them.  What is half written has no
+ * name, or one that begins with a dot and so is no blob.
  * Threads: no shared state.   Logging: never.
  */
 #ifndef CF_MILTER_STORE_H
@@ -58,8 +58,8 @@ void cf_store_name(char ret_blob[CF_BLOB_LEN + 1]);
 /* directory/bl/blob; the name was checked before.  Gives. */
 char *cf_store_path(const char *directory, const char *blob);
 /*
- * Write head, spool and tail to the file `blob`: temporary name, fsync,
- * link into place, fsync of the directory.  When it returns CF_OK the file
+ * Write head, spool and tail to the file `blob`: no name or a temporary one,
+ * fsync, link into place, fsync of the directory.  When it returns CF_OK the file
  * outlives a power failure.  CF_E_IO, and no file is left.
  */
 CF_MUST_USE enum cf_err cf_store_put(const char *directory, const char *blob,
