@@ -235,20 +235,20 @@ a container where that does no harm."
 # beside Postfix, and nobody but the tests is to find it.
 unpack_sendmail()
 (
-	set -e
-	mkdir -p "$1"
-	new=$(mktemp -d "$1.XXXXXX")
-	trap 'rm -rf "$new"' EXIT
-	cd "$new"
-	set -- "$1" sendmail-bin sendmail-base sendmail-cf
+	# set -e is off where the caller looks at our status.
+	names="sendmail-bin sendmail-base sendmail-cf"
 	get="apt-get -o APT::Sandbox::User=root download"
-	$get "${@:2}" ||
-	    { apt-get -o DPkg::Lock::Timeout=120 update && $get "${@:2}"; }
+	mkdir -p "$1" && new=$(mktemp -d "$1.XXXXXX") || exit 1
+	trap 'rm -rf "$new"' EXIT
+	cd "$new" || exit 1
+	# shellcheck disable=SC2086
+	$get $names || {
+		apt-get -o DPkg::Lock::Timeout=120 update && $get $names
+	} || exit 1
 	for deb in ./*.deb; do
-		dpkg -x "$deb" root
+		dpkg -x "$deb" root || exit 1
 	done
-	rm -rf "$1"
-	mv root "$1"
+	rm -rf "$1" && mv root "$1"
 )
 
 # browser_driver TOP: what tests/browser needs from npm, if not there yet.

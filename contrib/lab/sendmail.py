@@ -212,9 +212,9 @@ class _Instance:
 class Sendmail:
 	"""A gateway for one domain; fields as those of postfix.Postfix.
 
-	hop_milter   the sender's set-up: front instance, hop, milter; "none"
-	             for the same without a milter
+	hop_milter   the sender's set-up: front instance, hop, milter
 	milter       the recipient's set-up
+	             "" for either: the same set-up without the milter
 	extra        more lines for sendmail.mc
 	aliases      {name: list of addresses}
 	"""
@@ -229,8 +229,8 @@ class Sendmail:
 		self.forward = os.path.join(folder, "forward")
 		self.outside_port = proc.free_port()
 		self.hop_port = proc.free_port()
-		self.port = proc.free_port() if hop_milter else \
-		    self.outside_port
+		has_hop = hop_milter is not None
+		self.port = proc.free_port() if has_hop else self.outside_port
 		self.users = list(users)
 		self.routes = dict(routes or {})
 		self.hop_milter = hop_milter
@@ -244,8 +244,7 @@ class Sendmail:
 		self.main = _Instance(self, "main", self.outside_port,
 		    os.path.join(folder, "queue"))
 		self.front = _Instance(self, "front", self.port,
-		    os.path.join(folder, "queue-front")) if hop_milter else \
-		    None
+		    os.path.join(folder, "queue-front")) if has_hop else None
 		self.instances = [i for i in (self.main, self.front) if i]
 		self.submit = _Instance(self, "submit", None,
 		    os.path.join(folder, "queue-submit"))
@@ -253,6 +252,11 @@ class Sendmail:
 
 	def address(self):
 		return "127.0.0.1:%d" % self.port
+
+	@property
+	def process(self):
+		"""Of the instance that delivers."""
+		return self.main.process
 
 	def configure(self):
 		"""Write all files; again after a change of the fields above."""
@@ -280,19 +284,19 @@ class Sendmail:
 			self._write_submit()
 
 	def _ours(self):
-		if self.hop_milter == "none":
-			# For control runs: the same hops, no milter.
-			return re.sub(r"(?s)INPUT_MAIL_FILTER\(.*?\)dnl\n", "",
-			    fragment("sender-main.m4",
-			    (("Port=10027", "Port=%d" % self.hop_port),)))
-		if self.hop_milter:
-			return fragment("sender-main.m4", (
-			    (MILTER_SOCKET, self.hop_milter),
-			    ("Port=10027", "Port=%d" % self.hop_port)))
-		if self.milter:
-			return fragment("recipient.m4",
-			    ((MILTER_SOCKET, self.milter),))
-		return ""
+		milter, text = self.milter, ""
+		if self.hop_milter is not None:
+			milter = self.hop_milter
+			text = fragment("sender-main.m4", (("Port=10027",
+			    "Port=%d" % self.hop_port),))
+		elif milter is not None:
+			text = fragment("recipient.m4", ())
+		if milter == "":
+			return re.sub(r"(?s)INPUT_MAIL_FILTER\(`.*?\)dnl\n", "",
+			    text)
+		if milter and MILTER_SOCKET not in text:
+			raise proc.LabError("no %s to replace" % MILTER_SOCKET)
+		return text.replace(MILTER_SOCKET, milter or "")
 
 	def _front_mc(self):
 		"""The file, and below its line `Add what you have' our own."""

@@ -612,12 +612,15 @@ def t_check():
 def start_control():
 	global control
 	b = sendmail.Sendmail(w.path("control-b"), "b.test", ["bob"],
-	    size_limit=SIZE_LIMIT).start()
+	    milter="", size_limit=SIZE_LIMIT).start()
 	a = sendmail.Sendmail(w.path("control-a"), "a.test", ["alice"],
-	    routes={"b.test": b.port}, hop_milter="none",
+	    routes={"b.test": b.port}, hop_milter="",
 	    size_limit=SIZE_LIMIT)
 	control = (a, b)
 	a.start()
+	for site in control:
+		tap.lacks(proc.read_text(site.main.cf), "Xcounterfoil",
+		    "the control's configuration")
 
 
 HEAD = (b"From: alice@a.test\r\nTo: x@b.test\r\nDate: Mon, 23 Nov 2026 "
