@@ -83,7 +83,7 @@ load(struct server *s, const struct cf_field *fields, size_t count)
 }
 
 static const char *const names[] = {
-	"From", "Subject", "Content-Type", "content-type", "CONTENT-ID",
+	"From", "Subject", "SUBJECT", "Content-Type", "content-type", "CONTENT-ID",
 	"Content-Transfer-Encoding", "MIME-Version", "mime-version",
 	"X-Return-Receipt", "Bcc", "Counterfoil-Version", "Received",
 	"Disposition-Notification-To", "Message-ID"
@@ -129,6 +129,11 @@ t_apply_gives_outer_on_both_servers(void **state)
 		    "=_cf_AAAAAAAAAAAAAAAAAAAAAA", &edits);
 		if (round % 3 == 0)
 			cf_edits_set_message_id(&edits, " <made@a.test>");
+		if (round % 4 == 1)
+			cf_edits_set_subject(&edits, true, " fixed");
+		else if (round % 4 != 0)
+			cf_edits_set_subject(&edits, false,
+			    round % 4 == 2 ? " shorter" : " ");
 		for (kind = 0; kind < 2; kind++) {
 			struct server s = { .keeps_deleted = kind == 1 };
 			struct cf_edit_ops ops = { change, add, &s, true };
