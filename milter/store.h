@@ -59,8 +59,8 @@ void cf_store_name(char ret_blob[CF_BLOB_LEN + 1]);
 char *cf_store_path(const char *directory, const char *blob);
 /*
  * Write head, spool and tail to the file `blob`: no name or a temporary one,
- * fsync, link into place, fsync of the directory.  When it returns CF_OK the file
- * outlives a power failure.  CF_E_IO, and no file is left.
+ * fsync, link into place, fsync of the directory.  When it returns CF_OK the
+ * file outlives a power failure.  CF_E_IO, and no file is left.
  */
 CF_MUST_USE enum cf_err cf_store_put(const char *directory, const char *blob,
     const struct cf_buf *head, const struct cf_spool *spool,
