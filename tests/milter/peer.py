@@ -8,6 +8,7 @@ import random
 import signal
 import struct
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig as lib  # noqa: E402
@@ -229,6 +230,48 @@ def t_reloads():
 	session.quit()
 	tap.true(counts[1][0] <= counts[0][0] + 2, "descriptors: %r" % counts)
 	tap.true(counts[1][1] <= counts[0][1] + 4, "threads: %r" % counts)
+
+
+def busy_client(number, count, failures):
+	"""One mail server that sends in a row, of everything something."""
+	try:
+		session = rig.session(client="127.0.0.1" if number % 3
+		    else "192.0.2.9")
+		for turn in range(count):
+			flag = b"X-Return-Receipt: yes" if turn % 2 else None
+			content = lib.message(b"%d %d\r\n" % (number, turn),
+			    flag=flag)
+			to = "<bob@local.test>" if number % 3 == 0 \
+			    else "<bob@b.test>"
+			if turn % 5 == 4:
+				session.begin(content, recipients=[to])
+				session.abort()
+			result = session.send(content, recipients=[to])
+			tap.equal(result.verdict, "accept", "verdict")
+			tap.equal(result.new_body is not None,
+			    bool(flag) and number % 3 != 0, "sealed")
+			if flag and number % 3:
+				lib.Sealed(result.message)
+		session.quit()
+	except Exception as e:
+		failures.append("client %d: %r" % (number, e))
+
+
+@tap.case("twelve mail servers at once, and reloads under them")
+def t_crowd():
+	failures = []
+	crowd = [threading.Thread(target=busy_client, args=(n, 15, failures))
+	    for n in range(12)]
+	for one in crowd:
+		one.start()
+	while crowd:
+		since = rig.log_from()
+		rig.process.send(signal.SIGHUP)
+		rig.wait_log(since, "configuration reloaded", 60)
+		crowd[0].join(0.1)
+		crowd = [one for one in crowd if one.is_alive()]
+	tap.equal(failures, [], "what went wrong")
+	seals()
 
 
 def odd_field():
