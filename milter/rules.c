@@ -205,8 +205,8 @@ cf_rules_apply(const struct cf_rules *rules, const char *sender,
 {
 	if (rules == NULL)
 		return;
-	apply_one(rules, SIDE_TO, domain(recipient), want);
 	apply_one(rules, SIDE_FROM, domain(sender), want);
+	apply_one(rules, SIDE_TO, domain(recipient), want);
 	apply_one(rules, SIDE_TO, recipient, want);
 	apply_one(rules, SIDE_FROM, sender, want);
 }

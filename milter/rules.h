@@ -7,7 +7,7 @@
  *   to   @partner.example       receipt=always; expires=7d
  *   from ann@example.org        expires=never
  *
- * Lists of options inherit: to a domain < from a domain < to an address <
+ * Lists of options inherit: from a domain < to a domain < to an address <
  * from an address.
  * Threads: const once loaded.   Logging: never.
  */

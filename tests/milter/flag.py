@@ -157,7 +157,7 @@ def t_outsider():
 
 # ---- defaults ----
 
-@tap.case("options inherit: site, to and from a domain, to and from an "
+@tap.case("options inherit: site, from and to a domain, to and from an "
     "address, the message")
 def t_inherit():
 	def expires(value, sender, recipient):
@@ -166,12 +166,12 @@ def t_inherit():
 		return asked().get("expires_in", 0) // DAY
 
 	change(default_options="expires=1d")
-	rules("to @b.test expires=2d\nfrom @a.test layers=none\n"
-	    "from @c.test expires=3d\nto bob@b.test expires=4d\n"
+	rules("from @c.test expires=2d\nfrom @a.test layers=none\n"
+	    "to @b.test expires=3d\nto bob@b.test expires=4d\n"
 	    "from carol@c.test expires=5d\nto eve@b.test expires=never\n")
 	for sender, recipient, want in (
-	    ("alice@a.test", "x@x.test", 1), ("alice@a.test", "x@b.test", 2),
-	    ("x@c.test", "x@B.test", 3), ("x@c.test", "Bob@b.test", 4),
+	    ("alice@a.test", "x@x.test", 1), ("x@c.test", "x@x.test", 2),
+	    ("x@c.test", "x@B.test", 3), ("alice@a.test", "x@b.test", 3), ("x@c.test", "Bob@b.test", 4),
 	    ("carol@c.test", "bob@b.test", 5), ("x@c.test", "eve@b.test", 0)):
 		tap.equal(expires(b"yes", sender, recipient), want,
 		    "days for %s to %s" % (sender, recipient))
@@ -186,6 +186,27 @@ def t_inherit():
 	passed(rig.send(content, recipients=["bob@b.test"]), content)
 	change(default_options=None, policy_file=None)
 	tap.equal(expires(b"yes", "carol@c.test", "bob@b.test"), 0, "built in")
+
+
+@tap.case("the sample of a policy file does what its comments say")
+def t_sample():
+	text = proc.read_text(os.path.join(lib.TOP, "contrib", "conf",
+	    "counterfoil-policy"))
+	text, count = re.subn(r"(?m)^#(?=(from|to) +\S*@\S+ +\w+=)", "", text)
+	tap.equal(count, 3, "rules in the sample")
+	rules(text)
+	plain = lib.message(flag=None)
+	sealed(plain, "rule", sender="<bob@example.org>",
+	    recipients=["<x@partner.example>"])
+	tap.equal(asked().get("expires_in"), 7 * DAY, "to @ before from @")
+	sealed(flagged(b"yes"), "flag", sender="<bob@example.org>",
+	    recipients=["<x@b.test>"])
+	tap.equal(asked().get("expires_in"), 30 * DAY, "from @")
+	sealed(plain, "rule", recipients=["<x@partner.example>"])
+	tap.equal(asked().get("expires_in"), 7 * DAY, "to @")
+	passed(rig.send(plain, "<ann@example.org>",
+	    ["<x@partner.example>"]), plain)
+	change(policy_file=None)
 
 
 @tap.case("a mistake in the policy file is named by line; a reload keeps the "

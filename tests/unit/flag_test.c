@@ -234,7 +234,8 @@ t_rules_inherit_in_their_order(void **state)
 	    "from eve@a.test receipt=asked", &rules, &why), CF_OK);
 	assert_int_equal(expires_days(rules, "x@c.test", "x@c.test"), 99);
 	assert_int_equal(expires_days(rules, "x@c.test", "x@b.test"), 1);
-	assert_int_equal(expires_days(rules, "x@A.TEST", "x@b.test"), 2);
+	assert_int_equal(expires_days(rules, "x@A.TEST", "x@c.test"), 2);
+	assert_int_equal(expires_days(rules, "x@A.TEST", "x@b.test"), 1);
 	assert_int_equal(expires_days(rules, "x@a.test", "Bob@b.test"), 3);
 	assert_int_equal(expires_days(rules, "Ann@a.test", "bob@b.test"), 4);
 	assert_int_equal(expires_days(rules, "x@s.a.test", "x@xb.test"), 99);
