@@ -176,10 +176,10 @@ cf_check_socket(struct cf_check *check, const char *name)
 		    "there is no user named %s", name);
 		return;
 	}
-	if (stat(path, &st) != 0 && errno == ENOENT) {
-		cf_check_say(check, CF_FINDING_WARNING, "%s is not there, so "
-		    "whether %s may use it cannot be seen; check again when "
-		    "the milter runs", path, name);
+	if (stat(path, &st) != 0) {
+		cf_check_say(check, CF_FINDING_WARNING, "%s: %s: whether %s "
+		    "may use it cannot be seen; check again as root, when the "
+		    "milter runs", path, strerrordesc_np(errno), name);
 		return;
 	}
 	who.uid = pw->pw_uid;
@@ -287,12 +287,14 @@ guess_postfix(struct cf_check *check)
 	return used;
 }
 
-static void
-check_mail_servers(struct cf_check *check, const struct cf_check_targets *t)
+void
+cf_check_mail_servers(struct cf_check *check, const struct cf_check_targets *t)
 {
 	bool used = false;
 	size_t i;
 
+	if (t->no_mta)
+		return;
 	for (i = 0; i < t->postfix.count; i++)
 		(void)cf_check_postfix(check, t->postfix.item[i], false);
 	for (i = 0; i < t->sendmail.count; i++)
@@ -327,8 +329,6 @@ cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
 	    conf->request_timeout_s, conf->deadline_s);
 	if (!targets->offline)
 		cf_check_key_servers(check);
-	if (!targets->no_mta)
-		check_mail_servers(check, targets);
 	fprintf(check->out, "%u errors, %u warnings\n", check->errors,
 	    check->warnings);
 }

@@ -32,7 +32,13 @@ struct cf_check_targets {
 	struct cf_conf_list postfix, sendmail;	/* lend from the arguments */
 };
 
-/* Everything; `check` has out and snapshot set. */
+/*
+ * The mail servers.  As whoever asks, who may see more than the milter's own
+ * user.  `check` has out and snapshot set.
+ */
+void cf_check_mail_servers(struct cf_check *check,
+    const struct cf_check_targets *targets);
+/* The rest, as the milter's user, and the last line. */
 void cf_check_report(struct cf_check *check,
     const struct cf_check_targets *targets);
 

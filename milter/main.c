@@ -418,11 +418,19 @@ check(const char *path, const struct cf_mconf *conf,
 	/* A running one is no mistake in the configuration. */
 	if (rc != CF_OK && strstr(why->text, "another program") == NULL)
 		return rc;
-	rc = cf_privs_drop(conf->user, conf->group, why);
+	findings.out = stdout;
+	rc = cf_snapshot_load(path, true, &snapshot, why);
+	if (rc == CF_OK) {
+		findings.snapshot = snapshot;
+		cf_check_mail_servers(&findings, targets);
+		cf_snapshot_put(&snapshot);
+		/* Before the other user's findings follow. */
+		fflush(stdout);
+		rc = cf_privs_drop(conf->user, conf->group, why);
+	}
 	if (rc == CF_OK)
 		rc = cf_snapshot_load(path, true, &snapshot, why);
 	if (rc == CF_OK) {
-		findings.out = stdout;
 		findings.snapshot = snapshot;
 		cf_check_report(&findings, targets);
 		*ret_bad = findings.errors > 0;

@@ -289,6 +289,8 @@ live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
 		rc = stream(m, body, &why);
 		if (rc == CF_OK)
 			rc = cf_eom_run(m, &ops, &verdict, &why);
+	} else if (rc == CF_OK) {
+		why = m->decision.note;
 	}
 	if (rc != CF_OK) {
 		cause = cf_outbound_reply(m->outbound, rc, &reply);

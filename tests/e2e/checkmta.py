@@ -7,6 +7,7 @@ must be found, and nothing else with it.
 """
 
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def variant(**changes):
 	"""A configuration of ours with other options."""
 	from lab import conf
 	path = os.path.join(folder, "variant.conf")
-	conf.write(path, dict(m.options, **changes))
+	conf.write(path, dict(m.options, **changes), 0o644)
 	return path
 
 
@@ -269,6 +270,8 @@ def t_rule():
 	    rule=[(old, r"/^X-Return-Receipt[ \t]*:/")])
 	finds("error", "does not send",
 	    rule=[(old, "/^X-Return-Receipt[[:blank:]]*: yes/")])
+	finds("error", "does not send \"X-Return-Receipt: require",
+	    rule=[(old, "/^X-Return-Receipt: require/ DUNNO\n" + old)])
 	finds("warning", "though it is no flag",
 	    rule=[(old, "/X-Return-Receipt[[:blank:]]*:/")])
 	finds("warning", "though it is no flag",
@@ -355,7 +358,12 @@ def t_socket():
 	os.chmod(m.socket, 0o600)
 	try:
 		finds("error", "user postfix may not use")
+		# Its group may; but the owner's bits count for the owner.
+		os.chown(m.socket, pwd.getpwnam("postfix").pw_uid, -1)
+		os.chmod(m.socket, 0o060)
+		finds("error", "user postfix may not use")
 	finally:
+		os.chown(m.socket, 0, -1)
 		os.chmod(m.socket, 0o660)
 	os.chmod(m.run, 0o2700)
 	try:
@@ -364,7 +372,7 @@ def t_socket():
 		os.chmod(m.run, 0o2750)
 	m.stop()
 	try:
-		finds("warning", "is not there")
+		finds("warning", "cannot be seen")
 	finally:
 		m.start()
 
@@ -388,6 +396,30 @@ def t_recipient():
 	tap.contains(text, "gives no configuration", "no Postfix there")
 	_, found, text = check("--offline", "--no-mta")
 	tap.lacks(text, "Postfix", "--no-mta")
+
+
+@tap.case("what our user may not see, root looks at")
+def t_as_user():
+	nobody = pwd.getpwnam("nobody")
+	token = m.options["api_token_file"]
+	hidden = [os.path.join(site.etc, n) for n in ("main.cf", "master.cf",
+	    "counterfoil_header_checks")]
+	for path in (m.store, token):
+		os.chown(path, nobody.pw_uid, -1)
+	for path in hidden:
+		os.chmod(path, 0o600)
+	try:
+		status, found, text = check("--offline", "--postfix", site.etc,
+		    config=variant(user="nobody", ref_secret_file=os.path.join(
+		    folder, "none")))
+	finally:
+		for path in (m.store, token):
+			os.chown(path, 0, -1)
+		for path in hidden:
+			os.chmod(path, 0o644)
+	tap.equal((status, [w for w in found if w[0] != "ok"]), (0, []), text)
+	tap.contains(text, "user postfix may use", "the socket")
+	tap.contains(text, "it does not run as root", "the user")
 
 
 SENDMAIL = """\

@@ -250,6 +250,10 @@ def t_metrics_place():
 	rig.process.kill()
 	rig.start()
 	metrics(rig)
+	since = rig.log_from()
+	rig.write_config(metrics_listen="unix:" + path + "2")
+	rig.process.send(signal.SIGHUP)
+	rig.wait_log(since, "only a restart makes it count: metrics_listen")
 	rig.stop()
 	tap.equal(os.listdir(rig.run), [], "left behind")
 	for value, text in (("0.0.0.0:9999", "metrics_public"),
