@@ -121,6 +121,21 @@ def fragment(name, hop_port=None, milter=None):
 	return text
 
 
+def without_repeats(main_cf):
+	"""The same with each parameter set once, as it was set last.
+
+	Every daemon would begin with a warning about the others, and when
+	these fill the socket of postlogd(8) before it reads, it waits for
+	itself, and master(8) for it, for ever.
+	"""
+	parts = re.findall(r"(?m)^\S.*\n(?:[ \t].*\n)*|^\s*\n", main_cf)
+	last = {part.split("=")[0].strip(): at
+	    for at, part in enumerate(parts) if part[:1] != "#"}
+	return "".join(part for at, part in enumerate(parts)
+	    if part[:1] == "#" or not part.strip()
+	    or last[part.split("=")[0].strip()] == at)
+
+
 def sbin(name):
 	for folder in ("/usr/sbin", "/usr/lib/postfix/sbin"):
 		path = os.path.join(folder, name)
@@ -208,7 +223,7 @@ class Postfix:
 			    milter=self.milter)
 		if self.outside_milter:
 			master += self._outside_service()
-		self._write("main.cf", main + self.extra)
+		self._write("main.cf", without_repeats(main + self.extra))
 		self._write("master.cf", master + self.services
 		    + SERVICES % words)
 		for name, text in self.files.items():
