@@ -128,7 +128,8 @@ def without_repeats(main_cf):
 	these fill the socket of postlogd(8) before it reads, it waits for
 	itself, and master(8) for it, for ever.
 	"""
-	parts = re.findall(r"(?m)^\S.*\n(?:[ \t].*\n)*|^\s*\n", main_cf)
+	parts = re.findall(r"(?m)^\S.*\n(?:[ \t].*\n)*|^\s*\n",
+	    main_cf.rstrip("\n") + "\n")
 	last = {part.split("=")[0].strip(): at
 	    for at, part in enumerate(parts) if part[:1] != "#"}
 	return "".join(part for at, part in enumerate(parts)
