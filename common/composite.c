@@ -524,20 +524,24 @@ decode_joined(struct cf_buf *buf)
  * GMime makes an object of every part and of every field, some hundred times
  * as large as the line that asks for it, and looks at every boundary for
  * every line that may be one.  Ten megabytes of such lines cost gigabytes.
+ * A fold makes no field of its own, and no field is a boundary.
  */
 static bool
 is_overgrown(const char *p, size_t len)
 {
 	const char *end = p + len, *eol;
 	size_t dashed = 0, colon = 0;
+	bool body = false;
 
 	for (; p < end; p = eol + 1) {
 		eol = memchr(p, '\n', (size_t)(end - p));
 		if (eol == NULL)
 			eol = end;
-		if (eol - p > 1 && p[0] == '-' && p[1] == '-')
+		body |= eol == p || (eol == p + 1 && *p == '\r');
+		if (body && eol - p > 1 && p[0] == '-' && p[1] == '-')
 			dashed++;
-		if (memchr(p, ':', (size_t)(eol - p)) != NULL)
+		if ((body || (*p != ' ' && *p != '\t')) &&
+		    memchr(p, ':', (size_t)(eol - p)) != NULL)
 			colon++;
 	}
 	return dashed > DASHED_MAX || colon > COLON_MAX;

@@ -133,7 +133,8 @@ static const struct cf_conf_opt table[] = {
 	    "spool_directory, encrypted if it is to be sealed."),
 	INT(header_limit, "1048576", 1024, 100000000,
 	    "Bytes of header fields that a message to be sealed may have."),
-	INT(header_count, "5000", 10, 1000000,
+	/* More, with what is added on the way, nobody would open again. */
+	INT(header_count, "5000", 10, 15000,
 	    "Number of header fields that a message to be sealed may have."),
 	INT(request_timeout_s, "15", 1, 300,
 	    "Seconds to wait for one answer of a key server."),

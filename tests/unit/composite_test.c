@@ -130,6 +130,41 @@ t_overgrown_is_not_parsed(void **state)
 	assert_int_equal(parse_with_tail("-", 1, &why), CF_OK);
 }
 
+/* P with `count` times `line` on top of its header. */
+static enum cf_err
+parse_with_top(const char *line, size_t count)
+{
+	struct cf_buf mail = CF_BUF_INIT(MAIL_MAX), all = CF_BUF_INIT(MAIL_MAX);
+	struct cf_composite c;
+	enum cf_err rc;
+	size_t i;
+
+	make_mail(&mail);
+	for (i = 0; i < count; i++)
+		cf_buf_adds(&all, line);
+	cf_buf_add(&all, mail.data, mail.len);
+	rc = parse(&all, &c, NULL);
+	if (rc == CF_OK) {
+		assert_true(c.exact);
+		cf_composite_free(&c);
+	}
+	cf_buf_free(&mail);
+	cf_buf_free(&all);
+	return rc;
+}
+
+/* As many fields as the milter seals, whatever their names and folds. */
+static void
+t_large_header_is_parsed(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_with_top("--x: y\r\n", 15100), CF_OK);
+	assert_int_equal(parse_with_top("X: y\r\n :\r\n --\r\n\t:\r\n",
+	    15100), CF_OK);
+	assert_int_equal(parse_with_top("X: y\r\n", 20000),
+	    CF_E_NOT_SEALED);
+}
+
 static void
 t_written_is_exactly_p(void **state)
 {
@@ -862,6 +897,7 @@ main(void)
 		cmocka_unit_test(t_truncated_at_every_byte_never_lies),
 		cmocka_unit_test(t_deep_nesting_is_survived),
 		cmocka_unit_test(t_overgrown_is_not_parsed),
+		cmocka_unit_test(t_large_header_is_parsed),
 		cmocka_unit_test(t_rewrite_replaces_the_notice_alone),
 	};
 
