@@ -12,6 +12,8 @@
 #include "milter/subject.h"
 
 #define MARKER "Counterfoil-Version"
+#define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
+#define LINE_USUAL 1000		/* RFC 5322: at most 998 */
 
 /* Words of the option triggers, and in the log. */
 #define TRIGGER_DISPOSITION "disposition-notification-to"
@@ -159,12 +161,36 @@ note_subject(const struct cf_snapshot *s, struct cf_facts *facts,
 		facts->tagged = cf_subject_has_tag(value, s->conf.subject_tag);
 }
 
+/*
+ * Postfix shows a field up to 60000 bytes, and cuts it at the end of a line
+ * if there is one near: what comes close to that may lack its end.
+ */
+static bool
+may_be_cut(const struct cf_field *field)
+{
+	size_t len = strlen(field->name) + 1 + strlen(field->value);
+	size_t line = LINE_USUAL, n;
+	const char *p;
+
+	if (len + LINE_USUAL > FIELD_SHOWN)
+		return true;
+	if (len < FIELD_SHOWN / 2 || strchr(field->value, '\n') == NULL)
+		return false;
+	for (p = field->value; *p != '\0'; p += n + (p[n] != '\0')) {
+		n = strcspn(p, "\n");
+		if (n > line)
+			line = n;
+	}
+	return len + line + 1 > FIELD_SHOWN;
+}
+
 void
 cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
     const struct cf_field *field)
 {
 	char value[4];
 
+	facts->field_cut |= may_be_cut(field);
 	switch (field->name[0]) {
 	case 'X': case 'x':
 		if (!cf_flag_is_field(field->name, CF_FLAG_FIELD))
@@ -323,6 +349,11 @@ check_message(const struct cf_snapshot *s, const struct cf_facts *facts)
 		    "this one has several: the mail administrator must route "
 		    "flagged mail through the counterfoil-hop transport with "
 		    "recipient limit 1 (see counterfoil-milter(8))");
+	if (facts->field_cut)
+		return refuse("field-size", "552", "5.3.4",
+		    "A field of this message's header is longer than 59000 "
+		    "bytes, or has lines far too long; it could not be sealed "
+		    "as a whole");
 	if (facts->header_over)
 		return refuse("header-size", "552", "5.3.4",
 		    "The header of this message is too large to be sealed");

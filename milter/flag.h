@@ -49,6 +49,7 @@ struct cf_facts {
 	const char *list;	/* what says that it is list mail, or NULL */
 	bool automatic;		/* Auto-Submitted, and not no */
 	bool header_over;	/* more than header_limit or header_count */
+	bool field_cut;		/* one is so long that its end may be missing */
 };
 
 /* An SMTP reply.  `text` is one printable line; % is not yet doubled. */

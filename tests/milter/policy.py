@@ -181,6 +181,19 @@ def t_auto_submitted():
 	change(automatic=None, lists=None)
 
 
+@tap.case("a field whose end Postfix may have cut off is not sealed")
+def t_long_field():
+	for value in (b"a" * 58000, b"\r\n ".join([b"b" * 900] * 64),
+	    b"\r\n ".join([b"c" * 5000] * 9), b"a" * 40000):
+		content = lib.message(extra=[b"X-Long: " + value])
+		lib.check_sealed(rig, rig.send(content), content)
+		content = lib.message(extra=[b"X-Long: " + value
+		    + b"\r\n " + value[:len(value) // 2]])
+		lib.check_refused(rig.send(content), "552 5.3.4", ["longer"])
+		content = lib.message(flag=None, extra=[b"X-Long: " + value * 2])
+		untouched(rig.send(content), content)
+
+
 @tap.case("from outside: refused if it would be relayed, else stripped")
 def t_outside():
 	for value in (b"yes", b"no", b""):
