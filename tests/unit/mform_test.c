@@ -213,6 +213,93 @@ t_milter_view_loses_only_what_it_must(void **state)
 	cf_buf_free(&back);
 }
 
+/* A name or value of the bytes that matter, or of any; no NUL, no CR LF. */
+static char *
+random_text(uint64_t *seed, bool is_name)
+{
+	static const char *const word[] = { " ", "\t", "\n ", "\n\t", "\n", "\r",
+	    ":", ";", "\"", "(", "\\", "=", "hp=\"cipher\"", "text/plain",
+	    "\xc3\xa4", "\xff", "Counterfoil-M", "HP-Outer", "\n\n", "a" };
+	static const char *const name[] = { "Content-Type", "content-type ",
+	    "MIME-Version", "Bcc", "Resent-Bcc", "X-Return-Receipt", "bcc ",
+	    "HP-Outer", "Counterfoil-M", "Subject", "X", "Content-Type:" };
+	struct cf_buf text = CF_BUF_INIT(M_MAX);
+	size_t i, n = fixture_next(seed) % 6;
+
+	if (is_name && n > 0) {
+		cf_buf_adds(&text, name[(fixture_next(seed) >> 20) %
+		    (sizeof name / sizeof name[0])]);
+		n = 0;
+	}
+	for (i = 0; i < n; i++) {
+		unsigned pick = (unsigned)(fixture_next(seed) >> 20);
+
+		if (pick % 4 == 0)
+			cf_buf_addc(&text, (char)(1 + pick / 4 % 255));
+		else
+			cf_buf_adds(&text, word[pick / 4 %
+			    (sizeof word / sizeof word[0])]);
+	}
+	return cf_buf_take(&text, NULL);
+}
+
+/* What must come out: the fields that are not dropped, with CRLF. */
+static void
+add_wanted(struct cf_buf *want, const struct cf_field *f)
+{
+	const char *p;
+
+	if (cf_mform_drops(f->name))
+		return;
+	cf_buf_addf(want, "%s:", f->name);
+	for (p = f->value; *p != '\0'; p++)
+		if (*p == '\n')
+			cf_buf_adds(want, "\r\n");
+		else
+			cf_buf_addc(want, *p);
+	cf_buf_adds(want, "\r\n");
+}
+
+/* Any fields, any of them outside, any body: nothing is lost or added. */
+static void
+t_any_fields_round_trip(void **state)
+{
+	uint64_t seed = 11;
+	int round;
+
+	(void)state;
+	for (round = 0; round < 40000; round++) {
+		struct cf_buf m = CF_BUF_INIT(M_MAX), back = CF_BUF_INIT(M_MAX);
+		struct cf_buf want = CF_BUF_INIT(M_MAX);
+		size_t i, n = fixture_next(&seed) % 7;
+		struct cf_field any[7];
+		unsigned char body[60];
+		size_t body_len = fixture_next(&seed) % sizeof body;
+
+		for (i = 0; i < n; i++) {
+			any[i].name = random_text(&seed, true);
+			any[i].value = random_text(&seed, false);
+			add_wanted(&want, &any[i]);
+		}
+		fixture_fill(&seed, body, sizeof body);
+		assert_int_equal(cf_mform_head(any, n, any,
+		    n == 0 ? 0 : fixture_next(&seed) % n, &m, NULL), CF_OK);
+		cf_buf_adds(&want, "\r\n");
+		cf_buf_add(&want, body, body_len);
+		cf_buf_add(&m, body, body_len);
+		assert_int_equal(cf_mform_strip(m.data, m.len, &back, NULL),
+		    CF_OK);
+		assert_same(&back, want.data, want.len, "any fields");
+		for (i = 0; i < n; i++) {
+			free((char *)(uintptr_t)any[i].name);
+			free((char *)(uintptr_t)any[i].value);
+		}
+		cf_buf_free(&m);
+		cf_buf_free(&back);
+		cf_buf_free(&want);
+	}
+}
+
 /* Fields that could not be told from other lines: all of it is wrapped. */
 static void
 t_milter_view_wraps_what_is_ambiguous(void **state)
@@ -388,6 +475,7 @@ main(void)
 		cmocka_unit_test(t_any_bytes_round_trip),
 		cmocka_unit_test(t_real_mail_round_trips),
 		cmocka_unit_test(t_milter_view_loses_only_what_it_must),
+		cmocka_unit_test(t_any_fields_round_trip),
 		cmocka_unit_test(t_milter_view_wraps_what_is_ambiguous),
 		cmocka_unit_test(t_ceilings_are_kept),
 		cmocka_unit_test(t_strip_refuses_false_claims),
