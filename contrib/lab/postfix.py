@@ -151,6 +151,7 @@ class Postfix:
 	routes       {domain: port on 127.0.0.1}; or a transport(5) value
 	hop_milter   milter of the sealing hop: the sender's set-up
 	milter       milter on all ports: the recipient's set-up
+	             "" for either: the same set-up without the milter
 	outside_milter  milter of the port for the world (self.outside_port)
 	smtpd_milters   milter of the front port only (for comparisons)
 	extra        more lines for main.cf
@@ -207,7 +208,7 @@ class Postfix:
 		    "size_limit": self.size_limit}
 		main = MAIN_CF % words
 		master = "127.0.0.1:%d inet n - n - - smtpd\n" % self.port
-		if self.hop_milter:
+		if self.hop_milter is not None:
 			main += fragment("sender-main.cf")
 			master += fragment("sender-master.cf", self.hop_port,
 			    self.hop_milter)
@@ -219,7 +220,7 @@ class Postfix:
 		if self.sealed_domains:
 			master = self._submission_service() + "".join(
 			    master.splitlines(True)[1:])
-		if self.milter:
+		if self.milter is not None:
 			main += fragment("recipient-main.cf",
 			    milter=self.milter)
 		if self.outside_milter:

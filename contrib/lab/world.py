@@ -31,12 +31,14 @@ class World:
 	overheard      note what a's milter is shown, in self.a_shown
 	through_proxy  the milter at a reaches the key server by self.proxy;
 	               "all": recipients too, L names the proxy
+	postfix_extra  more lines for the main.cf of a and b
 	"""
 
 	def __init__(self, folder=None, tls=False, plain_site=False,
 	    through_proxy=False, size_limit=60000000, keysrv_options=None,
 	    a_options=None, b_options=None, pg_settings="", say=None,
-	    mta="postfix", overheard=False):
+	    mta="postfix", overheard=False,
+	    postfix_extra=""):
 		self.temporary = folder is None
 		self.folder = folder or proc.private_dir()
 		self.tls = tls
@@ -50,6 +52,7 @@ class World:
 		self.mta = mta
 		self.overheard = overheard
 		self.a_shown = None
+		self.postfix_extra = postfix_extra
 		self.a_options = a_options or {}
 		self.b_options = b_options or {}
 		self.authority = None
@@ -108,6 +111,8 @@ class World:
 		self.a = gateway(self.path("a"), "a.test", ["alice"],
 		    hop_milter=address, outside_milter=address,
 		    size_limit=size)
+		if self.postfix_extra:
+			self.a.extra = self.b.extra = self.postfix_extra
 		self.a.routes = {"b.test": self.b.port}
 		# From b's point of view a's port for the world is its MX.
 		self.b.routes = {"a.test": self.a.outside_port}
