@@ -58,6 +58,8 @@ static enum cf_err
 rewrite(struct cf_mctx *m, const struct cf_eom_ops *ops,
     const char **ret_verdict, struct cf_why *why)
 {
+	struct cf_progress progress = { ops->tell, ops->arg,
+	    cf_clock_mono_ms(), 0, 0, false };
 	bool ready = false;
 	enum cf_err rc = CF_OK;
 
@@ -66,7 +68,8 @@ rewrite(struct cf_mctx *m, const struct cf_eom_ops *ops,
 		*why = m->left;
 	} else {
 		cf_sock_nudge();
-		rc = cf_inbound_finish(m->inbound, &ready, why);
+		rc = cf_inbound_finish(m->inbound, &progress, &ready,
+		    why);
 	}
 	if (rc != CF_OK && !cf_mctx_passes_trouble(m))
 		return rc;

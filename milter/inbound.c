@@ -5,15 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "common/notice.h"
 #include "milter/store.h"
+
+/*
+ * Reading the structure takes the message whole, and E beside it.  One of
+ * this size or more at a time keeps many of them from adding up.
+ */
+#define LARGE_LEN (1u << 20)
+#define LARGE_AT_ONCE 1
 
 struct cf_inbound {
 	const struct cf_snapshot *snapshot;
 	const char *sender;
 	struct cf_spool message;	/* header and body, with CRLF */
 	const void *bytes;		/* all of it, once it is complete */
+	bool large;			/* has the slot */
 	bool parsed;
 	struct cf_composite composite;
 	char blob[CF_BLOB_LEN + 1];
@@ -34,6 +43,8 @@ cf_inbound_free(struct cf_inbound **in)
 	if (i->parsed)
 		cf_composite_free(&i->composite);
 	cf_spool_free(&i->message);
+	if (i->large)
+		cf_slots_give(CF_SLOTS_LARGE_INBOUND);
 	cf_buf_free(&i->text);
 	cf_buf_free(&i->html);
 	free(i);
@@ -187,15 +198,34 @@ count_bytes(void *arg, const void *data, size_t len, struct cf_why *why)
 	return CF_OK;
 }
 
-enum cf_err
-cf_inbound_finish(struct cf_inbound *in, bool *ret_rewrite,
+static enum cf_err
+take_turn(struct cf_inbound *in, struct cf_progress *progress,
     struct cf_why *why)
+{
+	int64_t deadline = cf_clock_mono_ms() +
+	    in->snapshot->conf.deadline_s * 1000;
+
+	if (in->message.len < LARGE_LEN)
+		return CF_OK;
+	in->large = cf_slots_take(CF_SLOTS_LARGE_INBOUND, LARGE_AT_ONCE,
+	    deadline, progress);
+	if (!in->large)
+		return cf_fail(CF_E_BUSY, why,
+		    "other large messages were not done in time");
+	return CF_OK;
+}
+
+enum cf_err
+cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
+    bool *ret_rewrite, struct cf_why *why)
 {
 	uint64_t limit = (uint64_t)in->snapshot->conf.message_size_limit;
 	enum cf_err rc;
 
 	*ret_rewrite = false;
-	rc = cf_spool_map(&in->message, &in->bytes, why);
+	rc = take_turn(in, progress, why);
+	if (rc == CF_OK)
+		rc = cf_spool_map(&in->message, &in->bytes, why);
 	if (rc != CF_OK)
 		return rc;
 	if (!is_ours(in, why))

@@ -17,6 +17,7 @@
 #include "common/composite.h"
 #include "common/err.h"
 #include "milter/mconf.h"
+#include "milter/slots.h"
 
 struct cf_inbound;
 
@@ -33,10 +34,11 @@ CF_MUST_USE enum cf_err cf_inbound_body(struct cf_inbound *in,
     const void *data, size_t len, struct cf_why *why);
 /*
  * The end.  *ret_rewrite: a new body is to be had from cf_inbound_write();
- * else `why` has the reason to leave the message alone.  CF_E_IO.
+ * else `why` has the reason to leave the message alone.  Large messages wait
+ * for each other: CF_E_BUSY after the time of deadline_s.  CF_E_IO.
  */
 CF_MUST_USE enum cf_err cf_inbound_finish(struct cf_inbound *in,
-    bool *ret_rewrite, struct cf_why *why);
+    struct cf_progress *progress, bool *ret_rewrite, struct cf_why *why);
 CF_MUST_USE enum cf_err cf_inbound_write(struct cf_inbound *in,
     cf_composite_write_fn *write, void *arg, struct cf_why *why);
 /* The new body was handed over whole: E stays in the store. */

@@ -429,12 +429,13 @@ get_key(struct cf_outbound *o, struct cf_progress *progress,
 	fill_key(o);
 	if (o->snapshot->trial)
 		return make_up_key(o, why);
-	if (!cf_slots_take(o->snapshot->conf.max_key_requests, deadline,
+	if (!cf_slots_take(CF_SLOTS_KEY_REQUESTS,
+	    o->snapshot->conf.max_key_requests, deadline,
 	    progress))
 		return cf_fail(CF_E_BUSY, why,
 		    "no key request slot came free in time");
 	rc = ask_for_key(o, deadline, progress, why);
-	cf_slots_give();
+	cf_slots_give(CF_SLOTS_KEY_REQUESTS);
 	o->key_server_ms = cf_clock_mono_ms() - began;
 	return rc;
 }

@@ -14,8 +14,13 @@
 #define NUDGE_MAX_MS 1000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t freed = PTHREAD_COND_INITIALIZER;
-static long taken;
+static struct {
+	pthread_cond_t freed;
+	long taken;
+} slots[CF_SLOTS__COUNT] = {
+	{ PTHREAD_COND_INITIALIZER, 0 },
+	{ PTHREAD_COND_INITIALIZER, 0 },
+};
 
 /* The longer this lasts, the less often. */
 static void
@@ -50,50 +55,52 @@ cf_progress_tick(struct cf_progress *progress)
 
 /* One wait of at most WAIT_MS, by the clock that the condition uses. */
 static void
-wait_a_moment(void)
+wait_a_moment(enum cf_slots kind)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += WAIT_MS / 1000;
-	pthread_cond_timedwait(&freed, &lock, &until);
+	pthread_cond_timedwait(&slots[kind].freed, &lock, &until);
 }
 
 bool
-cf_slots_take(long max, int64_t deadline_ms, struct cf_progress *progress)
+cf_slots_take(enum cf_slots kind, long max, int64_t deadline_ms,
+    struct cf_progress *progress)
 {
 	bool alive = true;
 
 	pthread_mutex_lock(&lock);
-	while (taken >= max && alive && cf_clock_mono_ms() < deadline_ms) {
-		wait_a_moment();
+	while (slots[kind].taken >= max && alive &&
+	    cf_clock_mono_ms() < deadline_ms) {
+		wait_a_moment(kind);
 		pthread_mutex_unlock(&lock);
 		alive = cf_progress_tick(progress);
 		pthread_mutex_lock(&lock);
 	}
-	alive = alive && taken < max;
+	alive = alive && slots[kind].taken < max;
 	if (alive)
-		taken++;
+		slots[kind].taken++;
 	pthread_mutex_unlock(&lock);
 	return alive;
 }
 
 void
-cf_slots_give(void)
+cf_slots_give(enum cf_slots kind)
 {
 	pthread_mutex_lock(&lock);
-	taken--;
-	pthread_cond_signal(&freed);
+	slots[kind].taken--;
+	pthread_cond_signal(&slots[kind].freed);
 	pthread_mutex_unlock(&lock);
 }
 
 long
-cf_slots_taken(void)
+cf_slots_taken(enum cf_slots kind)
 {
 	long n;
 
 	pthread_mutex_lock(&lock);
-	n = taken;
+	n = slots[kind].taken;
 	pthread_mutex_unlock(&lock);
 	return n;
 }

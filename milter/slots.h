@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_slots - how many key requests may be under way at a time, and the sign
- * of life that a mail server wants while it waits.
+ * cf_slots - how much of one kind of work may be under way at a time, and the
+ * sign of life that a mail server wants while it waits.
  *
  * Threads: safe.   Logging: never.
  */
@@ -35,14 +35,20 @@ struct cf_progress {
  */
 bool cf_progress_tick(struct cf_progress *progress);
 
+enum cf_slots {
+	CF_SLOTS_KEY_REQUESTS,
+	CF_SLOTS_LARGE_INBOUND,	/* messages that lie in memory whole */
+	CF_SLOTS__COUNT
+};
+
 /*
  * Take one of `max` slots; wait for one until `deadline_ms` (monotonic).
  * False: none came free, or the mail server is gone.
  */
-bool cf_slots_take(long max, int64_t deadline_ms,
+bool cf_slots_take(enum cf_slots kind, long max, int64_t deadline_ms,
     struct cf_progress *progress);
-void cf_slots_give(void);
+void cf_slots_give(enum cf_slots kind);
 /* How many are taken. */
-long cf_slots_taken(void);
+long cf_slots_taken(enum cf_slots kind);
 
 #endif

@@ -98,6 +98,35 @@ def check_peak(count, size, most_mb):
 	rig.stop()
 
 
+def check_inbound(count, size, most_mb):
+	"""The same on the recipient's side."""
+	rig = new()
+	p = rig.send(lib.message(body_of(size))).message
+	inbound = new(mode="inbound", allowed_key_servers=[
+	    rig.key_server.url])
+	sizes = send_all(inbound, count, *client.split_message(p))
+	tap.equal(len(sizes), count, "messages")
+	tap.true(all(n > size * 4 / 3 for n in sizes), "new bodies: %s"
+	    % sizes[:3])
+	tap.equal(len(inbound.blobs()), count, "messages in the store")
+	tap.note("%d x %d bytes: at most %.0f MB" % (count, size,
+	    peak_mb(inbound)))
+	tap.true(peak_mb(inbound) <= most_mb, "at most %d MB, not %.0f"
+	    % (most_mb, peak_mb(inbound)))
+	inbound.stop()
+	rig.stop()
+
+
+@tap.case("eight sealed messages of 25 MB that come in: at most 100 MB")
+def t_large_inbound():
+	check_inbound(8, 25000000, 100)
+
+
+@tap.case("200 sealed messages of 1 MB that come in: at most 300 MB")
+def t_many_inbound():
+	check_inbound(200, 1000000, 300)
+
+
 @tap.case("eight messages of 25 MB at once: at most 100 MB of memory")
 def t_large():
 	check_peak(8, 25000000, 100)
