@@ -183,8 +183,9 @@ class Sender(threading.Thread):
 			code = self.attempt(m, content)
 			if code == 250:
 				self.traffic.books.accept(m)
-			if code == 250 or code >= 500 or m.kind.ending or \
-			    self.traffic.abandoned.wait(self.rng.uniform(0.1, 1)):
+			if code == 250 or code >= 500 or (m.kind.ending and
+			    not code) or self.traffic.abandoned.wait(
+			    self.rng.uniform(0.1, 1)):
 				return
 
 	def attempt(self, m, content):
@@ -207,6 +208,7 @@ class Sender(threading.Thread):
 				self.used(m.kind, True)
 		except (OSError, smtplib.SMTPException):
 			code = 0
+			m.reply = None
 			m.unknown += client is not None and client.ended
 			self.used(m.kind, True)
 		self.used(m.kind, m.kind.ending in ("stop", "leave"))
