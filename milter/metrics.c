@@ -334,7 +334,7 @@ cf_metrics_write(struct cf_buf *out, struct cf_why *why)
 	    "Bytes of bodies of messages under way, in memory or in files.",
 	    cf_budget_held(CF_BUDGET_BODIES));
 	one(out, "key_requests_in_flight", "gauge",
-	    "Slots for key requests that are taken.", 
+	    "Slots for key requests that are taken.",
 	    cf_slots_taken(CF_SLOTS_KEY_REQUESTS));
 	write_process(out);
 	return cf_buf_check(out, why);
