@@ -810,7 +810,7 @@ test("open-link opens a link and writes what is in the message", async () => {
 	assert.equal(code, 0);
 	assert.deepEqual(readFileSync(join(out, "original.eml")), message);
 	assert.deepEqual(readdirSync(out).sort(), ["attachments", "html.html",
-		"html.txt", "original.eml", "text.txt"]);
+		"html.txt", "original.eml", "subject.txt", "text.txt"]);
 	assert.ok(readFileSync(join(temp, "shot.png")).length > 1000);
 });
 
