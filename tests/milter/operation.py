@@ -153,6 +153,27 @@ def t_lines():
 	rig.stop()
 
 
+@tap.case("the manual page names every cause that the program can give")
+def t_causes():
+	found = set()
+	for name in ("flag.c", "outbound.c", "mctx.c", "mf_callbacks.c"):
+		text = proc.read_text(os.path.join(lib.TOP, "milter", name))
+		for pattern in (r'refuse\((?:ctx, )?"([a-z-]+)"',
+		    r'cause = "([a-z-]+)"', r'#define TRIGGER_\w+ "([a-z-]+)"', r'return "([a-z]+(?:-[a-z]+)*)";',
+		    r'[?:]\s*"([a-z-]+)"', r'log_message\(ctx, m, "[a-z]+", '
+		    r'"([a-z-]+)"'):
+			found |= set(re.findall(pattern, text))
+	# Two verdicts, a host's name, and what a sentence says of no options.
+	found -= {"refused", "deferred", "localhost", "none"}
+	for word in ("flag", "size", "stopping", "limit", "mail-server",
+	    "internal", "flag-value"):
+		tap.true(word in found, "%s is found: %s" % (word, found))
+	page = proc.read_text(os.path.join(lib.TOP, "man",
+	    "counterfoil-milter.8"))
+	named = set(re.findall(r"(?m)^\.Ql ([a-z-]+)", page))
+	tap.equal(sorted(found - named), [], "causes not in the page")
+
+
 @tap.case("text from outside stays in its place")
 def t_escaped():
 	rig = new(mode="both", local_domains=["b.test"]).start()
