@@ -193,8 +193,7 @@ class Session:
 			reply = s.docmd(command)
 			if reply[0] != 250:
 				return reply
-		if not content.endswith(b"\r\n"):
-			# DATA could not say that no line end is there.
+		if not wire.goes_by_data(content):
 			s.send(b"BDAT %d LAST\r\n" % len(content))
 			s.send(content)
 			return s.getreply()

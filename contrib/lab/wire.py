@@ -36,7 +36,9 @@ def _line(content, at):
 	"""(the line without its end, stray CR as blanks; where the next is)"""
 	end = content.find(b"\n", at)
 	after = len(content) if end < 0 else end + 1
-	text = content[at:after if end < 0 else end].rstrip(b"\r")
+	text = content[at:after if end < 0 else end]
+	if end >= 0 and text.endswith(b"\r"):
+		text = text[:-1]
 	return text.replace(b"\r", b" "), after
 
 
@@ -44,17 +46,19 @@ def _is_fold(text):
 	return text[:1] in (b" ", b"\t")
 
 
-def header(content, at=0):
+def header(content, at=0, traced=False):
 	"""([(name, from, to)], where the header ends)
 
 	Names in lower case; the end is the empty line, or the line that is no
-	field, or the end of everything.
+	field, or the end of everything.  traced: a trace field stood in front,
+	so that folds at the start are its folds.
 	"""
 	fields = []
 	while at < len(content):
 		text, after = _line(content, at)
-		if _is_fold(text) and fields:
-			fields[-1][2] = after
+		if _is_fold(text) and (fields or traced):
+			if fields:
+				fields[-1][2] = after
 		else:
 			m = FIELD.match(text)
 			if not m:
@@ -80,20 +84,25 @@ def without(content, names, at=0):
 	return b"".join(pieces) + content[last:] if pieces else content
 
 
+def goes_by_data(content):
+	"""DATA always ends with a line end; without one it takes BDAT."""
+	return content.endswith(b"\r\n")
+
+
 def _flag_place(content):
 	"""Where a field can stand that changes nothing else.
 
 	That is at the top, but for two things that Postfix looks for there: a
 	mailbox's From line, which it makes a field, and a line that begins
-	with a stray CR, which it makes a fold of its own Received field.
+	with a stray CR, which it makes a fold of its own Received field; with
+	BDAT, a line that begins with a blank likewise.
 	"""
-	at, folded = 0, False
+	at, folded = 0, not goes_by_data(content)
 	while at < len(content):
 		text, after = _line(content, at)
-		if MAILBOX_LINE.match(text) and not folded:
+		if MAILBOX_LINE.match(text) and content[after - 1:after] == b"\n":
 			at = after
-		elif content[at:at + 1] == b"\r" and text or \
-		    folded and _is_fold(text):
+		elif _is_fold(text) and (folded or content[at:at + 1] == b"\r"):
 			at, folded = after, True
 		else:
 			break
@@ -106,12 +115,16 @@ def flagged(content):
 	A flag of its own, whatever it says, gives way to ours: it would not be
 	in the opened message either.
 	"""
-	at = _flag_place(content)
-	plain = without(content, (FLAG_NAME,), at)
+	plain = without(content, (FLAG_NAME,), _flag_place(content))
+	at = _flag_place(plain)
+	flag = FLAG
+	if at == len(plain) and plain[-1:] not in (b"", b"\n"):
+		flag = b"\r\n" + flag
 	# Behind a field a first line with a blank would be its fold; at the top
 	# Postfix puts this empty line itself.
-	empty = b"\r\n" if _is_fold(plain[at:at + 1]) else b""
-	return plain[:at] + FLAG + empty + plain[at:], plain
+	if _is_fold(plain[at:at + 1]):
+		flag += b"\r\n"
+	return plain[:at] + flag + plain[at:], plain
 
 
 def expected(plain):
@@ -132,7 +145,7 @@ def delivered(content):
 
 
 def _header_and_body(content):
-	end = header(content)[1]
+	end = header(content, traced=True)[1]
 	text, after = _line(content, end)
 	return content[:end], content[end if text else after:]
 

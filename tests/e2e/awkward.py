@@ -158,6 +158,8 @@ changed["no final newline"] = H + b"\r\nThe end"
 changed["one byte"] = b"x"
 changed["stray CR"] = H + b"X-A: a\rb\r\n\r\nc\rd\r\r\n\r.\r\ne\r"
 changed["stray CR first"] = b"\rfoo: bar\r\n" + H + TEXT
+changed["stray CR twice first"] = b"\r\r\n" + H + TEXT
+changed["stray CR first, no end"] = b"\rfoo: bar\r\n a\r\n" + H + b"X: y"
 changed["stray LF"] = H + b"\r\nfirst\n.\r\nsecond\n\n.\nthird\r\n"
 changed["LF . CRLF and more"] = (H + b"\r\nend\n.\r\nMAIL FROM:<evil@x.test>"
     b"\r\nRCPT TO:<bob@b.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n")
@@ -169,6 +171,9 @@ changed["mailbox lines first"] = (b">From a\r\nFrom b\r\n folded: no\r\n" + H
     + TEXT)
 changed["a mailbox line in capitals"] = b"FROM a\r\n" + H + TEXT
 changed["a blank first"] = b" " + H + TEXT
+changed["a blank first, no end"] = b"\tx\r\n" + H + b"\r\nThe end"
+changed["only a mailbox line"] = b"From alice"
+changed["a flag at the end, no end"] = H + b"X-Return-Receipt: no"
 changed["a line that is no field"] = (H + b"This is no field\r\nX-After: 1\r\n"
     + TEXT)
 changed["8-bit name"] = H + b"Gr\xfc\xdfe: x\r\nX-After: 1\r\n" + TEXT
