@@ -94,13 +94,14 @@ def _flag_place(content):
 
 	That is at the top, but for two things that Postfix looks for there: a
 	mailbox's From line, which it makes a field, and a line that begins
-	with a stray CR, which it makes a fold of its own Received field; with
-	BDAT, a line that begins with a blank likewise.
+	with a stray CR, which it makes a fold of its own Received field.  With
+	BDAT it knows no From line, and any blank first makes a fold.
 	"""
-	at, folded = 0, not goes_by_data(content)
+	by_data = goes_by_data(content)
+	at, folded = 0, not by_data
 	while at < len(content):
 		text, after = _line(content, at)
-		if MAILBOX_LINE.match(text) and content[after - 1:after] == b"\n":
+		if by_data and MAILBOX_LINE.match(text):
 			at = after
 		elif _is_fold(text) and (folded or content[at:at + 1] == b"\r"):
 			at, folded = after, True

@@ -172,6 +172,7 @@ changed["mailbox lines first"] = (b">From a\r\nFrom b\r\n folded: no\r\n" + H
 changed["a mailbox line in capitals"] = b"FROM a\r\n" + H + TEXT
 changed["a blank first"] = b" " + H + TEXT
 changed["a blank first, no end"] = b"\tx\r\n" + H + b"\r\nThe end"
+changed["a mailbox line first, no end"] = b"From alice\r\n" + H + b"\r\nx"
 changed["only a mailbox line"] = b"From alice"
 changed["a flag at the end, no end"] = H + b"X-Return-Receipt: no"
 changed["a line that is no field"] = (H + b"This is no field\r\nX-After: 1\r\n"
