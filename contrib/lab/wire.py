@@ -120,7 +120,7 @@ def flagged(content):
 	at = _flag_place(plain)
 	flag = FLAG
 	if at == len(plain) and plain[-1:] not in (b"", b"\n"):
-		flag = b"\r\n" + flag
+		flag = b"\r\n" + flag[:-2]	# by BDAT, as without it
 	# Behind a field a first line with a blank would be its fold; at the top
 	# Postfix puts this empty line itself.
 	if _is_fold(plain[at:at + 1]):
