@@ -228,8 +228,8 @@ def t_reloads():
 		if number in (5, 39):
 			counts.append((len(descriptors(rig)), threads(rig)))
 	session.quit()
-	tap.true(counts[1][0] <= counts[0][0] + 2, "descriptors: %r" % counts)
-	tap.true(counts[1][1] <= counts[0][1] + 4, "threads: %r" % counts)
+	tap.true(counts[1][0] <= counts[0][0] + 8, "descriptors: %r" % counts)
+	tap.true(counts[1][1] <= counts[0][1] + 12, "threads: %r" % counts)
 
 
 def busy_client(number, count, failures):
