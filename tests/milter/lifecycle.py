@@ -7,31 +7,11 @@ import pwd
 import signal
 import socket
 import stat
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig as lib  # noqa: E402
-from rig import client, conf, proc, tap  # noqa: E402
-
-rigs = []
-
-
-def new(**options):
-	rig = lib.Rig(**options)
-	rigs.append(rig)
-	return rig
-
-
-def end():
-	for rig in rigs:
-		rig.close()
-
-
-def run(*args):
-	done = subprocess.run([proc.program("counterfoil-milter"), *args],
-	    capture_output=True, text=True, timeout=30)
-	return done.returncode, done.stdout, done.stderr
+from rig import client, conf, end, new, proc, run, tap  # noqa: E402
 
 
 def line_of(rig, option):

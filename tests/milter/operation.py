@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import prometheus  # noqa: E402
 import rig as lib  # noqa: E402
 from lab import ca, proxy  # noqa: E402
-from rig import client, proc, tap  # noqa: E402
+from rig import client, end, new, proc, run, tap  # noqa: E402
 
 P = "counterfoil_milter_"
 # counterfoil-milter(8) promises this form.
@@ -29,24 +29,6 @@ LINE = re.compile(r"(?P<id>[!-9;-~]{1,60}): (?P<verdict>sealed|rewritten|"
     r"in=(?P<in>\d+) out=(?P<out>\d+)(?:: (?P<reason>[ -~]+))?")
 PREFIX = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
     r"counterfoil-milter\[\d+\]: (error|warn|info|debug): (.*)")
-rigs = []
-
-
-def new(**options):
-	rig = lib.Rig(**options)
-	rigs.append(rig)
-	return rig
-
-
-def end():
-	for rig in rigs:
-		rig.close()
-
-
-def run(*args):
-	done = subprocess.run([proc.program("counterfoil-milter"), *args],
-	    capture_output=True, text=True, timeout=60)
-	return done.returncode, done.stdout, done.stderr
 
 
 def lines(text):

@@ -9,6 +9,7 @@ import email.policy
 import glob
 import os
 import re
+import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -260,3 +261,25 @@ def check_refused(result, code, words=()):
 	    "verdict")
 	for word in words:
 		tap.contains(result.text.lower(), word.lower(), "reply")
+
+
+_made = []
+
+
+def new(**options):
+	"""A rig that end() closes."""
+	rig = Rig(**options)
+	_made.append(rig)
+	return rig
+
+
+def end():
+	for rig in _made:
+		rig.close()
+
+
+def run(*args):
+	"""The milter as a command: (status, its output, its errors)."""
+	done = subprocess.run([proc.program("counterfoil-milter"), *args],
+	    capture_output=True, text=True, timeout=60)
+	return done.returncode, done.stdout, done.stderr
