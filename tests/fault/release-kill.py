@@ -80,7 +80,12 @@ class World:
 	def begin(self):
 		self.books += 1
 		self.out = os.path.join(self.folder, "seen%d.json" % self.books)
-		self.clients = subprocess.Popen(["node", os.path.join(
+		# Without V8's threads: twice the clients stood still, with no
+		# connection and deaf to signals, at a server with nothing to
+		# do; lost wake-ups among its threads (a bug of glibc 2.36)
+		# would do that.
+		self.clients = subprocess.Popen(["node", "--single-threaded",
+		    os.path.join(
 		    os.path.dirname(os.path.abspath(__file__)), "clients.mjs"),
 		    self.keysrv.url, self.token, self.out],
 		    stdin=subprocess.PIPE)
@@ -107,6 +112,8 @@ class World:
 		for command in (
 		    ["ss", "-tn", "sport = :%d or dport = :%d"
 		        % (self.keysrv.port, self.keysrv.port)],
+		    ["gdb", "-p", str(self.clients.pid), "-batch",
+		        "-ex", "thread apply all bt 12"],
 		    ["gdb", "-p", str(self.keysrv.process.popen.pid), "-batch",
 		        "-ex", "thread apply all bt 12"]):
 			try:
