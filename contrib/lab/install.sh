@@ -46,7 +46,7 @@ step()
 		printf 'ok (%d s)\n' $((SECONDS - began))
 	else
 		printf 'FAILED\n'
-		tail -n 20 "$log" | sed 's/^/    | /'
+		tail -n 60 "$log" | sed 's/^/    | /'
 		die "$text failed; the whole log is $log"
 	fi
 }

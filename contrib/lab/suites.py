@@ -22,6 +22,9 @@ from lab import proc, rules  # noqa: E402
 
 LIMIT_S = 900
 LONG_LIMIT_S = 30 * 24 * 3600
+REASON_LINES = 40	# of one failure
+BEFORE_LINES = 15	# said before it
+LINE_LIMIT = 2000
 BESIDE = ("soak",)	# these take their time whatever the machine
 
 
@@ -55,13 +58,41 @@ class Counts:
 		self.passed = 0
 		self.failed = 0
 		self.ended = 0		# programs
+		self.why = []		# (program, what failed and why)
 		self.printing = threading.Lock()
 
 
+def said_of(lines, at):
+	"""lines[at] failed: that line and what was said about it."""
+	def is_result(line):
+		return re.match(r"(not )?ok\b|1\.\.\d|Bail out!", line)
+	end = at + 1
+	while end < len(lines) and not is_result(lines[end]):
+		end += 1
+	begin = at
+	while begin > 0 and not is_result(lines[begin - 1]):
+		begin -= 1
+	# What stands behind another failure is about that one.
+	if begin and lines[begin - 1].startswith(("not ok", "Bail out!")):
+		begin = at
+	before = lines[max(begin, at - BEFORE_LINES):at]
+	return cut("\n".join(lines[at:end])) + "".join("\n(before) " + line
+	    for line in before)
+
+
+def cut(text, most=REASON_LINES):
+	"""The beginning of a long text."""
+	lines = [line[:LINE_LIMIT] for line in text.splitlines()]
+	left = len(lines) - most
+	return "\n".join(lines[:most] + (["... %d lines more" % left]
+	    if left > 0 else []))
+
+
 def read_tap(text):
-	"""(passed, [what failed]) of one program's output."""
+	"""(passed, [what failed, and why]) of one program's output."""
 	passed, bad, plan, numbers = 0, [], None, 0
-	for line in text.splitlines():
+	lines = text.splitlines()
+	for at, line in enumerate(lines):
 		m = re.match(r"1\.\.(\d+)\s*(#.*)?$", line)
 		if m:
 			plan = (plan or 0) + int(m.group(1))
@@ -72,13 +103,13 @@ def read_tap(text):
 		if m:
 			numbers += 1
 			if m.group(1):
-				bad.append(line)
+				bad.append(said_of(lines, at))
 			elif re.search(r"#\s*(skip|todo)", m.group(2), re.I):
 				bad.append("skipped: " + line)
 			else:
 				passed += 1
 		elif line.startswith("Bail out!"):
-			bad.append(line)
+			bad.append(said_of(lines, at))
 	if plan is None:
 		bad.append("no plan (1..N) was printed")
 	elif plan != numbers:
@@ -107,6 +138,7 @@ def check_rules(names, options, counts):
 	    log_of(name, options)) for name in names})
 	counts.failed += len(bad)
 	counts.passed += not bad
+	counts.why += [("tests/milter/RULES", line) for line in bad]
 	for line in bad:
 		print("tests/milter/RULES: " + line)
 
@@ -128,6 +160,32 @@ def environment(suite, slug, options):
 def sanitizer_reports(slug, options):
 	return sorted(glob.glob(os.path.join(options.reports, slug + ".*"))) \
 	    if options.reports else []
+
+
+def judge(code, text):
+	"""(passed, [what failed, and why]) of a program that has ended."""
+	passed, bad = read_tap(text)
+	if not any(line.startswith(("not ok", "Bail out!")) for line in bad):
+		if code != 0 and not bad:
+			bad.append("no test failed")
+		if bad:		# what there is to explain it
+			bad[0] += "\n" + "\n".join(text.splitlines()[-30:])
+	if bad and code not in (0, 1):
+		bad[0] = "ended with %s; %s" % (code, bad[0])
+	return passed, bad
+
+
+def indented(text):
+	return "         " + text.replace("\n", "\n         ")
+
+
+def tell_again(counts):
+	"""All that failed, where whoever looks at the end sees it."""
+	if counts.why:
+		print("\nWhat failed:")
+	for name, text in counts.why:
+		print(name + "\n" + indented(cut(text)))
+	sys.stdout.flush()
 
 
 def run_one(suite, name, options, counts, beside=False):
@@ -152,9 +210,7 @@ def run_one(suite, name, options, counts, beside=False):
 		except OSError as e:
 			code = str(e)
 	text = proc.read_text(log)
-	passed, bad = read_tap(text)
-	if code != 0 and not bad:
-		bad.append("ended with %s although no test failed" % code)
+	passed, bad = judge(code, text)
 	for report in sanitizer_reports(slug, options):
 		bad.append("sanitizer report %s:\n%s" % (report,
 		    proc.read_text(report)[:6000]))
@@ -164,10 +220,11 @@ def run_one(suite, name, options, counts, beside=False):
 	counts.ended += 1
 	counts.passed += passed
 	counts.failed += len(bad)
+	counts.why += [(name, line) for line in bad]
 	print("%4d ok%s (%d s)" % (passed, ", %d FAILED" % len(bad) if bad
 	    else "", time.monotonic() - began), flush=True)
 	for line in bad:
-		print("         " + line.replace("\n", "\n         "))
+		print(indented(line))
 	if bad:
 		print("         log: %s, the end:" % log)
 		for line in text.splitlines()[-40:]:
@@ -176,7 +233,14 @@ def run_one(suite, name, options, counts, beside=False):
 	counts.printing.release()
 
 
+def complain(counts, text):
+	counts.failed += 1
+	counts.why.append(("contrib/check", text))
+	print(text)
+
+
 def main():
+	sys.stdout.reconfigure(errors="backslashreplace")	# whatever the locale
 	parser = argparse.ArgumentParser()
 	parser.add_argument("--logs", required=True)
 	parser.add_argument("--count", required=True)
@@ -189,17 +253,15 @@ def main():
 	counts.passed = options.passed
 	rows = manifest()
 	for name in unlisted(rows):
-		counts.failed += 1
-		print("%s is not listed in tests/SUITES" % name)
+		complain(counts, "%s is not listed in tests/SUITES" % name)
 	known = []
 	for suite, _ in rows:
 		if suite not in known and suite != "-":
 			known.append(suite)
 	for suite in options.suites:
 		if suite not in known:
-			counts.failed += 1
-			print("unknown suite %s (there are: %s)" % (suite,
-			    " ".join(known)))
+			complain(counts, "unknown suite %s (there are: %s)"
+			    % (suite, " ".join(known)))
 	chosen = [(suite, name) for suite, name in rows if suite != "-" and
 	    (not options.suites or suite in options.suites)]
 	beside = [threading.Thread(target=run_one, args=(suite, name, options,
@@ -212,10 +274,10 @@ def main():
 	for thread in beside:
 		thread.join()
 	if counts.ended != len(chosen):
-		counts.failed += 1
-		print("%d programs were to run, %d did" % (len(chosen),
-		    counts.ended))
+		complain(counts, "%d programs were to run, %d did"
+		    % (len(chosen), counts.ended))
 	check_rules([name for _, name in chosen], options, counts)
+	tell_again(counts)
 	proc.write_file(options.count, "%d %d\n" % (counts.passed,
 	    counts.failed))
 	sys.exit(1 if counts.failed or not counts.passed else 0)

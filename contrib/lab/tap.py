@@ -9,9 +9,10 @@
 
     tap.main(setup=start, teardown=stop)
 
-One case is one line `ok` or `not ok`.  A case fails by an exception; the
-functions below raise one that says what was compared.  Words on the command
-line choose the cases whose name contains one of them; --list names all.
+One case is one line `ok` or `not ok`, after which stands the reason.  A case
+fails by an exception; the functions below raise one that says what was
+compared.  Words on the command line choose the cases whose name contains one
+of them; --list names all.
 """
 
 import sys
@@ -30,6 +31,20 @@ def case(name):
 		_cases.append((name, function))
 		return function
 	return add
+
+
+def _reason(e):
+	"""What people are told of the exception that ended a case."""
+	if isinstance(e, Failure):
+		return "%s\nat %s" % (e, " ".join("%s:%d" % (f.filename,
+		    f.lineno) for f in traceback.extract_tb(e.__traceback__)
+		    if f.filename != __file__))
+	# First what was wrong: readers may see the first lines only.
+	text = "".join(traceback.format_exception_only(type(e), e)
+	    + traceback.format_tb(e.__traceback__))
+	if e.__context__ and not e.__suppress_context__:
+		text += "during: %r" % e.__context__
+	return text
 
 
 def note(text):
@@ -95,6 +110,8 @@ def main(setup=None, teardown=None):
 		sys.exit(0)
 	chosen = [c for c in _cases
 	    if not words or any(w in c[0] for w in words)]
+	for stream in (sys.stdout, sys.stderr):	# whatever the locale
+		stream.reconfigure(errors="backslashreplace")
 	print("1..%d" % len(chosen), flush=True)
 	failed = 0 if chosen else 1
 	try:
@@ -102,37 +119,32 @@ def main(setup=None, teardown=None):
 			if setup:
 				setup()
 		except BaseException as e:
-			note(traceback.format_exc())
 			print("Bail out! setup failed: %s"
 			    % str(e).splitlines()[0:1], flush=True)
+			note(_reason(e))
 			if not isinstance(e, Exception):
 				raise
 			failed = 1
 			chosen = []
 		for number, (name, function) in enumerate(chosen, 1):
 			began = time.monotonic()
+			word, why = "ok", None
 			try:
 				function()
-				word = "ok"
 			except Exception as e:
-				word = "not ok"
+				word, why = "not ok", _reason(e)
 				failed += 1
-				note(e if isinstance(e, Failure)
-				    else traceback.format_exc())
-				if isinstance(e, Failure):
-					frame = traceback.extract_tb(
-					    e.__traceback__)[1]
-					note("at %s:%d" % (frame.filename,
-					    frame.lineno))
 			print("%s %d - %s # %.1f s" % (word, number,
 			    name.replace("#", "\\#"),
 			    time.monotonic() - began), flush=True)
+			if why:
+				note(why)
 	finally:
 		if teardown:
 			try:
 				teardown()
-			except Exception:
+			except Exception as e:
 				failed += 1
-				note(traceback.format_exc())
 				print("Bail out! teardown failed", flush=True)
+				note(_reason(e))
 	sys.exit(1 if failed else 0)
