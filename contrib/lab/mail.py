@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Send a message as exact bytes; wait for a file in a Maildir."""
+"""Send a message as exact bytes; find it again in a Maildir."""
 
 import smtplib
 
-from lab import proc
+from lab import proc, sample
 
 
 class Client(smtplib.SMTP):
@@ -82,6 +82,16 @@ def wait(postfix, user, count=1, limit_s=30):
 	except proc.LabError as e:
 		raise proc.LabError("%s; the log ends:\n%s" % (e,
 		    proc.tail(postfix.maillog)))
+
+
+def marked(postfix, user, mark):
+	"""Files of the user's messages with that mark, oldest first.
+
+	Sealed or not, and bounces of it: what has sample.message_id(mark).
+	"""
+	wanted = sample.message_id(mark)
+	return [path for path in postfix.messages(user)
+	    if wanted in read(path)]
 
 
 def wait_until_idle(postfix, limit_s=30):

@@ -4,6 +4,7 @@
 import base64
 import email
 import email.policy
+import html as markup
 import os
 import re
 import struct
@@ -188,9 +189,45 @@ def token(reader_link):
 
 
 def simple(mark, flag=FLAG, to="bob@b.test", body=b"Hello.\r\n", more=b""):
-	"""A short message; `mark` is found again in Subject and body."""
-	mark = mark.encode() if isinstance(mark, str) else mark
+	"""A short message; message_id(mark) finds it again.
+
+	The mark stands in Subject and body, too.
+	"""
+	mark = _bytes(mark)
 	return (b"From: Alice <alice@a.test>\r\nTo: " + to.encode()
 	    + b"\r\n" + flag + b"Subject: test " + mark
 	    + b"\r\nDate: Mon, 23 Nov 2026 13:35:00 +0100\r\nMessage-ID: <"
 	    + mark + b"@a.test>\r\n" + more + b"\r\n" + body + mark + b"\r\n")
+
+
+def _bytes(mark):
+	return mark.encode() if isinstance(mark, str) else mark
+
+
+def message_id(mark):
+	"""The Message-ID of simple(mark) or Full(), brackets and all.
+
+	It stands in the mail, sealed or not, and in a bounce of it.  No base64
+	has such characters; the bare mark of a few letters it has at times.
+	"""
+	return b"<" + _bytes(mark) + b"@a.test>"
+
+
+def traces(content, mark):
+	"""What a mail has of the one with the mark, however it is encoded.
+
+	Its Message-ID, or the Subject that simple() gave it, as it stands there
+	and in each decoded part.  A list, best empty.
+	"""
+	texts = [content, str(parse(content)["Subject"]).encode()]
+	for part in email.message_from_bytes(content).walk():
+		if not part.is_multipart():
+			texts.append(part.get_payload(decode=True))
+	found = []
+	for text in texts:
+		plain = markup.unescape(text.decode("latin-1")).encode("latin-1",
+		    "replace")
+		found += re.findall(re.escape(message_id(mark))
+		    + rb"|\btest\s+" + re.escape(_bytes(mark)) + rb"(?![\w.-])",
+		    plain)
+	return found

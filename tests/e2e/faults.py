@@ -33,8 +33,7 @@ def issued(mark):
 
 
 def inbox(mark):
-	return [c for c in map(mail.read, w.b.messages("bob"))
-	    if mark.encode() in c]
+	return [mail.read(path) for path in mail.marked(w.b, "bob", mark)]
 
 
 def says(text, *words):

@@ -50,7 +50,7 @@ def stop():
 
 def copies(user, mark):
 	"""Files of the mail with that mark, oldest first."""
-	return [p for p in w.b.messages(user) if mark.encode() in mail.read(p)]
+	return mail.marked(w.b, user, mark)
 
 
 def opened(path):

@@ -52,11 +52,7 @@ def killed():
 
 
 def delivered(mark):
-	for path in w.b.messages("bob"):
-		content = mail.read(path)
-		if mark in content:
-			return content
-	return None
+	return next(map(mail.read, mail.marked(w.b, "bob", mark)), None)
 
 
 @tap.case("killed at every step: the mail waits, and goes out sealed")
