@@ -101,14 +101,14 @@ ask(void *arg)
 	for (i = 0; i < ROUNDS && !c->lost; i++) {
 		c->req.ep = &cf_ep_issue;
 		c->req.rc = CF_ERR__COUNT;
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += 60;
 		if (!cf_queue_reserve(c->queue)) {
 			c->lost = true;
 			break;
 		}
 		cf_queue_push(c->queue, &c->req);
-		if (sem_timedwait(&c->answered, &until) != 0 ||
+		if (sem_clockwait(&c->answered, CLOCK_MONOTONIC, &until) != 0 ||
 		    c->req.rc != CF_OK)
 			c->lost = true;
 	}
