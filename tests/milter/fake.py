@@ -25,6 +25,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(
 
 import openapi_check  # noqa: E402
 
+HOLD_S = 600	# nobody waits so long: go, or the client gives up
 LABEL = b"counterfoil key v1\0"
 DOCUMENT = openapi_check.Document()
 PATH = "/api/v1/issue"
@@ -62,6 +63,7 @@ class KeyServer:
 				fake.answer(self)
 
 			def do_GET(self):
+				self.under_way = False
 				fake.answer_get(self)
 
 			def log_message(self, *args):
@@ -135,13 +137,21 @@ class KeyServer:
 			word = self.script.pop(0) if self.script else self.usual
 			self.now += 1
 			self.most = max(self.most, self.now)
+		h.under_way = True
 		try:
 			self.compare(h, body)
 			self.arrived.release()
 			self.act(h, body, word)
 		finally:
-			with self.lock:
-				self.now -= 1
+			self.over(h)
+
+	def over(self, h):
+		"""For the client the request ends with the first byte of the
+		reply: a next one may be here before this thread goes on.
+		"""
+		with self.lock:
+			self.now -= h.under_way
+			h.under_way = False
 
 	def answer_get(self, h):
 		"""An account's messages: none; `-n` asks for them."""
@@ -169,16 +179,17 @@ class KeyServer:
 		if h.headers.get("Authorization") != "Bearer " + self.token:
 			word = "401"
 		if word == "hold":
-			self.go.wait(60)
+			self.go.wait(HOLD_S)
 			word = "ok"
 		if word == "silent":
-			self.go.wait(60)
+			self.go.wait(HOLD_S)
 			h.close_connection = True
 			return
 		if word == "close":
 			h.close_connection = True
 			return
 		if word == "garbage":
+			self.over(h)
 			h.connection.sendall(b"\x16\x03 this is no HTTP\r\n\r\n")
 			h.close_connection = True
 			return
@@ -210,6 +221,7 @@ class KeyServer:
 			    ["content"]["application/json"]["schema"], "answer")
 		data = json.dumps(answer).encode()
 		if word == "half":
+			self.over(h)
 			h.send_response(201)
 			h.send_header("Content-Length", str(len(data)))
 			h.end_headers()
@@ -219,6 +231,7 @@ class KeyServer:
 		self.reply(h, 201, data)
 
 	def reply(self, h, status, data, kind="application/json"):
+		self.over(h)
 		h.send_response(status)
 		h.send_header("Content-Type", kind)
 		h.send_header("Content-Length", str(len(data)))
