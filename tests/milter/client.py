@@ -86,7 +86,7 @@ class Session:
 	"""One connection to the milter, as for one SMTP session."""
 
 	def __init__(self, address, leadspc=True, actions=ACTIONS, steps=STEPS,
-	    version=VERSION, client="127.0.0.1", port=40000, limit_s=60,
+	    version=VERSION, client="127.0.0.1", port=40000, limit_s=300,
 	    macros=None, setsym=True):
 		self.macros = macros or {}
 		if address.startswith("unix:"):

@@ -250,7 +250,8 @@ def t_bad_options():
 		check = proc.run([proc.program("counterfoil-milter"), "-n",
 		    "-c", path], check=False)
 		tap.equal(check.returncode, 78, "exit status with %r" % options)
-		tap.true(re.match(r"counterfoil-milter: %s:\d+: " % path,
+		tap.true(re.match(r"counterfoil-milter: %s:\d+: "
+		    % re.escape(path),
 		    check.stderr.decode()), "file:line in %r" % check.stderr)
 		tap.contains(check.stderr.decode(), word, "-n")
 

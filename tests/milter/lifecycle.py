@@ -43,7 +43,7 @@ def t_arguments():
 	for name in ("counterfoil-milter", "libmilter", "OpenSSL", "libcurl",
 	    "GMime"):
 		tap.contains(out, name, "-V")
-	rig = new()
+	rig = new(deadline_s=None)
 	rig.write_config()
 	status, out, err = run("-c", rig.config, "--print-config")
 	tap.equal((status, err), (0, ""), "--print-config")
@@ -246,7 +246,7 @@ def t_busy_reload():
 		s.send_macros(b"E", [("i", "Q")])
 		s.put(b"E")
 	for _ in sessions:
-		tap.true(rig.key_server.arrived.acquire(timeout=20), "asked")
+		tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
 	since = rig.log_from()
 	for _ in range(100):
 		rig.process.send(signal.SIGHUP)
@@ -275,7 +275,7 @@ def t_term():
 	other = half.begin(content)
 	busy.send_macros(b"E", [("i", "Q")])
 	busy.put(b"E")
-	tap.true(rig.key_server.arrived.acquire(timeout=20), "asked")
+	tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
 	since = rig.log_from()
 	rig.process.send(signal.SIGTERM)
 	rig.wait_log(since, "2 messages under way")
@@ -290,7 +290,7 @@ def t_term():
 	for one in (result, other):
 		tap.equal(one.verdict, "accept", "verdict")
 		lib.Sealed(one.message)
-	tap.equal(rig.process.wait(20), 0, "exit status")
+	tap.equal(rig.process.wait(60), 0, "exit status")
 	tap.contains(since(), "stopped", "log")
 	tap.equal(os.listdir(rig.run), [], "the socket's directory")
 	rig.process = None
@@ -304,9 +304,9 @@ def t_bounded():
 	busy.begin(lib.message())
 	busy.send_macros(b"E", [("i", "Q")])
 	busy.put(b"E")
-	tap.true(rig.key_server.arrived.acquire(timeout=20), "asked")
+	tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
 	rig.process.send(signal.SIGTERM)
-	tap.equal(rig.process.wait(15), 75, "exit status")
+	tap.equal(rig.process.wait(60), 75, "exit status")
 	result = client.Result()
 	tap.raises(client.Broken, lambda: busy.finish(result), "the end")
 	tap.equal(result.new_body, None, "nothing was handed over")
@@ -320,7 +320,7 @@ def t_stop_early():
 	for sig in (signal.SIGTERM, signal.SIGINT):
 		rig.start()
 		s = rig.session()
-		tap.equal(rig.process.stop(sig, 15), 0, "exit status")
+		tap.equal(rig.process.stop(sig, 60), 0, "exit status")
 		s.close()
 	# libmilter has a thread that takes signals if it can.
 	for _ in range(15):
@@ -328,7 +328,7 @@ def t_stop_early():
 		since = rig.log_from()
 		rig.process.send(signal.SIGHUP)
 		rig.wait_log(since, "configuration reloaded")
-		tap.equal(rig.process.stop(signal.SIGTERM, 15), 0,
+		tap.equal(rig.process.stop(signal.SIGTERM, 60), 0,
 		    "exit status")
 	rig.process = None
 
@@ -344,7 +344,7 @@ def t_kill():
 		if cut == "end":
 			s.send_macros(b"E", [("i", "Q")])
 			s.put(b"E")
-			tap.true(rig.key_server.arrived.acquire(timeout=20),
+			tap.true(rig.key_server.arrived.acquire(timeout=60),
 			    "asked")
 		rig.process.kill()
 		tap.raises(client.Broken, lambda: s.finish(result), "the end")

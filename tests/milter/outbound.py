@@ -349,7 +349,7 @@ def t_parallel():
 		s.send_macros(b"E", [("i", s.queue_id)])
 		s.put(b"E")
 	for _ in range(64):
-		tap.true(rig.key_server.arrived.acquire(timeout=20),
+		tap.true(rig.key_server.arrived.acquire(timeout=60),
 		    "requests arrive")
 	rig.key_server.go.set()
 	for s, r in zip(sessions, results):

@@ -63,6 +63,10 @@ class Rig:
 		    "store_directory": self.store,
 		    "allowed_key_servers": [self.key_server.url],
 		    "message_size_limit": 60000000,
+		    # No machine is so slow that they mean anything; who tests
+		    # them sets them.
+		    "request_timeout_s": 120,
+		    "deadline_s": 300,
 		    "log_level": "debug",
 		}
 		self.options.update(options)
@@ -97,20 +101,44 @@ class Rig:
 		return proc.read_text(self.log)
 
 	def log_from(self):
-		"""A function that gives what was logged since now."""
-		at = len(self.log_text())
-		return lambda: self.log_text()[at:]
+		"""A function that gives the lines that were logged since now.
 
-	def wait_log(self, since, text, limit_s=20):
+		Whole ones: a reader may see half of what one write(2) writes.
+		"""
+		at = len(self.log_text())
+
+		def since():
+			text = self.log_text()[at:]
+			return text[:text.rfind("\n") + 1]
+		return since
+
+	def wait_log(self, since, text, limit_s=60):
 		proc.wait_for(lambda: text in since(), limit_s,
 		    "%r in the log" % text)
 
 	def blobs(self):
 		return sorted(glob.glob(os.path.join(self.store, "??", "*")))
 
+	def connections(self):
+		"""How many the kernel has on the socket, the milter's ends.
+
+		One that the client has closed counts until the milter has
+		closed its end, which it does when all else is given back.
+		"""
+		rows = [line.split() for line in
+		    proc.read_text("/proc/net/unix").splitlines()[1:]]
+		# Flags 00010000: the one that listens.
+		return sum(row[7:] == [self.socket] and row[3] == "00000000"
+		    for row in rows)
+
+	def wait_idle(self):
+		"""Until the milter is done with every connection."""
+		proc.wait_for(lambda: self.connections() == 0, 60,
+		    "all connections to end")
+
 	def stop(self):
 		if self.process is not None and self.process.alive():
-			status = self.process.stop(limit_s=40)
+			status = self.process.stop(limit_s=120)
 			if status != 0:
 				raise proc.LabError("the milter ended with %s: %s"
 				    % (status, proc.tail(self.log)))
