@@ -71,7 +71,7 @@ def send(port, sender, recipients, content, source="127.0.0.1", options=(),
 		client.close()
 
 
-def wait(postfix, user, count=1, limit_s=30):
+def wait(postfix, user, count=1, limit_s=180):
 	"""Wait until the user has `count` messages; gives their files."""
 	def enough():
 		files = postfix.messages(user)
@@ -94,7 +94,7 @@ def marked(postfix, user, mark):
 	    if wanted in read(path)]
 
 
-def wait_until_idle(postfix, limit_s=30):
+def wait_until_idle(postfix, limit_s=180):
 	"""Until nothing waits in the queue."""
 	proc.wait_for(lambda: not postfix.queue(), limit_s,
 	    "an empty queue of %s" % postfix.domain)

@@ -175,7 +175,7 @@ def write_file(path, content, mode=0o644):
 	os.rename(new, path)
 
 
-def run(argv, limit_s=60, check=True, **kw):
+def run(argv, limit_s=120, check=True, **kw):
 	"""Run a program to its end; LabError with its output if it fails."""
 	kw.setdefault("stdin", subprocess.DEVNULL)
 	if "input" in kw:
@@ -210,13 +210,14 @@ def group_lives(pgid):
 
 
 def _die_with_parent(sig):
-	libc = ctypes.CDLL(None, use_errno=True)
+	# Found here: another thread may hold the linker's lock in a fork.
+	prctl = ctypes.PyDLL(None).prctl
 	main = threading.current_thread() is threading.main_thread()
 
 	def in_child():
 		# Tied to the thread that forks: useless from a short-lived one.
 		if main:
-			libc.prctl(PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
+			prctl(PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
 	return in_child
 
 
@@ -245,7 +246,7 @@ class Process:
 		return LabError("%s %s; its log %s ends:\n%s"
 		    % (self.name, text, self.log, tail(self.log)))
 
-	def wait_ready(self, predicate, limit_s=60):
+	def wait_ready(self, predicate, limit_s=120):
 		"""Until predicate() holds; LabError if the program ends first."""
 		def ready():
 			if not self.alive():
@@ -259,7 +260,7 @@ class Process:
 				raise
 			raise self.why("is not ready: %s" % e)
 
-	def wait(self, limit_s=20):
+	def wait(self, limit_s=60):
 		"""Until it has ended by itself; its exit status."""
 		try:
 			return self.popen.wait(limit_s)
@@ -273,7 +274,7 @@ class Process:
 	def kill(self):
 		"""kill -9, and wait until it is gone."""
 		self.send(signal.SIGKILL)
-		return self.popen.wait(20)
+		return self.popen.wait(60)
 
 	def stop(self, sig=signal.SIGTERM, limit_s=60):
 		"""Ask it to end; its exit status.

@@ -157,7 +157,7 @@ class _Session:
 			self.body = []
 
 
-def wait(overheard, mark, count=1, limit_s=30):
+def wait(overheard, mark, count=1, limit_s=180):
 	"""Until `count` messages with the mark were shown; gives them."""
 	def enough():
 		found = overheard.find(mark)

@@ -240,7 +240,7 @@ class Sink:
 		with self._lock:
 			return len(self.mails)
 
-	def wait(self, address, count=1, limit_s=20):
+	def wait(self, address, count=1, limit_s=120):
 		proc.wait_for(lambda: len(self.to(address)) >= count, limit_s,
 		    "mail %d for %s" % (count, address))
 		return self.to(address)

@@ -53,7 +53,7 @@ def show_mail(message):
 	boxed(body.get_content() if body else "(no text part)")
 
 
-def send(w, message, limit_s=60):
+def send(w, message, limit_s=180):
 	code, text = mail.send(w.a.port, message.sender, message.to,
 	    message.sent, options=["BODY=8BITMIME"])
 	if code != 250:
@@ -143,7 +143,7 @@ def once_in(w):
 	say("  delivered to bob@b.test: %s" % path)
 	compare_shown(message, browser.open_link(link, w.path("browser")))
 	say("  opened in Chromium: text, HTML and attachment are the sent ones")
-	receipt = wait_receipt(w, 0, 90)
+	receipt = wait_receipt(w, 0, 240)	# a minute is wanted
 	compare_file(message, w, path)
 	say("  opened by `counterfoil open`: the whole message is the sent one")
 	if handle not in str(receipt["Subject"]):

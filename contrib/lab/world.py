@@ -211,8 +211,9 @@ class World:
 
 	def processes(self):
 		"""What is to stay alive: (name, proc.Process) pairs."""
-		return [(t.process.name, t.process) for t in self._started
-		    if getattr(t, "process", None)]
+		# Each looked at once: another thread may stop it meanwhile.
+		now = [getattr(t, "process", None) for t in list(self._started)]
+		return [(p.name, p) for p in now if p]
 
 	def dead(self):
 		"""The name of a program that ended by itself, or None."""
