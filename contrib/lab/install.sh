@@ -178,8 +178,8 @@ install_quietly()
 	mkdir -p "$cluster_dir"
 	printf 'create_main_cluster = false\n' >"$cluster"
 	DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
-	    apt-get -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold \
-	    install -y --no-install-recommends "$@"
+	    apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=5 \
+	    -o Dpkg::Options::=--force-confold install -y --no-install-recommends "$@"
 )
 
 # install_packages LOG NAME...: what of these is missing.
@@ -208,7 +208,7 @@ would let new services start; nothing was installed. Move it away for the \
 time of the installation, or install these yourself: $missing"
 	fi
 	step "$log" "apt-get update" \
-	    apt-get -o DPkg::Lock::Timeout=120 update
+	    apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=5 update
 	libssl_is_new_enough || libssl_can_be_had || die "libssl3 is older \
 than $CF_LIBSSL_MINIMUM, and apt knows no newer one; enable \
 bookworm-security in /etc/apt/sources.list (see \
@@ -237,13 +237,14 @@ unpack_sendmail()
 (
 	# set -e is off where the caller looks at our status.
 	names="sendmail-bin sendmail-base sendmail-cf"
-	get="apt-get -o APT::Sandbox::User=root download"
+	get="apt-get -o APT::Sandbox::User=root -o Acquire::Retries=5 download"
 	mkdir -p "$1" && new=$(mktemp -d "$1.XXXXXX") || exit 1
 	trap 'rm -rf "$new"' EXIT
 	cd "$new" || exit 1
 	# shellcheck disable=SC2086
 	$get $names || {
-		apt-get -o DPkg::Lock::Timeout=120 update && $get $names
+		apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=5 \
+		    update && $get $names
 	} || exit 1
 	for deb in ./*.deb; do
 		dpkg -x "$deb" root || exit 1

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import proc, rules  # noqa: E402
 
-LIMIT_S = 900
+LIMIT_S = 1800
 LONG_LIMIT_S = 30 * 24 * 3600
 REASON_LINES = 40	# of one failure
 BEFORE_LINES = 15	# said before it
