@@ -179,7 +179,14 @@ class _Instance:
 		    self.command("-L", "sm-" + self.name, "-X", self.maillog,
 		    "-bD", "-q1s"), self.log)
 		self.guard = proc.Guard(self.process.pid)
-		self.process.wait_ready(lambda: proc.port_answers(self.port))
+		# It opens one port after the other.
+		self.process.wait_ready(lambda: all(proc.port_answers(p)
+		    for p in self.ports()))
+
+	def ports(self):
+		if self is self.site.main and self.site.hop_milter is not None:
+			return [self.port, self.site.hop_port]
+		return [self.port]
 
 	def stop(self, sig=signal.SIGTERM):
 		if self.process is None:
@@ -189,18 +196,19 @@ class _Instance:
 		# Deliveries and queue runs are processes of their own.
 		if process.alive():
 			os.killpg(process.pid, sig)
-		process.wait()
-		proc.wait_for(lambda: proc.port_is_free(self.port), 20,
-		    "%s to let go of its port" % self.name)
+		process.wait(60)
+		proc.wait_for(lambda: all(proc.port_is_free(p)
+		    for p in self.ports()), 60, "%s to let go of its port"
+		    % self.name)
 
 	def files(self, letters="qdhQ"):
 		return [f for f in glob.glob(os.path.join(self.queue, "*"))
 		    if os.path.basename(f)[0] in letters]
 
-	def contents(self, letters="qdhQ"):
+	def contents(self, letters="qdhQ", but=()):
 		"""[bytes] of the queue's files; some may go while we look."""
 		found = []
-		for path in self.files(letters):
+		for path in set(self.files(letters)) - set(but):
 			try:
 				with open(path, "rb") as f:
 					found.append(f.read())

@@ -17,6 +17,7 @@ SCRIPT = os.path.join(proc.repository(), "contrib", "quickstart")
 NAMES = """CF_DIR CF_A_SMTP CF_B_SMTP CF_A_MAILDIR CF_B_MAILDIR CF_A_MILTER
     CF_B_MILTER CF_MILTER_PIDS CF_KEYSRV_URL CF_KEYSRV_PID CF_READER_URL
     CF_CA_FILE PGHOST PGPORT PGDATABASE PGUSER CF_API_TOKEN_FILE""".split()
+LIMIT_S = 240		# for two worlds to start, side by side
 folder = None
 ups = []		# proc.Process
 envs = []		# what the shell says
@@ -34,7 +35,7 @@ def start():
 
 def stop():
 	for p in ups:
-		p.stop(signal.SIGINT, 60)
+		p.stop(signal.SIGINT, LIMIT_S)
 	if folder:
 		proc.remove_tree(folder)
 
@@ -57,7 +58,7 @@ def maildir(path):
 @tap.case("two worlds come up side by side")
 def t_up():
 	for n, p in enumerate(ups, 1):
-		p.wait_ready(lambda: os.path.exists(env_file(n)), 90)
+		p.wait_ready(lambda: os.path.exists(env_file(n)), LIMIT_S)
 		tap.equal(os.stat(env_file(n)).st_mode & 0o777, 0o600,
 		    "mode of env")
 
@@ -98,7 +99,7 @@ def t_mail():
 	for n, values in enumerate(envs, 1):
 		box = values["CF_B_MAILDIR"]
 		for path in (box, os.path.join(os.path.dirname(box), "new")):
-			files = proc.wait_for(lambda: maildir(path), 30,
+			files = proc.wait_for(lambda: maildir(path), LIMIT_S,
 			    "mail in " + path)
 			tap.equal(len(files), 1, "messages in " + path)
 			link = sample.link(mail.read(files[0]))
@@ -113,9 +114,9 @@ def t_interrupted():
 	values = envs[0]
 	pids = children(ups[0].pid)
 	tap.true(len(pids) >= 8, "children: %s" % pids)
-	tap.equal(ups[0].stop(signal.SIGINT, 60), 0, "exit status")
+	tap.equal(ups[0].stop(signal.SIGINT, LIMIT_S), 0, "exit status")
 	for pid in pids:
-		proc.wait_for(lambda: not os.path.exists("/proc/%d" % pid), 20,
+		proc.wait_for(lambda: not running(pid), LIMIT_S,
 		    "the end of process %d" % pid)
 	for name in ("CF_A_SMTP", "CF_B_SMTP"):
 		tap.true(proc.port_is_free(int(values[name].split(":")[1])),
@@ -140,7 +141,7 @@ def t_killed():
 	pids = children(ups[1].pid)
 	ups[1].kill()
 	for pid in pids:
-		proc.wait_for(lambda: not running(pid), 40,
+		proc.wait_for(lambda: not running(pid), LIMIT_S,
 		    "the end of process %d" % pid)
 
 
@@ -151,7 +152,7 @@ def running(pid):
 
 @tap.case("--once opens the mail in browser and command, and exits 0")
 def t_once():
-	done = proc.run([SCRIPT, "--once"], 240, check=False)
+	done = proc.run([SCRIPT, "--once"], 2 * LIMIT_S, check=False)
 	out = done.stdout.decode()
 	tap.equal(done.returncode, 0, "exit status; output:\n" + out
 	    + done.stderr.decode())
@@ -166,7 +167,7 @@ def t_guide():
 	p = proc.Process("quickstart", [SCRIPT], log)
 	try:
 		p.wait_ready(lambda: "Waiting for the click" in
-		    proc.read_text(log), 90)
+		    proc.read_text(log), LIMIT_S)
 		text = proc.read_text(log)
 		link = sample.LINK.search(text).group(0)
 		port = re.search(r"http://127\.0\.0\.1:(\d+)/m/", link).group(1)
@@ -178,13 +179,13 @@ def t_guide():
 		    "the ssh line")
 		command = re.search(r"(?m)^    (\S*counterfoil -c .* open .*)$",
 		    text).group(1)
-		proc.run(shlex.split(command), 60)
+		proc.run(shlex.split(command), LIMIT_S)
 		p.wait_ready(lambda: "got this receipt" in proc.read_text(log)
-		    and "The world goes on" in proc.read_text(log), 90)
+		    and "The world goes on" in proc.read_text(log), LIMIT_S)
 		tap.contains(proc.read_text(log), sample.handle(link),
 		    "the receipt")
 	finally:
-		code = p.stop(signal.SIGINT, 60)
+		code = p.stop(signal.SIGINT, LIMIT_S)
 	tap.equal(code, 0, "exit status when interrupted")
 
 

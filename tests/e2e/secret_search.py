@@ -23,6 +23,7 @@ from lab import browser, mail, proc, sample, tap, tour, world  # noqa: E402
 w = None
 found = {}		# name of a secret: its bytes or text
 cmdlines = set()
+LIMIT_S = 180
 PHRASES = (b"Dear Bob", b"one dot:", b"offer.bin")
 
 
@@ -78,15 +79,15 @@ def full_run():
 	reply = mail.send(w.a.port, message.sender, message.to, message.sent,
 	    options=["BODY=8BITMIME"])
 	tap.equal(reply[0], 250, "reply %r" % (reply,))
-	path = mail.wait(w.b, "bob")[0]
+	path = mail.wait(w.b, "bob", 1, LIMIT_S)[0]
 	link = sample.link(mail.read(path))
 	found["E"] = sealed_part(mail.read(path))
 	tour.compare_shown(message, browser.open_link(link, w.path("browser"),
-	    w.nss_home()))
+	    w.nss_home(), LIMIT_S))
 	for _ in range(3):
 		done = proc.run([proc.program("counterfoil"), "-c",
 		    w.agent_config(), "open", path, "-o", w.path("o.eml")])
-	tour.wait_receipt(w, 0, 30)
+	tour.wait_receipt(w, 0, LIMIT_S)
 	proc.run([proc.program("counterfoil"), "-c", w.sender_config(),
 	    "status"])
 	# Wrong token, wrong API token, a key that is taken.
@@ -114,7 +115,7 @@ def full_run():
 	proc.run([proc.program("counterfoil"), "-c", w.agent_config(), "open",
 	    w.path("damaged.eml"), "-o", w.path("o2.eml")], check=False)
 	w.pg.restart("immediate")
-	proc.wait_for(w.keysrv.ready, 30, "the key server to be ready again")
+	proc.wait_for(w.keysrv.ready, LIMIT_S, "the key server to be ready again")
 
 
 def sealed_part(content):
@@ -170,8 +171,10 @@ def collect():
 	    ("receipt signer", w.keysrv.options["signer_key"]),
 	    ("TLS key", w.tls_files[1])):
 		for line in mail.read(path).splitlines():
+			if re.match(rb"-----(BEGIN|END) ", line):
+				continue	# a key may begin with "--"
 			line = line.split(b":")[-1].split(b" ")[-1].strip()
-			if len(line) >= 32 and not line.startswith(b"--"):
+			if len(line) >= 32:
 				found["%s %r" % (name, line[:4])] = line
 
 
