@@ -99,7 +99,8 @@ class Cluster:
 		sig = {"smart": signal.SIGTERM, "fast": signal.SIGINT,
 		    "immediate": signal.SIGQUIT}[mode]
 		# The postmaster is our child itself: setpriv became it by exec.
-		self.process.stop(sig)
+		# It writes all that changed to the disk first, which may be slow.
+		self.process.stop(sig, limit_s=300)
 		self.process = None
 
 	def restart(self, mode="fast"):
