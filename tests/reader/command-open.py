@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from lab import ca, conf, proc, sample, tap  # noqa: E402
 import fake  # noqa: E402
 
 ASK = ["/api/v1/challenge", "/api/v1/retrieve"]
+PATIENT_S = 120		# for what succeeds: a busy machine is slow
 SIMPLE = (b"From: alice@a.test\r\nSubject: hello\r\n\r\n"
     b"One line.\r\n.\r\n\xff\xfe no newline")
 
@@ -46,7 +48,7 @@ class Case:
 		self.file = os.path.join(self.folder, "delivered.eml")
 		self.out = os.path.join(self.folder, "original.eml")
 		self.config = os.path.join(self.folder, "counterfoil.conf")
-		self.configure(deadline_s=2)
+		self.configure()
 		self.write(self.sealed.mail())
 
 	def __enter__(self):
@@ -57,12 +59,13 @@ class Case:
 		proc.remove_tree(self.folder)
 
 	def configure(self, **options):
-		conf.write(self.config, options)
+		conf.write(self.config, dict({"timeout_s": PATIENT_S,
+		    "deadline_s": PATIENT_S}, **options))
 
 	def write(self, content):
 		proc.write_file(self.file, content)
 
-	def run(self, *words, before=(), limit_s=60, **kw):
+	def run(self, *words, before=(), limit_s=3 * PATIENT_S, **kw):
 		return proc.run([proc.program("counterfoil"), "-c",
 		    self.config, *before, "open", *words], check=False,
 		    limit_s=limit_s, **kw)
@@ -155,14 +158,13 @@ def t_bare():
 @tap.case("the link is not in the process list while open waits")
 def t_process_list():
 	with Case() as c:
-		c.configure(timeout_s=20, deadline_s=20)
 		c.write(c.sealed.e)
 		c.server.answers["/api/v1/challenge"] = ["silent"]
 		p = subprocess.Popen([proc.program("counterfoil"), "-c",
 		    c.config, "open", "--link", c.sealed.link, c.file],
 		    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 		try:
-			proc.wait_for(lambda: c.server.calls, 10, "its request")
+			proc.wait_for(lambda: c.server.calls, 60, "its request")
 			words = proc.read_text("/proc/%d/cmdline" % p.pid)
 		finally:
 			p.kill()
@@ -223,6 +225,7 @@ def t_mismatch():
 		c.server.answers["/api/v1/retrieve"] = [lambda a: a.update(
 		    opening_key=fake.b64(os.urandom(32)))]
 		c.server.answers["/api/v1/mismatch"] = ["close"] * 50
+		c.configure(deadline_s=8)	# for each of the two
 		c.must_fail(c.open(), 1, "does not match what its sender")
 
 
@@ -326,11 +329,9 @@ def t_again():
 	    "Busy."), fake.problem(503, "database-unavailable", "Away.")):
 		for path in ASK + ["/api/v1/open"]:
 			with Case() as c:
-				c.configure(deadline_s=10)
 				c.server.answers[path] = [fault, fault]
 				c.must_open(c.open())
 	with Case() as c:
-		c.configure(deadline_s=10)
 		c.server.answers["/api/v1/retrieve"] = [fake.problem(403,
 		    "challenge-used", "Used.")]
 		c.must_open(c.open())
@@ -353,10 +354,14 @@ def t_away():
 		c.configure(timeout_s=1, deadline_s=1)
 		c.server.answers["/api/v1/retrieve"] = ["silent"] * 9
 		c.must_fail(c.open(), 75, "did not answer in time")
-	with Case() as c:
-		c.configure(deadline_s=1)
+	with Case() as c, socket.socket() as nobody:
+		# The last attempt then has 3 s, enough to hear of it.
+		c.configure(deadline_s=6)
 		c.server.stop()
 		c.server.stop = lambda: None
+		# Nobody else is to listen there meanwhile.
+		nobody.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		nobody.bind(("127.0.0.1", c.server.http.server_port))
 		c.must_fail(c.open(), 75, "could not be reached")
 
 
@@ -447,11 +452,11 @@ def t_tls():
 	authority = ca.Authority(os.path.join(World.folder, "ca"))
 	other = ca.Authority(os.path.join(World.folder, "other"))
 	with Case(tls=authority.server("keys")) as c:
-		c.configure(ca_file=authority.file, deadline_s=2)
+		c.configure(ca_file=authority.file)
 		c.must_open(c.open())
 		os.unlink(c.out)
 		c.server.opened.clear()
-		c.configure(ca_file=other.file, deadline_s=2)
+		c.configure(ca_file=other.file)
 		c.must_fail(c.open(), 75, "certificate is not valid")
 		c.write(c.sealed.mail(link=c.sealed.link.replace("https://"
 		    "localhost", "http://keys.test")))

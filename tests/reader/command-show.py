@@ -8,7 +8,6 @@ With CF_SHARED set, every file below its folder `corpus` is shown as well.
 import glob
 import os
 import random
-import signal
 import socket
 import sys
 
@@ -186,5 +185,4 @@ def t_corpus():
 
 
 if __name__ == "__main__":
-	signal.alarm(600)
 	tap.main(setup=setup, teardown=teardown)

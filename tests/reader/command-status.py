@@ -55,7 +55,7 @@ def message(recipient, status, **more):
 
 def run(*words, before=(), **options):
 	conf.write(World.config, dict({"key_servers": [World.server.url],
-	    "api_token_file": World.token, "timeout_s": 5}, **options))
+	    "api_token_file": World.token, "timeout_s": 60}, **options))
 	done = proc.run([proc.program("counterfoil"), "-c", World.config,
 	    *before, "status", *words], check=False)
 	tap.lacks(done.stdout + done.stderr, World.server.api_token.encode(),
