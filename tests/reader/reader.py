@@ -368,7 +368,7 @@ def served(port, timeout_s):
 
 @tap.case("clients that trickle are cut off; others are served meanwhile")
 def t_slow():
-	r = new_reader("slow", request_timeout_s=1, answer_timeout_s=2).start()
+	r = new_reader("slow", request_timeout_s=1).start()
 	others = 0
 	try:
 		slow = [socket.create_connection(("127.0.0.1", r.port))
@@ -397,7 +397,16 @@ def t_slow():
 		for s in slow:
 			s.close()
 		tap.true(others > 0, "others were served meanwhile")
-		# A client that reads, but by the drop.
+	finally:
+		r.stop()
+
+
+@tap.case("an answer that a client reads by the drop is broken off")
+def t_slow_answer():
+	# Nothing but its length ends it.
+	r = new_reader("slow2", request_timeout_s=600,
+	    answer_timeout_s=2).start()
+	try:
 		s = socket.create_connection(("127.0.0.1", r.port), LIMIT_S)
 		s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 		s.sendall(b"GET /e/" + LARGE.encode()
