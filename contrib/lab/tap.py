@@ -15,6 +15,7 @@ compared.  Words on the command line choose the cases whose name contains one
 of them; --list names all.
 """
 
+import os
 import sys
 import time
 import traceback
@@ -47,9 +48,26 @@ def _reason(e):
 	return text
 
 
+def _line(text):
+	"""In one piece, whatever other threads print."""
+	sys.stdout.write(text + "\n")
+	sys.stdout.flush()
+
+
 def note(text):
 	for line in str(text).splitlines() or [""]:
-		print("# " + line, flush=True)
+		_line("# " + line)
+
+
+def _end(failed):
+	"""Exit without waiting for helper threads.
+
+	While Python shuts down, a daemon thread that is about to print or to
+	take a lock may bring it down with a signal.
+	"""
+	sys.stdout.flush()
+	sys.stderr.flush()
+	os._exit(1 if failed else 0)
 
 
 def _short(value, limit=600):
@@ -112,15 +130,15 @@ def main(setup=None, teardown=None):
 	    if not words or any(w in c[0] for w in words)]
 	for stream in (sys.stdout, sys.stderr):	# whatever the locale
 		stream.reconfigure(errors="backslashreplace")
-	print("1..%d" % len(chosen), flush=True)
+	_line("1..%d" % len(chosen))
 	failed = 0 if chosen else 1
 	try:
 		try:
 			if setup:
 				setup()
 		except BaseException as e:
-			print("Bail out! setup failed: %s"
-			    % str(e).splitlines()[0:1], flush=True)
+			_line("Bail out! setup failed: %s"
+			    % str(e).splitlines()[0:1])
 			note(_reason(e))
 			if not isinstance(e, Exception):
 				raise
@@ -134,9 +152,8 @@ def main(setup=None, teardown=None):
 			except Exception as e:
 				word, why = "not ok", _reason(e)
 				failed += 1
-			print("%s %d - %s # %.1f s" % (word, number,
-			    name.replace("#", "\\#"),
-			    time.monotonic() - began), flush=True)
+			_line("%s %d - %s # %.1f s" % (word, number,
+			    name.replace("#", "\\#"), time.monotonic() - began))
 			if why:
 				note(why)
 	finally:
@@ -145,6 +162,6 @@ def main(setup=None, teardown=None):
 				teardown()
 			except Exception as e:
 				failed += 1
-				print("Bail out! teardown failed", flush=True)
+				_line("Bail out! teardown failed")
 				note(_reason(e))
-	sys.exit(1 if failed else 0)
+	_end(failed)
