@@ -59,7 +59,7 @@ def cases(name):
 	path = os.path.join(top, name)
 	if re.match("#!.*python3", proc.read_text(path)):
 		done = subprocess.run(["/usr/bin/python3", path, "--list"],
-		    stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+		    stdin=subprocess.DEVNULL, capture_output=True, timeout=300,
 		    cwd=top)
 		if done.returncode != 0:
 			raise proc.LabError("%s --list: %s" % (name,
