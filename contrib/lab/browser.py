@@ -6,7 +6,7 @@ import os
 from lab import proc
 
 
-def open_link(link, out, nss_home=None, limit_s=120):
+def open_link(link, out, nss_home=None, limit_s=400):
 	"""Click through to the message; gives what the page showed.
 
 	{"subject", "text", "html" (as read), "markup", "original": bytes or None,

@@ -28,6 +28,7 @@ export function launch({ home, hostRules, executablePath } = {})
 	return chromium.launch({
 		executablePath: executablePath ?? "/usr/bin/chromium",
 		args, chromiumSandbox: process.getuid?.() !== 0,
+		timeout: 180_000,
 		env: { ...process.env, ...home === undefined ? {} : { HOME: home } },
 	});
 }
@@ -78,7 +79,7 @@ export async function frameOf(page, part)
 async function save(page, link, file)
 {
 	const [download] = await Promise.all([
-		page.waitForEvent("download", { timeout: 60_000 }), link.click()]);
+		page.waitForEvent("download", { timeout: 180_000 }), link.click()]);
 
 	await download.saveAs(file);
 	return download.suggestedFilename();

@@ -36,7 +36,7 @@ function options()
 	}
 }
 
-const { link, out, ca, screenshot, before, map, timeout = "60" } = options();
+const { link, out, ca, screenshot, before, map, timeout = "180" } = options();
 const limit = Number(timeout) * 1000;
 let browser;
 let page;
@@ -47,6 +47,7 @@ try {
 	const context = await browser.newContext({
 		viewport: { width: 1100, height: 900 }, acceptDownloads: true });
 
+	context.setDefaultTimeout(limit);
 	page = await context.newPage();
 	await page.goto(link, { timeout: limit });
 	if (before !== undefined) {

@@ -152,7 +152,7 @@ def running(pid):
 
 @tap.case("--once opens the mail in browser and command, and exits 0")
 def t_once():
-	done = proc.run([SCRIPT, "--once"], 2 * LIMIT_S, check=False)
+	done = proc.run([SCRIPT, "--once"], 3 * LIMIT_S, check=False)
 	out = done.stdout.decode()
 	tap.equal(done.returncode, 0, "exit status; output:\n" + out
 	    + done.stderr.decode())

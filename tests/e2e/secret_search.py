@@ -83,7 +83,7 @@ def full_run():
 	link = sample.link(mail.read(path))
 	found["E"] = sealed_part(mail.read(path))
 	tour.compare_shown(message, browser.open_link(link, w.path("browser"),
-	    w.nss_home(), LIMIT_S))
+	    w.nss_home()))
 	for _ in range(3):
 		done = proc.run([proc.program("counterfoil"), "-c",
 		    w.agent_config(), "open", path, "-o", w.path("o.eml")])
