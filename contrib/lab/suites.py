@@ -264,8 +264,10 @@ def main():
 			    % (suite, " ".join(known)))
 	chosen = [(suite, name) for suite, name in rows if suite != "-" and
 	    (not options.suites or suite in options.suites)]
+	# Daemons: if we end by an exception they are not waited for.
 	beside = [threading.Thread(target=run_one, args=(suite, name, options,
-	    counts, True)) for suite, name in chosen if suite in BESIDE]
+	    counts, True), daemon=True) for suite, name in chosen
+	    if suite in BESIDE]
 	for thread in beside:
 		thread.start()
 	for suite, name in chosen:
