@@ -19,6 +19,7 @@ import time
 
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
+BASE_MAX = 40		# a socket's name has 100 bytes and may end far below
 
 
 class LabError(Exception):
@@ -50,9 +51,12 @@ def private_dir(prefix="counterfoil-"):
 	"""A new temporary directory that other users may search, not list.
 
 	PostgreSQL and Postfix run under users of their own and must be able
-	to reach their folders below it.
+	to reach their folders below it.  It is in TMPDIR, but where that is so
+	long that no name of a socket fits behind it, in /tmp.
 	"""
-	base = os.environ.get("TMPDIR") or "/tmp"
+	base = os.path.abspath(os.environ.get("TMPDIR") or "/tmp")
+	if len(base) > BASE_MAX:
+		base = "/tmp"
 	path = tempfile.mkdtemp(prefix=prefix, dir=base)
 	os.chmod(path, 0o711)
 	try:
