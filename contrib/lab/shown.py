@@ -88,8 +88,8 @@ class Overheard:
 			return
 		session = _Session(self)
 		pair = [threading.Thread(target=self._copy, daemon=True,
-		    args=way) for way in ((mta, milter, session.command),
-		    (milter, mta, session.answer))]
+		    args=way) for way in ((mta, milter, session.command, False),
+		    (milter, mta, session.answer, True))]
 		for t in pair:
 			t.start()
 		for t in pair:
@@ -98,21 +98,33 @@ class Overheard:
 		milter.close()
 
 	@staticmethod
-	def _copy(source, target, listen):
+	def _copy(source, target, listen, first):
+		"""`first`: listen to all that goes on before it goes on.
+
+		What the milter answers says how to read what comes then; what
+		it is told is noted when it has been told.
+		"""
 		held = b""
+
+		def take():
+			nonlocal held
+			while len(held) >= 4:
+				n, = struct.unpack(">I", held[:4])
+				if len(held) < 4 + n:
+					break
+				listen(held[4:5], held[5:4 + n])
+				held = held[4 + n:]
 		try:
 			while True:
 				data = source.recv(1 << 16)
 				if not data:
 					break
-				target.sendall(data)
 				held += data
-				while len(held) >= 4:
-					n, = struct.unpack(">I", held[:4])
-					if len(held) < 4 + n:
-						break
-					listen(held[4:5], held[5:4 + n])
-					held = held[4 + n:]
+				if first:
+					take()
+				target.sendall(data)
+				if not first:
+					take()
 		except OSError:
 			pass
 		for s in (source, target):
