@@ -280,7 +280,7 @@ class Process:
 		self.send(signal.SIGKILL)
 		return self.popen.wait(60)
 
-	def stop(self, sig=signal.SIGTERM, limit_s=60):
+	def stop(self, sig=signal.SIGTERM, limit_s=120):
 		"""Ask it to end; its exit status.
 
 		LabError if it had to be killed: a program that does not stop
