@@ -143,6 +143,11 @@ class Ledger:
 		with self.lock:
 			return len(self.open_ends)
 
+	def still_to_come(self):
+		"""{(message number, recipient)} accepted, and not seen since."""
+		with self.lock:
+			return set(self.open_ends)
+
 	def outcome(self, m, recipient):
 		"""What became of it; complains where the books do not agree."""
 		copies = m.copies[recipient]
@@ -187,7 +192,36 @@ class Ledger:
 
 	def copies(self):
 		"""(message, recipient, copy) of all that was delivered."""
-		for m in self.messages:
-			for recipient, copies in m.copies.items():
-				for copy in copies:
-					yield m, recipient, copy
+		with self.lock:
+			return [(m, recipient, copy) for m in self.messages
+			    for recipient, copies in m.copies.items()
+			    for copy in copies]
+
+	def receipts_of(self):
+		"""{(message number, recipient): Counter of (grade, Message-ID)}
+
+		One for everybody who has a sealed copy.
+		"""
+		found = collections.defaultdict(dict)
+		for m, recipient, copy in self.copies():
+			if copy.handle:
+				found[(m.number, recipient)][copy.handle] = None
+		with self.lock:
+			return {key: sum((self.receipts.get(h,
+			    collections.Counter()) for h in handles),
+			    collections.Counter())
+			    for key, handles in found.items()}
+
+	def without_receipt(self):
+		"""Sentences: who opened a copy, and what came of that."""
+		confirmed = {(m.number, recipient)
+		    for m, recipient, copy in self.copies() if copy.confirmed}
+		bad = []
+		for key, seen in self.receipts_of().items():
+			if not seen:
+				bad.append("%s: no receipt" % (key,))
+			elif key in confirmed and "opened" not in {
+			    grade for grade, _ in seen}:
+				bad.append("%s: opened, but %s" % (key,
+				    dict(seen)))
+		return bad

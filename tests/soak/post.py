@@ -167,17 +167,21 @@ class Openers:
 		self.books = books
 		self.harvest = harvest
 		self.rng = random.Random(seed)
-		self.busy = 0
 		self.kept = []
 		self.read = 0
 		self.repeats = 0
 		self.lock = threading.Lock()
 		self.ended = threading.Event()
-		self.config = conf.write(w.path("recipient.conf"), {
-		    "ca_file": w.ca_file, "timeout_s": 10, "deadline_s": 20,
-		    "allowed_key_servers": [w.service_url]}, 0o600)
+		self.config = self.configure("recipient.conf", 10, 20)
+		self.patient = self.configure("patient.conf", 60, 60)
 		self.threads = [threading.Thread(target=self.run, daemon=True)
 		    for _ in range(OPENERS)]
+
+	def configure(self, name, timeout_s, deadline_s):
+		return conf.write(self.w.path(name), {
+		    "ca_file": self.w.ca_file, "timeout_s": timeout_s,
+		    "deadline_s": deadline_s,
+		    "allowed_key_servers": [self.w.service_url]}, 0o600)
 
 	def start(self):
 		for t in self.threads:
@@ -189,7 +193,8 @@ class Openers:
 			t.join(120)
 
 	def waiting(self):
-		return self.harvest.to_open.qsize() + self.busy
+		"""Copies not yet opened; those in our hands count."""
+		return self.harvest.to_open.unfinished_tasks
 
 	def run(self):
 		while not self.ended.is_set():
@@ -197,19 +202,17 @@ class Openers:
 				m, copy = self.harvest.to_open.get(timeout=0.2)
 			except queue.Empty:
 				continue
-			with self.lock:
-				self.busy += 1
 			try:
 				self.one(m, copy)
 			except Exception as e:
 				self.books.complain("%s: opening: %r" % (m, e))
 			finally:
-				with self.lock:
-					self.busy -= 1
+				self.harvest.to_open.task_done()
 
-	def open(self, copy):
-		return proc.run([proc.program("counterfoil"), "-c", self.config,
-		    "open", copy.path], check=False, limit_s=180)
+	def open(self, copy, config=None):
+		return proc.run([proc.program("counterfoil"), "-c",
+		    config or self.config, "open", copy.path], check=False,
+		    limit_s=180)
 
 	def check(self, m, copy, done):
 		"""Came out what went in, but for what Postfix put before it?"""
@@ -283,5 +286,7 @@ class Openers:
 		"""The kept ones, at the end: (how many, how many opened)."""
 		good = 0
 		for m, copy in self.kept:
-			good += self.check(m, copy, self.open(copy))
+			# Nobody tries again here, and the machine may be busy.
+			good += self.check(m, copy, self.open(copy,
+			    self.patient))
 		return len(self.kept), good

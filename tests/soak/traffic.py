@@ -202,9 +202,11 @@ class Sender(threading.Thread):
 			m.reply = "%d %s" % (code, e.smtp_error.decode("utf-8",
 			    "replace"))
 			try:
-				client.rset()
+				if client:	# else the greeting refused us
+					client.rset()
 			except (OSError, smtplib.SMTPException):
-				code = 0 if code == 421 else code
+				if code == 421:	# a session ended, no message refused
+					code, m.reply = 0, None
 				self.used(m.kind, True)
 		except (OSError, smtplib.SMTPException):
 			code = 0

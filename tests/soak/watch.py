@@ -5,6 +5,7 @@ import collections
 import os
 import statistics
 import threading
+import time
 
 INTERVAL_S = 1
 WARM_UP = 0.25		# of the messages of a process: not compared
@@ -25,6 +26,18 @@ def memory(pid):
 
 def files(pid):
 	return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def least(pid, looks=40):
+	"""(memory, descriptors) of the quietest of some moments.
+
+	One that has to wait is tried again every second or two.
+	"""
+	seen = []
+	for _ in range(looks):
+		seen.append((memory(pid), files(pid)))
+		time.sleep(0.1)
+	return min(m for m, _ in seen), min(f for _, f in seen)
 
 
 def quarter(values):
