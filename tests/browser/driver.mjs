@@ -34,7 +34,7 @@ export function launch({ home, hostRules, executablePath } = {})
 }
 
 /* Wait until the page is in one of the states; says which. */
-export async function waitForState(page, states, timeout = 30_000)
+export async function waitForState(page, states, timeout = 120_000)
 {
 	const main = page.locator(states
 		.map(state => `main[data-state="${state}"]`).join(", "));
@@ -53,7 +53,7 @@ export async function troubleText(page)
 }
 
 /* Press the button and wait; throws with the page's words on trouble. */
-export async function openMessage(page, timeout = 60_000)
+export async function openMessage(page, timeout = 120_000)
 {
 	if (await waitForState(page, ["ready", "trouble"], timeout) === "trouble")
 		throw new Error(await troubleText(page));

@@ -19,6 +19,8 @@ const TYPES = { html: "text/html; charset=utf-8",
 function listen(server)
 {
 	return new Promise((resolve, reject) => {
+		/* None is closed just when the browser wants to use it again. */
+		server.keepAliveTimeout = 0;
 		server.once("error", reject);
 		server.listen(0, "127.0.0.1", () => resolve(server.address().port));
 	});
@@ -266,13 +268,19 @@ export async function startFake({ web, tls, names })
 		readerRequests: [], strangerRequests: [],
 		strangerReferers: [] };
 	const stranger = (request, response) => {
+		/*
+		 * Chromium asks for the icon of a page that it shows, a moment
+		 * later; that it asked for the page itself has been noted.
+		 */
+		if (request.url === "/favicon.ico")
+			return response.writeHead(404).end();
 		state.strangerRequests.push(request.url);
 		state.strangerReferers.push(
 			`${request.url} ${request.headers.referer ?? "-"}`);
-		response.writeHead(200, { "Content-Type": "image/gif",
-			"Access-Control-Allow-Origin": "*" });
-		response.end(Buffer.from("R0lGODlhAQABAAAAACwAAAAAAQABAAA=",
-			"base64"));
+		return response.writeHead(200, { "Content-Type": "image/gif",
+			"Access-Control-Allow-Origin": "*" })
+			.end(Buffer.from("R0lGODlhAQABAAAAACwAAAAAAQABAAA=",
+				"base64"));
 	};
 	const servers = {
 		reader: createServer(tls, readerHandler(state)),

@@ -49,7 +49,7 @@ try {
 
 	context.setDefaultTimeout(limit);
 	page = await context.newPage();
-	await page.goto(link, { timeout: limit });
+	await page.goto(link);
 	if (before !== undefined) {
 		await waitForState(page, ["ready", "trouble"], limit);
 		await fullPicture(page, before);

@@ -29,7 +29,7 @@ function limited(promise, ms)
 }
 
 /* `only`: a text that the names of the tests to run contain. */
-export async function run({ limitMs = 60_000, only = process.argv[2] } = {})
+export async function run({ limitMs = 300_000, only = process.argv[2] } = {})
 {
 	const chosen = only === undefined ? tests
 		: tests.filter(({ name }) => name.includes(only));
