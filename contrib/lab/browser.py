@@ -14,7 +14,7 @@ def open_link(link, out, nss_home=None, limit_s=400):
 	"""
 	script = os.path.join(proc.repository(), "tests", "browser",
 	    "open-link.mjs")
-	argv = ["node", script, "--link", link, "--out", out]
+	argv = proc.node() + [script, "--link", link, "--out", out]
 	if nss_home:
 		argv += ["--ca", nss_home]
 	os.makedirs(out, exist_ok=True)

@@ -47,6 +47,15 @@ def program(name):
 	    % (name, builddir()))
 
 
+def node():
+	"""The beginning of a command that runs Node.
+
+	Without V8's own threads: its wait for them has been seen not to end,
+	with the C library of Debian 12.
+	"""
+	return ["node", "--single-threaded"]
+
+
 def private_dir(prefix="counterfoil-"):
 	"""A new temporary directory that other users may search, not list.
 

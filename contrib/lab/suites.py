@@ -124,7 +124,7 @@ def command(suite, name):
 	if name.endswith(".py"):
 		return ["/usr/bin/python3", path]
 	if name.endswith(".mjs"):
-		return ["node", path]
+		return proc.node() + [path]
 	return [path]
 
 
