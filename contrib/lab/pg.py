@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PostgreSQL cluster of our own: unix socket only, run as postgres.
 
-fsync stays on: the key server refuses a database without it.
+fsync stays on unless `settings` say otherwise: the key server refuses a
+database without it.
 """
 
 import glob
@@ -60,15 +61,15 @@ class Cluster:
 		os.chown(self.data, *self.ids)
 		self._as([os.path.join(bindir(), "initdb"), "-N", "-D", self.data,
 		    "-A", "trust", "-U", self.user, "-E", "UTF8",
-		    "--locale=C.UTF-8"])
+		    "--locale=C.UTF-8"], 300)
 		with open(os.path.join(self.data, "postgresql.conf"), "a") as f:
 			f.write(SETTINGS % {"socket": self.socket,
 			    "port": self.port})
 			f.write(settings)
 
-	def _as(self, argv):
+	def _as(self, argv, limit_s):
 		"""Run as user postgres, or as ourselves if that is who we are."""
-		return proc.run(self._setpriv() + argv, cwd="/")
+		return proc.run(self._setpriv() + argv, limit_s, cwd="/")
 
 	def _setpriv(self):
 		if os.geteuid() == self.ids[0]:
@@ -84,7 +85,8 @@ class Cluster:
 		self.process = proc.Process("PostgreSQL", self._setpriv()
 		    + [os.path.join(bindir(), "postgres"), "-D", self.data]
 		    + extra, self.log, death=signal.SIGINT)
-		self.process.wait_ready(self._answers)
+		# After a crash there may be much to write again.
+		self.process.wait_ready(self._answers, 180)
 		return self
 
 	def _answers(self):
@@ -100,8 +102,8 @@ class Cluster:
 		    "immediate": signal.SIGQUIT}[mode]
 		# The postmaster is our child itself: setpriv became it by exec.
 		# It writes all that changed to the disk first, which may be slow.
-		self.process.stop(sig, limit_s=300)
-		self.process = None
+		process, self.process = self.process, None
+		process.stop(sig, limit_s=300)
 
 	def restart(self, mode="fast"):
 		self.stop(mode)
