@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """counterfoil-keysrv on a database of its own, set up by counterfoil-admin."""
 
+import http.client
 import json
 import os
 import ssl
@@ -105,7 +106,7 @@ class KeyServer:
 	def ready(self):
 		try:
 			return self.get("/readyz")[0] == 200
-		except OSError:
+		except (OSError, http.client.HTTPException):
 			return False
 
 	def stop(self, **kw):
@@ -132,13 +133,16 @@ class KeyServer:
 			return None
 		return ssl.create_default_context(cafile=self.ca_file)
 
-	def request(self, method, path, body=None, headers=None, limit_s=30):
+	def request(self, method, path, body=None, headers=None, limit_s=120):
 		"""One request; gives (status, headers, body bytes)."""
 		r = urllib.request.Request(self.url + path, data=body,
 		    method=method, headers=headers or {})
+		# Whatever proxy the environment names does not know us.
+		opener = urllib.request.build_opener(
+		    urllib.request.ProxyHandler({}),
+		    urllib.request.HTTPSHandler(context=self._context()))
 		try:
-			with urllib.request.urlopen(r, timeout=limit_s,
-			    context=self._context()) as reply:
+			with opener.open(r, timeout=limit_s) as reply:
 				return reply.status, reply.headers, reply.read()
 		except urllib.error.HTTPError as e:
 			return e.code, e.headers, e.read()
