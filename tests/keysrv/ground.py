@@ -111,7 +111,7 @@ class Holder:
 
 	def let_go(self):
 		if self.psql.poll() is None:
-			self.psql.communicate("ROLLBACK;\n", timeout=30)
+			self.psql.communicate("ROLLBACK;\n", timeout=120)
 
 	def __enter__(self):
 		return self
@@ -135,8 +135,11 @@ def all_read(port, count):
 	return found >= count
 
 
-def together(functions):
-	"""Run all at once, one thread each; their results, in order."""
+def together(functions, ended=None):
+	"""Run all at once, one thread each; their results, in order.
+
+	`ended` gets each result as soon as there is one.
+	"""
 	results = [None] * len(functions)
 
 	def run(i):
@@ -144,6 +147,8 @@ def together(functions):
 			results[i] = functions[i]()
 		except Exception as e:
 			results[i] = e
+		if ended is not None:
+			ended.append(results[i])
 	threads = [threading.Thread(target=run, args=(i,), daemon=True)
 	    for i in range(len(functions))]
 	for t in threads:
@@ -151,9 +156,9 @@ def together(functions):
 
 	def wait():
 		for t in threads:
-			t.join(120)
+			t.join(300)
 			if t.is_alive():
-				tap.fail("a request did not end in 120 s")
+				tap.fail("a request did not end in 300 s")
 		for r in results:
 			if isinstance(r, Exception):
 				raise r

@@ -5,6 +5,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -58,17 +59,18 @@ def threads():
 
 
 sent = []	# one entry a request that is on its way
+ended = []	# the answers so far
 
 
 def post_all(path, bodies, token=None):
-	del sent[:]
+	del sent[:], ended[:]
 	return together([lambda b=b: g.api.post(path, b, token=token,
-	    on_sent=lambda: sent.append(1)) for b in bodies])
+	    on_sent=lambda: sent.append(1)) for b in bodies], ended)
 
 
 def wait_read(count):
 	proc.wait_for(lambda: len(sent) >= count and all_read(g.server.port,
-	    count), 60, "%d requests to be read" % count)
+	    count), 120, "%d requests to be read" % count)
 
 
 @tap.case("256 issue requests while the database is held: few transactions, "
@@ -84,7 +86,8 @@ def t_held():
 		for _ in range(20):
 			began = time.monotonic()
 			tap.equal(g.api.get("/healthz").status, 200, "healthz")
-			tap.true(time.monotonic() - began < 5, "at once")
+			# What waits for the database is given up after 25 s.
+			tap.true(time.monotonic() - began < 20, "at once")
 		tap.equal(threads(), thread_count, "threads")
 		holder.let_go()
 	answers = wait()
@@ -225,18 +228,17 @@ def t_queue_full():
 	with Holder(g, "api_token") as holder:
 		wait = post_all("/api/v1/issue", [m.issue() for m in messages],
 		    g.token)
-		wait_read(20)
-		a = proc.wait_for(lambda: next((x for x in [g.api.post(
-		    "/api/v1/issue", Message().issue(), token=g.token)]
-		    if x.status == 503), None), 30, "a full queue")
-		tap.equal(a.problem, "busy", "problem")
+		# Those for whom there is no room; the others wait.
+		proc.wait_for(lambda: len(ended) >= 40, 120, "40 answers")
+		a = g.api.post("/api/v1/issue", Message().issue(),
+		    token=g.token)
+		tap.equal((a.status, a.problem), (503, "busy"), "one more")
 		tap.equal(g.api.get("/healthz").status, 200, "healthz")
 		holder.let_go()
 	answers = wait()
 	good = [a for a in answers if a.status == 201]
 	busy = [a for a in answers if a.status == 503]
-	tap.equal(len(good) + len(busy), 60, "answers")
-	tap.true(1 <= len(good) <= 20, "%d served" % len(good))
+	tap.equal((len(good), len(busy)), (20, 40), "answers")
 	tap.true(all(a.problem == "busy" and 1 <= int(
 	    a.headers["Retry-After"]) <= 5 for a in busy), "the others")
 	for m, a in zip(messages, answers):
@@ -250,8 +252,9 @@ def t_connections():
 	g.server.restart(connection_limit=16)
 	answered = []
 	for _ in range(40):
+		# Only from the 9th on may no answer mean that there is none.
 		waiting = socket.create_connection(("127.0.0.1",
-		    g.server.port), 3)
+		    g.server.port), 120 if len(answered) < 8 else 3)
 		waiting.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 		try:
 			tap.contains(waiting.recv(4096), b"200 OK", "answer")
@@ -261,7 +264,7 @@ def t_connections():
 	tap.true(8 <= len(answered) <= 16, "%d answered" % len(answered))
 	for s in answered:
 		s.close()
-	waiting.settimeout(20)
+	waiting.settimeout(120)
 	tap.contains(waiting.recv(4096), b"200 OK", "the one that waited")
 	waiting.close()
 	g.server.restart(connection_limit=2000)
@@ -275,12 +278,12 @@ def t_stop_under_load():
 		    g.token)
 		wait_read(40)
 		g.server.process.send(15)
-		proc.wait_for(lambda: not proc.port_answers(g.server.port), 20,
+		proc.wait_for(lambda: not proc.port_answers(g.server.port), 120,
 		    "the port to close")
 		holder.let_go()
 	answers = wait()
 	tap.equal([a.status for a in answers], [201] * 40, "status")
-	tap.equal(g.server.process.wait(30), 0, "exit status")
+	tap.equal(g.server.process.wait(), 0, "exit status")
 	g.server.process = None
 	g.server.start()
 
@@ -301,7 +304,7 @@ class Load:
 
 	def until_good(self, what, ask):
 		"""Repeat while the answer is 503 or there is none."""
-		end = time.monotonic() + 60
+		end = time.monotonic() + 300
 		while time.monotonic() < end:
 			a = ask()
 			if a.status in (200, 201):
@@ -310,7 +313,7 @@ class Load:
 				raise tap.Failure("%s: %r" % (what, a))
 			self.temporary += 1
 			time.sleep(0.05)
-		raise tap.Failure(what + ": no good answer in 60 s")
+		raise tap.Failure(what + ": no good answer in 300 s")
 
 	def one(self):
 		m = Message()
@@ -337,7 +340,9 @@ class Load:
 	def stop(self):
 		self.end.set()
 		for t in self.threads:
-			t.join(120)
+			t.join(400)
+			if t.is_alive():
+				tap.fail("a client did not end")
 		if self.errors:
 			raise self.errors[0]
 
@@ -349,10 +354,10 @@ def t_restart():
 	for mode in ("fast", "immediate", "fast") * 4:
 		had = len(load.seen)
 		proc.wait_for(lambda: len(load.seen) > had + 10 or load.errors,
-		    60, "the load to go on")
+		    300, "the load to go on")
 		g.cluster.restart(mode)
 	had = len(load.seen)
-	proc.wait_for(lambda: len(load.seen) > had + 10 or load.errors, 60,
+	proc.wait_for(lambda: len(load.seen) > had + 10 or load.errors, 300,
 	    "the load to go on")
 	load.stop()
 	tap.note("%d releases, %d answers 503" % (len(load.seen),
@@ -388,10 +393,33 @@ def t_away():
 	tap.equal(g.api.get("/api/v1/messages", token=g.token).status, 503,
 	    "messages")
 	g.cluster.start()
-	proc.wait_for(lambda: g.api.get("/readyz").status == 200, 20,
+	proc.wait_for(lambda: g.api.get("/readyz").status == 200, 120,
 	    "ready again")
 	proc.wait_for(lambda: g.api.post("/api/v1/retrieve", body).status
-	    == 200, 20, "the same request")
+	    == 200, 120, "the same request")
+
+
+def cancel_waiting():
+	return g.psql("SET synchronous_commit = local; SELECT "
+	    "pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = "
+	    "'SyncRep'")
+
+
+def wait_until_commits_wait():
+	"""The checkpointer has read which standbys there are, too: a process
+	of its own, which may be busy."""
+	tries = []
+
+	def has_waited():
+		if not tries or tries[-1].poll() is not None:
+			tries.append(subprocess.Popen(["psql", "-XqAt", "-c",
+			    "SELECT pg_logical_emit_message(true, '', '')",
+			    g.cluster.conninfo(g.server.database)],
+			    stdout=subprocess.DEVNULL,
+			    stderr=subprocess.DEVNULL))
+		return cancel_waiting() == "t"
+	proc.wait_for(has_waited, 120, "commits to wait")
+	tries[-1].wait(120)
 
 
 @tap.case("a commit with a warning releases nothing; the repeat does")
@@ -401,11 +429,11 @@ def t_warning():
 	# stop waiting, says so with a warning: it may be lost.
 	g.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	g.psql("SELECT pg_reload_conf()")
+	wait_until_commits_wait()
 	challenge = g.challenge(m)
 	wait = together([lambda: g.retrieve(m, challenge)])
-	proc.wait_for(lambda: g.psql("SET synchronous_commit = local; SELECT "
-	    "pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = "
-	    "'SyncRep'") == "t", 30, "the commit to wait")
+	proc.wait_for(lambda: cancel_waiting() == "t", 120,
+	    "the commit to wait")
 	a = wait()[0]
 	tap.equal((a.status, a.problem), (503, "database-unavailable"),
 	    "answer")
@@ -414,7 +442,7 @@ def t_warning():
 	    "synchronous_standby_names")
 	g.psql("SELECT pg_reload_conf()")
 	proc.wait_for(lambda: g.psql("SHOW synchronous_standby_names") == "",
-	    20, "the setting")
+	    120, "the setting")
 	tap.equal(g.retrieve(m, challenge).problem, "challenge-used",
 	    "the first one did commit")
 	again = g.retrieve(m)
@@ -424,9 +452,10 @@ def t_warning():
 @tap.case("after all this the server has its threads and its connections")
 def t_afterwards():
 	g.issue()
-	backends = int(g.cluster.psql("SELECT count(*) FROM pg_stat_activity "
-	    "WHERE application_name = 'counterfoil-keysrv'"))
-	tap.true(backends <= CONNECTIONS, "%d connections" % backends)
+	# One that was hung up on may take its time to go.
+	proc.wait_for(lambda: int(g.cluster.psql("SELECT count(*) FROM "
+	    "pg_stat_activity WHERE application_name = 'counterfoil-keysrv'"))
+	    <= CONNECTIONS, 60, "at most %d connections" % CONNECTIONS)
 	tap.true(json.loads(g.server.get("/healthz")[2]) == {"status": "ok"},
 	    "health")
 

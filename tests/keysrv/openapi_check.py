@@ -312,7 +312,7 @@ class Api:
 		if self.url.scheme == "https":
 			self.context = ssl.create_default_context(cafile=ca_file)
 
-	def connect(self, limit_s=30):
+	def connect(self, limit_s=120):
 		"""A connection that call() can be given, to be kept open."""
 		if self.context:
 			return http.client.HTTPSConnection(self.url.hostname,
@@ -347,7 +347,15 @@ class Api:
 		    if query else "")
 		own = connection or self.connect()
 		try:
-			own.request(method, target, body=raw, headers=send)
+			if own.sock is None:
+				own.connect()
+			try:
+				own.request(method, target, body=raw,
+				    headers=send)
+			except (ConnectionError, ssl.SSLEOFError):
+				# Refused by its header: the server has answered
+				# and hung up before all of the body was sent.
+				pass
 			if on_sent:
 				on_sent()
 			reply = own.getresponse()

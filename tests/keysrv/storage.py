@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..", "contrib"), HERE]
@@ -25,6 +26,9 @@ g = None
 
 def setup():
 	global g
+	# The server makes a table for each month; the two are compared.
+	proc.wait_for(lambda: time.gmtime(time.time() + 300).tm_mon ==
+	    time.gmtime().tm_mon, 600, "the month to be over")
 	g = Ground().start()
 
 
@@ -210,6 +214,15 @@ def spellings(secret):
 	    secret.hex().upper().encode())
 
 
+def content(path):
+	"""Empty if the database has removed it meanwhile."""
+	try:
+		with open(path, "rb") as f:
+			return f.read()
+	except FileNotFoundError:
+		return b""
+
+
 @tap.case("no token and no key stands in the database, in any spelling")
 def t_nothing_secret():
 	m = Message()
@@ -222,7 +235,7 @@ def t_nothing_secret():
 	files = [os.path.join(d, f) for d, _, names in
 	    os.walk(g.cluster.data) for f in names]
 	tap.contains(text, m.key_id.hex().encode(), "the dump has the key id")
-	whole = text + b"".join(open(f, "rb").read() for f in files)
+	whole = text + b"".join(content(f) for f in files)
 	tap.contains(whole, m.key_id, "the files have the key id")
 	masterkey = unb64(proc.read_text(g.server.masterkey_file).split()[1])
 	for name, secret in (("token", m.token), ("key", key),
@@ -294,9 +307,11 @@ def t_challenge_expiry():
 	def describe(challenge):
 		return g.api.post("/api/v1/describe", m.ask("describe",
 		    challenge))
+	# Asked within two seconds, which a busy machine may miss once.
+	proc.wait_for(lambda: describe(g.challenge(m)).status == 200, 120,
+	    "a fresh challenge to be good")
 	fresh = g.challenge(m)
-	tap.equal(describe(fresh).status, 200, "at once")
-	proc.wait_for(lambda: describe(fresh).problem == "bad-challenge", 20,
+	proc.wait_for(lambda: describe(fresh).problem == "bad-challenge", 120,
 	    "the challenge to expire")
 	tap.equal(g.retrieve(m, fresh).problem, "bad-challenge", "retrieve")
 	g.server.restart(challenge_lifetime_s=300)
@@ -312,7 +327,7 @@ def start_fails(**changes):
 	    % proc.free_port(), **changes)
 	conf.write(path, options)
 	done = proc.run([proc.program("counterfoil-keysrv"), "-c", path],
-	    limit_s=30, check=False)
+	    check=False)
 	tap.equal(done.returncode, 1, "exit status (%s)" % done.stderr)
 	return done.stderr.decode()
 
@@ -331,13 +346,13 @@ def t_unsafe_database():
 	    ("synchronous_commit", "off")):
 		g.psql("ALTER SYSTEM SET %s = %s" % (name, changed))
 		g.psql("SELECT pg_reload_conf()")
-		proc.wait_for(lambda: g.psql("SHOW " + name) == changed, 20,
+		proc.wait_for(lambda: g.psql("SHOW " + name) == changed, 120,
 		    name)
 		tap.contains(start_fails(), name + " off", "sentence")
 		path = os.path.join(g.folder, "unsafe.conf")
 		g.psql("ALTER SYSTEM RESET " + name)
 		g.psql("SELECT pg_reload_conf()")
-		proc.wait_for(lambda: g.psql("SHOW " + name) == "on", 20, name)
+		proc.wait_for(lambda: g.psql("SHOW " + name) == "on", 120, name)
 	g.psql("ALTER ROLE keysrv SET synchronous_commit = off")
 	tap.contains(start_fails(), "synchronous_commit off", "of the role")
 	g.server.restart(unsafe_database=True)
@@ -353,7 +368,7 @@ def t_standby():
 	g.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
 	g.psql("SELECT pg_reload_conf()")
 	proc.wait_for(lambda: g.psql("SHOW synchronous_standby_names")
-	    == "nobody", 20, "the setting")
+	    == "nobody", 120, "the setting")
 	try:
 		tap.contains(start_fails(), "synchronous_commit does not wait",
 		    "sentence")
@@ -361,7 +376,7 @@ def t_standby():
 		g.psql("ALTER SYSTEM RESET synchronous_standby_names")
 		g.psql("SELECT pg_reload_conf()")
 	proc.wait_for(lambda: g.psql("SHOW synchronous_standby_names")
-	    == "", 20, "the setting")
+	    == "", 120, "the setting")
 	# Without standbys it means the same as on.
 	g.server.restart()
 	g.issue()
@@ -428,7 +443,7 @@ def t_memory():
 		    % silent.getsockname()[1]))
 		proc.write_file(masterkey, "1 %s\n" % b64(os.urandom(32)), 0o600)
 		os.chown(masterkey, nobody.pw_uid, -1)
-		silent.settimeout(20)
+		silent.settimeout(120)
 		with subprocess.Popen([proc.program("counterfoil-keysrv"), "-c",
 		    path], user="nobody", stderr=subprocess.DEVNULL) as server:
 			try:
@@ -464,7 +479,7 @@ def t_plain_http():
 		conf.write(path, dict(g.server.options, **changes))
 		for option in ([], ["-n"], ["--print-config"]):
 			done = proc.run([proc.program("counterfoil-keysrv"),
-			    "-c", path] + option, limit_s=20, check=False)
+			    "-c", path] + option, check=False)
 			tap.equal(done.returncode, 1, "exit status")
 			tap.contains(done.stderr.decode(), words, "sentence")
 			tap.contains(done.stderr.decode(), path, "file name")
@@ -478,7 +493,7 @@ def t_plain_http():
 def t_options():
 	def run(*words, status=0):
 		done = proc.run([proc.program("counterfoil-keysrv"), *words],
-		    check=False, limit_s=20)
+		    check=False)
 		tap.equal(done.returncode, status, "exit status of %s (%s)"
 		    % (words, done.stderr))
 		return done.stdout.decode()
