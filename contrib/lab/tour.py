@@ -226,15 +226,15 @@ def claim(folder):
 
 
 def up_in(w):
-	env = w.write_env()
-	say("\nThe world is up. In another shell:\n\n    . %s\n\n"
-	    "Ctrl-C stops it." % env)
 	try:
+		say("\nThe world is up. In another shell:\n\n    . %s\n\n"
+		    "Ctrl-C stops it." % w.write_env())
 		while not w.dead():
 			wait_signal(1)
 		raise proc.LabError("%s has ended by itself" % w.dead())
 	finally:
-		os.unlink(env)
+		if os.path.exists(w.path("env")):
+			os.unlink(w.path("env"))
 
 
 def wait_signal(seconds):

@@ -55,25 +55,35 @@ def maildir(path):
 	    if os.path.isdir(new) else []
 
 
-@tap.case("two worlds come up side by side")
-def t_up():
+def both_up():
 	for n, p in enumerate(ups, 1):
 		p.wait_ready(lambda: os.path.exists(env_file(n)), LIMIT_S)
+
+
+def both_envs():
+	"""What the two env files define, read once."""
+	if not envs:
+		both_up()
+		envs.extend({name: in_shell(n, 'printf %%s "$%s"' % name)
+		    for name in NAMES} for n in (1, 2))
+	return envs
+
+
+@tap.case("two worlds come up side by side")
+def t_up():
+	both_up()
+	for n in (1, 2):
 		tap.equal(os.stat(env_file(n)).st_mode & 0o777, 0o600,
 		    "mode of env")
 
 
 @tap.case("env defines everything, and psql works with it")
 def t_env():
-	for n in (1, 2):
-		values = {}
+	for n, values in enumerate(both_envs(), 1):
 		for name in NAMES:
 			tap.contains(proc.read_text(env_file(n)),
 			    "export %s=" % name, "env")
-			values[name] = in_shell(n,
-			    'printf %%s "$%s"' % name)
 			tap.true(values[name] or name == "CF_CA_FILE", name)
-		envs.append(values)
 		tap.equal(in_shell(n, "psql -qAtc 'select count(*) from "
 		    "counterfoil.receipt_log'").strip().isdigit(), True,
 		    "psql counts receipts")
@@ -90,8 +100,7 @@ def t_env():
 
 @tap.case("each delivers its own mail, sealed")
 def t_mail():
-	tap.equal(len(envs), 2, "worlds")
-	for n, values in enumerate(envs, 1):
+	for n, values in enumerate(both_envs(), 1):
 		host, port = values["CF_A_SMTP"].split(":")
 		code, text = mail.send(int(port), "alice@a.test",
 		    ["bob@b.test", "new@b.test"], sample.simple("side%d" % n))
@@ -111,7 +120,7 @@ def t_mail():
 
 @tap.case("interrupted, a world stops all it started and says so")
 def t_interrupted():
-	values = envs[0]
+	values = both_envs()[0]
 	pids = children(ups[0].pid)
 	tap.true(len(pids) >= 8, "children: %s" % pids)
 	tap.equal(ups[0].stop(signal.SIGINT, LIMIT_S), 0, "exit status")
@@ -132,13 +141,16 @@ def children(pid):
 
 @tap.case("the other world did not notice")
 def t_other():
+	both_envs()
 	tap.true(ups[1].alive(), "it runs")
 	tap.true(in_shell(2, "psql -qAtc 'select 1'").strip() == "1", "psql")
 
 
 @tap.case("killed hard, a world still leaves no process behind")
 def t_killed():
+	both_envs()
 	pids = children(ups[1].pid)
+	tap.true(len(pids) >= 8, "children: %s" % pids)
 	ups[1].kill()
 	for pid in pids:
 		proc.wait_for(lambda: not running(pid), LIMIT_S,
