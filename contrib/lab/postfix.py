@@ -21,6 +21,7 @@ FRAGMENTS = os.path.join(proc.repository(), "contrib", "postfix")
 HOP_PORT = "10027"
 MILTER_SOCKET = "unix:/run/counterfoil/milter.sock"
 MAILBOX_USER = "nobody"
+QUEUES = ("incoming", "active", "deferred", "maildrop", "hold", "corrupt")
 
 MAIN_CF = """\
 compatibility_level = 3.6
@@ -266,11 +267,20 @@ class Postfix:
 		proc.run(["postfix", "-c", self.etc, "check"])
 		env = dict(os.environ, MAIL_CONFIG=self.etc)
 		# -s: it leads the session we made, and signals its own group.
+		before = self._started()
 		self.process = proc.Process(self.name, [sbin("master"), "-c",
 		    self.etc, "-s"], os.path.join(self.root, "master.log"), env)
 		self.guard = proc.Guard(self.process.pid)
-		self.process.wait_ready(lambda: proc.port_answers(self.port))
+		# The front port is the first that it opens of many, and only
+		# when it has them all it says so.
+		self.process.wait_ready(lambda: proc.port_answers(self.port)
+		    and self._started() > before)
 		return self
+
+	def _started(self):
+		"""How many times it has begun, by its log."""
+		return len(re.findall(r"/master\[\d+\]: daemon started -- ",
+		    self.log_text()))
 
 	def reload(self):
 		"""Write the files anew and have all daemons read them."""
@@ -300,14 +310,33 @@ class Postfix:
 		proc.run(["postqueue", "-c", self.etc, "-f"])
 
 	def queue(self):
-		"""Ids of the messages that are in the queue."""
-		found = []
-		for name in ("incoming", "active", "deferred", "maildrop",
-		    "hold", "corrupt"):
-			top = os.path.join(self.root, "queue", name)
-			for _, _, files in os.walk(top):
+		"""Ids of the messages that are in the queue.
+
+		None are there only if nothing moved while we looked: a message
+		goes from one folder to another, and could each time be in the
+		one that was not looked at.
+		"""
+		while True:
+			times, _ = self._look()
+			# Longer than the clock of the file system stands still.
+			time.sleep(proc.POLL_S)
+			again, found = self._look()
+			if found or times == again == self._look()[0]:
+				return found
+
+	def _look(self):
+		"""When the queue's folders changed; the names of its files."""
+		times, found = {}, []
+		for name in QUEUES:
+			for folder, _, files in os.walk(os.path.join(self.root,
+			    "queue", name)):
+				try:
+					times[folder] = os.stat(
+					    folder).st_mtime_ns
+				except FileNotFoundError:
+					times[folder] = None
 				found += files
-		return found
+		return times, found
 
 	def queue_text(self):
 		return proc.run(["postqueue", "-c", self.etc, "-p"]
