@@ -4,6 +4,7 @@
 import grp
 import os
 import re
+import socket
 
 from lab import proc
 
@@ -57,8 +58,17 @@ class OpenDkim:
 		proc.write_file(path, "\n".join(lines) + "\n")
 		self.process = proc.Process("opendkim", ["opendkim", "-f", "-x",
 		    path], self.log)
-		self.process.wait_ready(lambda: os.path.exists(self.socket))
+		self.process.wait_ready(self.ready)
 		return self
+
+	def ready(self):
+		"""Does it listen?  The socket is there a little before."""
+		try:
+			with socket.socket(socket.AF_UNIX) as s:
+				s.connect(self.socket)
+		except OSError:
+			return False
+		return True
 
 	def stop(self):
 		if self.process is not None:
