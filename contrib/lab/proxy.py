@@ -116,7 +116,7 @@ class Proxy:
 				self.live.add(connection)
 			while self._one(connection):
 				pass
-		except (OSError, ValueError):
+		except (OSError, ValueError, http.client.HTTPException):
 			with self.lock:
 				self.met += 1
 		finally:
