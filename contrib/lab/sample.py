@@ -213,18 +213,22 @@ def message_id(mark):
 	return b"<" + _bytes(mark) + b"@a.test>"
 
 
+def decoded(content):
+	"""A mail as it stands there, its Subject, and each part decoded."""
+	return [content, str(parse(content)["Subject"]).encode()] + [
+	    part.get_payload(decode=True)
+	    for part in email.message_from_bytes(content).walk()
+	    if not part.is_multipart()]
+
+
 def traces(content, mark):
 	"""What a mail has of the one with the mark, however it is encoded.
 
 	Its Message-ID, or the Subject that simple() gave it, as it stands there
 	and in each decoded part.  A list, best empty.
 	"""
-	texts = [content, str(parse(content)["Subject"]).encode()]
-	for part in email.message_from_bytes(content).walk():
-		if not part.is_multipart():
-			texts.append(part.get_payload(decode=True))
 	found = []
-	for text in texts:
+	for text in decoded(content):
 		plain = markup.unescape(text.decode("latin-1")).encode("latin-1",
 		    "replace")
 		found += re.findall(re.escape(message_id(mark))

@@ -75,17 +75,29 @@ def opened(path):
 	return sample.parse(done.stdout)
 
 
+def attachment():
+	"""A file to attach; (name, content)."""
+	data = os.urandom(3000)
+	proc.write_file(w.path("offer.bin"), data)
+	return w.path("offer.bin"), data
+
+
+def next_mail(user, before):
+	"""The file that was not there before."""
+	mail.wait(w.b, user, len(before) + 1)
+	new = [path for path in w.b.messages(user) if path not in before]
+	tap.equal(len(new), 1, "new mails for " + user)
+	return new[0]
+
+
 def check(program, subject, header, outside_subject):
 	"""Send, wait, open: sealed for each recipient, whole inside."""
-	attachment = w.path("offer.bin")
-	data = os.urandom(3000)
-	with open(attachment, "wb") as f:
-		f.write(data)
-	before = {u: len(w.b.messages(u)) for u in ("bob", "eve")}
-	program(subject, header, ["bob@b.test", "eve@b.test"], attachment)
+	file, data = attachment()
+	before = {u: w.b.messages(u) for u in ("bob", "eve")}
+	program(subject, header, ["bob@b.test", "eve@b.test"], file)
 	handles = set()
 	for user in ("bob", "eve"):
-		path = mail.wait(w.b, user, before[user] + 1, 60)[-1]
+		path = next_mail(user, before[user])
 		content = mail.read(path)
 		outside = sample.parse(content)
 		handles.add(sample.handle(sample.link(content)))
@@ -130,10 +142,10 @@ for _name, _program in (("mutt", mutt), ("s-nail", s_nail)):
 
 	@tap.case("%s: without any of these, plain mail" % _name)
 	def t_plain(program=_program, name=_name):
-		before = len(w.b.messages("bob"))
+		before = w.b.messages("bob")
 		program("Re: [receipt] " + name, None, ["bob@b.test"],
-		    w.path("offer.bin"))
-		content = mail.read(mail.wait(w.b, "bob", before + 1, 60)[-1])
+		    attachment()[0])
+		content = mail.read(next_mail("bob", before))
 		tap.contains(content, b"Re: [receipt]", "what was delivered")
 		tap.lacks(content, b"Counterfoil-", "what was delivered")
 

@@ -138,12 +138,16 @@ class Cutter(socketserver.ThreadingTCPServer):
 		super().__init__(("127.0.0.1", self.port), self.Handler)
 		self.target = target
 		self.left = 1
+		self.cuts = 0
 		threading.Thread(target=self.serve_forever, args=(0.05,),
 		    daemon=True).start()
 
 	def cut(self):
+		if self.left == 0:
+			return False
 		self.left -= 1
-		return self.left >= 0
+		self.cuts += 1
+		return True
 
 	def stop(self):
 		self.shutdown()
@@ -240,7 +244,8 @@ def sunk(address, mark, limit_s=60):
 
 def is_sealed(content):
 	"""Sealed, with one link; gives the key's handle."""
-	tap.lacks(content, CLEAR, "what was delivered")
+	for text in sample.decoded(content):
+		tap.lacks(text, CLEAR, "what was delivered")
 	tap.lacks(content.lower(), b"x-return-receipt", "what was delivered")
 	return sample.handle(sample.link(content))
 
@@ -282,14 +287,14 @@ def keys(mark):
 	return [tuple(row.split("|")) for row in rows.split()]
 
 
-def bounced(mark, what="550"):
+def bounced(mark, what="Diagnostic-Code: smtp; 550 5.7.1 "):
 	"""The bounce that alice got: it names the reason, and no more."""
 	content = find(w.a, "alice", mark)
 	tap.equal(sample.parse(content).get_content_type(),
 	    "multipart/report", "what alice got")
 	tap.contains(content.decode("latin-1"), what, "the bounce")
-	tap.lacks(content, CLEAR, "the bounce")
-	tap.lacks(content, base64.b64encode(CLEAR)[:40], "the bounce")
+	for text in sample.decoded(content):
+		tap.lacks(text, CLEAR, "the bounce")
 	return content
 
 
@@ -303,6 +308,14 @@ def nowhere(mark):
 	for one in w.sink.mails:
 		tap.equal(sample.traces(one.content, mark), [], "traces of %s "
 		    "in the mail to %s" % (mark, one.recipient))
+
+
+def restart_a():
+	"""Once nothing is under way: what Postfix is stopped in the middle of
+	handing on, it hands on again.
+	"""
+	mail.wait_until_idle(w.a)
+	w.a.restart()
 
 
 def postconf(site, *words):
@@ -420,14 +433,15 @@ def t_refused_on_hop():
 
 @tap.case("given up while the milter is away: the same")
 def t_given_up():
+	mail.wait_until_idle(w.a)
 	w.a_milter.kill()
 	usual, w.a.extra = w.a.extra, w.a.extra + \
 	    "maximal_queue_lifetime = 0\n"
-	w.a.restart()
 	try:
+		w.a.restart()
 		send("bob@b.test", message("givenup"), options=["RET=FULL"])
 		# The bounce comes from Postfix itself, without a milter.
-		bounced("givenup", "451")
+		bounced("givenup", "Diagnostic-Code: smtp; 451 4.7.1 ")
 	finally:
 		w.a.extra = usual
 		w.a.restart()
@@ -494,6 +508,7 @@ def t_plain_several():
 	    message("cmdseveral"))
 	bounced("cmdseveral", "one recipient per transaction")
 	nowhere("several")
+	nowhere("cmdseveral")
 
 
 @tap.case("the milter alone, one recipient: sealed once, though a content "
@@ -546,12 +561,14 @@ def requeue(site):
 def t_requeue_sealed():
 	for site, mark in ((w.p, "requeued1"), (w.a, "requeued2")):
 		address = mark + "@sink.test"
-		w.sink.next[address] = ["rcpt 450 4.2.1 later"] * 3
+		w.sink.next[address] = ["rcpt 450 4.2.1 later"] * 1000
 		content = message(mark)
 		send(address, content, site)
-		proc.wait_for(lambda: "4.2.1 later" in site.queue_text(), 60,
-		    "the sealed mail to wait")
+		# It alone: the mail it was made of would be sealed again.
+		proc.wait_for(lambda: "4.2.1 later" in site.queue_text() and
+		    len(site.queue()) == 1, 60, "the sealed mail to wait")
 		requeue(site)
+		del w.sink.next[address]
 		got = sunk(address, mark)
 		is_sealed(got)
 		opens_to(got, without_flag(content))
@@ -564,7 +581,7 @@ def t_requeue_clear():
 	content = message("requeued3")
 	try:
 		send("eve@sink.test", content)
-		proc.wait_for(lambda: "451" in w.a.queue_text(), 60,
+		proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 60,
 		    "the mail to be deferred")
 		requeue(w.a)
 		nowhere("requeued3")
@@ -626,12 +643,13 @@ def t_later_milter():
 	late = LateMilter(w.path("late-milter"))
 	usual, w.a.hop_milter = w.a.hop_milter, w.a.hop_milter + "," + \
 	    late.address
-	w.a.restart()
 	try:
+		restart_a()
 		late.left = 1
 		content = message("putoff")
 		send("eve@sink.test", content)
 		got = sunk("eve@sink.test", "putoff")
+		mail.wait_until_idle(w.a)
 		tap.equal(late.left, 0, "messages still to put off")
 	finally:
 		w.a.hop_milter = usual
@@ -651,12 +669,13 @@ def t_reply_lost_between():
 	cutter = Cutter(w.a.hop_port)
 	w.a.files["counterfoil_header_checks"] = postfix.fragment(
 	    "counterfoil_header_checks", cutter.port)
-	w.a.restart()
 	try:
+		restart_a()
 		content = message("between")
 		send("both@sink.test", content)
 		copies = w.sink.wait("both@sink.test", 2, 60)
-		tap.true(cutter.left < 0, "the connection was cut")
+		mail.wait_until_idle(w.a)
+		tap.equal(cutter.cuts, 1, "connections cut")
 	finally:
 		del w.a.files["counterfoil_header_checks"]
 		w.a.restart()
@@ -672,14 +691,20 @@ def t_reply_lost_between():
 
 @tap.case("always_bcc: the archive's copy is sealed, under a key of its own")
 def t_always_bcc():
-	w.a.extra += "always_bcc = archive@a.test\n"
-	w.a.restart()
-	content = message("archived")
-	send("bob@b.test", content)
-	for one in (find(w.b, "bob", "archived"), find(w.a, "archive",
-	    "archived")):
-		is_sealed(one)
-		opens_to(one, without_flag(content))
+	usual, w.a.extra = w.a.extra, w.a.extra + \
+	    "always_bcc = archive@a.test\n"
+	try:
+		restart_a()
+		content = message("archived")
+		send("bob@b.test", content)
+		for one in (find(w.b, "bob", "archived"), find(w.a, "archive",
+		    "archived")):
+			is_sealed(one)
+			opens_to(one, without_flag(content))
+		mail.wait_until_idle(w.a)
+	finally:
+		w.a.extra = usual
+		w.a.restart()
 	tap.equal([who for _, who in keys("archived")], ["archive@a.test",
 	    "bob@b.test"], "whose keys they are")
 
@@ -707,18 +732,23 @@ def t_nothing_left():
 				if not os.path.isfile(path) or \
 				    os.path.islink(path):
 					continue
-				content = mail.read(path)
+				try:
+					content = mail.read(path)
+				except FileNotFoundError:
+					continue	# PostgreSQL's, say
 				looked += 1
+				# base64 has line ends anywhere.
+				whole = content.translate(None, b"\r\n")
 				bad += [path for form in forms(CLEAR)
-				    if form in content]
+				    if form in whole]
 		if probe:
 			tap.equal(bad, [known], "what the search finds")
 			os.unlink(known)
 	tap.equal(bad, [], "files with the sentence")
 	for one in w.sink.mails:
+		whole = one.content.translate(None, b"\r\n")
 		for form in forms(CLEAR):
-			tap.lacks(one.content, form, "mail to %s"
-			    % one.recipient)
+			tap.lacks(whole, form, "mail to %s" % one.recipient)
 	tap.note("%d files" % looked)
 	tap.true(looked > 200, "there were files to look at")
 

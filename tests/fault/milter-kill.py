@@ -45,7 +45,8 @@ def killed():
 	process = w.a_milter.process
 
 	def ended():
-		if process.popen.poll() is None and "451" in w.a.queue_text():
+		if process.popen.poll() is None and \
+		    "said: 451" in w.a.queue_text():
 			w.a.flush()
 		return process.popen.poll() is not None
 
@@ -75,7 +76,7 @@ def t_killed():
 		    content)
 		tap.equal(code, 250, "reply %r" % text)
 		killed()
-		proc.wait_for(lambda: "451" in w.a.queue_text(), 60,
+		proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 60,
 		    "the mail to wait")
 		tap.equal(delivered(mark), None, "delivered after " + point)
 		w.a_milter.start()
