@@ -20,12 +20,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/composite.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/privs.h"
 #include "config.h"
+#include "milter/budget.h"
 #include "milter/check.h"
 #include "milter/flight.h"
 #include "milter/mconf.h"
@@ -37,10 +39,9 @@
 #include "milter/tryout.h"
 
 #define NAME "counterfoil-milter"
-/*
- * For libmilter, when nothing is under way: it sends the last replies within
- * microseconds, and ends by itself only some seconds later.
- */
+/* For libmilter, when nothing is under way, to send the last replies. */
+#define REPLIES_WAIT_MS 10000
+/* For libmilter to end, when they are sent; it may take longer. */
 #define STOP_WAIT_S 1
 /*
  * Buffers of this size go back to the system when they are freed.  Left
@@ -277,6 +278,24 @@ stop_metrics(const struct cf_mconf *conf)
 		(void)unlink(conf->metrics_listen + 5);
 }
 
+/*
+ * A message is done when its callback has ended; its reply goes out behind
+ * that.  Whoever writes it comes to read again, finds the end, and closes.
+ */
+static void
+wait_for_replies(void)
+{
+	const struct timespec step = { 0, 10 * 1000000L };
+	int64_t end = cf_clock_mono_ms() + REPLIES_WAIT_MS;
+
+	while (cf_budget_held(CF_BUDGET_CONNECTIONS) > 0 &&
+	    cf_clock_mono_ms() < end) {
+		cf_sock_hang_up();
+		cf_sock_nudge();
+		nanosleep(&step, NULL);
+	}
+}
+
 static int
 stop(pthread_t milter, const struct cf_mconf *conf)
 {
@@ -296,6 +315,8 @@ stop(pthread_t milter, const struct cf_mconf *conf)
 	if (left > 0)
 		cf_log(CF_LOG_WARN, "%zu messages were not done after %ld s; "
 		    "their senders will try again", left, drain_s);
+	else
+		wait_for_replies();
 	/* It waits for the listener, and the listener for a connection. */
 	if (pthread_create(&stopper, NULL, stop_milter, NULL) == 0)
 		cf_sock_nudge();

@@ -2,9 +2,11 @@
 /* cf_sock - see sock.h. */
 #include "milter/sock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <grp.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdbool.h>
@@ -184,6 +186,7 @@ cf_sock_grant(const char *socket, const char *mode, const char *user,
 static pthread_mutex_t way_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct way {
 	char *path;			/* of a unix socket, or NULL */
+	char *bound;			/* what it was before it was hidden */
 	bool hidden;
 	struct sockaddr_storage address;	/* else, of inet */
 	socklen_t address_len;
@@ -217,6 +220,7 @@ cf_sock_set_nudge(const char *socket, struct cf_why *why)
 	if (path == NULL)
 		return resolve(socket, why);
 	way.path = cf_strdup(path);
+	way.bound = cf_strdup(path);
 	return CF_OK;
 }
 
@@ -265,6 +269,48 @@ cf_sock_hide(void)
 		}
 	}
 	pthread_mutex_unlock(&way_lock);
+}
+
+/* Is it a connection that was accepted where we listen? */
+static bool
+is_peer(int fd)
+{
+	struct sockaddr_storage name = { 0 };
+	const struct sockaddr_in *in = (const void *)&name;
+	const struct sockaddr_in6 *in6 = (const void *)&name;
+	const struct sockaddr_un *un = (const void *)&name;
+	socklen_t len = sizeof name, flag_len = sizeof(int);
+	int listens = 0;
+
+	if (getsockname(fd, (struct sockaddr *)(void *)&name, &len) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_len) != 0
+	    || listens)
+		return false;
+	if (way.bound != NULL)
+		return name.ss_family == AF_UNIX &&
+		    strcmp(un->sun_path, way.bound) == 0;
+	if (name.ss_family != way.address.ss_family)
+		return false;
+	return name.ss_family == AF_INET6 ? in6->sin6_port ==
+	    ((const struct sockaddr_in6 *)(const void *)&way.address)->sin6_port
+	    : name.ss_family == AF_INET && in->sin_port ==
+	    ((const struct sockaddr_in *)(const void *)&way.address)->sin_port;
+}
+
+void
+cf_sock_hang_up(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int fd;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		fd = (int)strtol(entry->d_name, NULL, 10);
+		if (fd > STDERR_FILENO && is_peer(fd))
+			(void)shutdown(fd, SHUT_RD);
+	}
+	if (d != NULL)
+		closedir(d);
 }
 
 void

@@ -34,6 +34,11 @@ CF_MUST_USE enum cf_err cf_sock_set_nudge(const char *socket,
     struct cf_why *why);
 /* Move a unix socket to another name, so that no new peer finds it. */
 void cf_sock_hide(void);
+/*
+ * Read nothing more from our peers: each of their connections ends as if the
+ * peer had closed it.  What is written to them still goes out.
+ */
+void cf_sock_hang_up(void);
 /* Remove what cf_sock_hide() moved. */
 void cf_sock_remove(void);
 

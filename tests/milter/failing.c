@@ -2,7 +2,8 @@
 /*
  * For LD_PRELOAD: calls to libmilter that fail.  The file named by
  * CF_FAILING holds `NAME COUNT`: the COUNT-th call of NAME from now fails,
- * once; then the file says `none 0`.
+ * once; then the file says `none 0`.  With CF_LATE_MS every answer that is
+ * one letter goes to the mail server so many milliseconds later.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -52,6 +55,23 @@ fails(const char *name)
 		memcpy(&real, &found, sizeof real); \
 		return fails(#name) ? MI_FAILURE : real arguments; \
 	}
+
+ssize_t
+writev(int fd, const struct iovec *part, int count)
+{
+	ssize_t (*real)(int, const struct iovec *, int);
+	void *found = dlsym(RTLD_NEXT, "writev");
+	const char *late_ms = getenv("CF_LATE_MS");
+	size_t len = 0;
+	int i;
+
+	memcpy(&real, &found, sizeof real);
+	for (i = 0; i < count; i++)
+		len += part[i].iov_len;
+	if (late_ms != NULL && len == 5)	/* its length, and the letter */
+		(void)usleep((useconds_t)atoi(late_ms) * 1000);
+	return real(fd, part, count);
+}
 
 WRAP(smfi_chgheader, (SMFICTX *c, char *n, int i, char *v), (c, n, i, v))
 WRAP(smfi_addheader, (SMFICTX *c, char *n, char *v), (c, n, v))

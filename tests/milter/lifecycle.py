@@ -296,6 +296,35 @@ def t_term():
 	rig.process = None
 
 
+@tap.case("TERM before the last reply has gone out: it still does")
+def t_last_reply():
+	for inet in (False, True):
+		rig = new()
+		if inet:
+			rig.address = "inet:%d@127.0.0.1" % proc.free_port()
+		rig.start(socket=rig.address, env=dict(os.environ,
+		    CF_LATE_MS="1500",
+		    LD_PRELOAD=lib.failing_library(rig.folder)))
+		rig.key_server.usual = "hold"
+		idle = rig.session()
+		busy = rig.session()
+		result = busy.begin(lib.message())
+		busy.send_macros(b"E", [("i", "Q")])
+		busy.put(b"E")
+		tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
+		since = rig.log_from()
+		rig.process.send(signal.SIGTERM)
+		rig.wait_log(since, "1 messages under way")
+		rig.key_server.go.set()
+		busy.finish(result)
+		tap.equal(result.verdict, "accept", "verdict")
+		lib.Sealed(result.message)
+		tap.equal(rig.process.wait(60), 0, "exit status")
+		rig.process = None
+		idle.close()
+		busy.close()
+
+
 @tap.case("a stop does not wait for ever")
 def t_bounded():
 	rig = new(drain_s=1).start()

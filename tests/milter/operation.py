@@ -731,7 +731,7 @@ def t_unit():
 	rig.write_config()
 	drain_s = int(re.search(r"(?m)^drain_s = (\d+)$", run("-c",
 	    rig.config, "--print-config")[1]).group(1))
-	tap.true(drain_s + 5 < kill_s, "%d s and %d s" % (drain_s, kill_s))
+	tap.true(drain_s + 15 < kill_s, "%d s and %d s" % (drain_s, kill_s))
 	tap.contains(unit, "ExecReload=/bin/kill -HUP $MAINPID", "reload")
 	# What it promises: a message under way ends, whatever is asked of us.
 	rig.start()

@@ -291,6 +291,14 @@ def check_refused(result, code, words=()):
 		tap.contains(result.text.lower(), word.lower(), "reply")
 
 
+def failing_library(folder):
+	"""What LD_PRELOAD takes: tests/milter/failing.c, built there."""
+	library = os.path.join(folder, "failing.so")
+	proc.run(["cc", "-shared", "-fPIC", "-o", library, os.path.join(TOP,
+	    "tests", "milter", "failing.c"), "-ldl"])
+	return library
+
+
 _made = []
 
 
