@@ -69,7 +69,7 @@ writev(int fd, const struct iovec *part, int count)
 	for (i = 0; i < count; i++)
 		len += part[i].iov_len;
 	if (late_ms != NULL && len == 5)	/* its length, and the letter */
-		(void)usleep((useconds_t)atoi(late_ms) * 1000);
+		(void)usleep((useconds_t)strtoul(late_ms, NULL, 10) * 1000);
 	return real(fd, part, count);
 }
 
