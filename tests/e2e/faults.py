@@ -27,8 +27,8 @@ def patience(wanted):
 	"""Is the milter to wait for a slow machine, or to give up soon?"""
 	global patient
 	if patient != wanted:
-		w.a_milter.restart(request_timeout_s=None if wanted else 2,
-		    deadline_s=None if wanted else 6)
+		w.a_milter.restart(request_timeout_s=None if wanted else 5,
+		    deadline_s=None if wanted else 10)
 		patient = wanted
 
 
@@ -50,7 +50,7 @@ def says(text, *words):
 	return all(word in text for word in words)
 
 
-def waits_then_goes(mark, spoil, mend, limit_s=120):
+def waits_then_goes(mark, spoil, mend, limit_s=180):
 	"""The mail waits with 451 while spoiled and goes sealed afterwards."""
 	patience(False)
 	spoil()
@@ -93,7 +93,7 @@ def t_none():
 	code, text = mail.send(w.a.port, "alice@a.test", "bob@b.test",
 	    sample.simple("nofault"))
 	tap.equal(code, 250, "reply %r" % text)
-	proc.wait_for(lambda: inbox("nofault"), 60, "the mail")
+	proc.wait_for(lambda: inbox("nofault"), 180, "the mail")
 	sample.link(inbox("nofault")[0])
 	tap.equal(len(issued("nofault")), 1, "issue requests")
 
@@ -104,7 +104,7 @@ def lost_once(mark):
 	code, text = mail.send(w.a.outside_port, "alice@a.test", "bob@b.test",
 	    sample.simple(mark))
 	tap.equal(code, 250, "reply %r" % text)
-	proc.wait_for(lambda: inbox(mark), 60, "the mail")
+	proc.wait_for(lambda: inbox(mark), 180, "the mail")
 	answers = issued(mark)
 	tap.equal([a[1] for a in answers], [201, 200],
 	    "statuses of the request and its repeat")
@@ -172,7 +172,7 @@ def t_wrong_authority():
 @tap.case("PostgreSQL away")
 def t_database():
 	waits_then_goes("nodatabase", lambda: w.pg.stop("immediate"),
-	    lambda: w.pg.start() and proc.wait_for(w.keysrv.ready, 30,
+	    lambda: w.pg.start() and proc.wait_for(w.keysrv.ready, 180,
 	    "the key server to find its database again"))
 
 

@@ -44,7 +44,7 @@ def start():
 def arrived(site, user, mark):
 	"""The user's message with the mark."""
 	return mail.read(proc.wait_for(lambda: mail.marked(site, user, mark),
-	    60, "%r for %s (queue: %s)" % (mark, user, w.a.queue_text()))[0])
+	    180, "%r for %s (queue: %s)" % (mark, user, w.a.queue_text()))[0])
 
 
 def send(content, to="bob@b.test"):
@@ -98,7 +98,8 @@ def t_bounce():
 	parsed = sample.parse(content)
 	tap.equal(parsed.get_content_type(), "multipart/report",
 	    "what alice got")
-	tap.contains(content, b"Diagnostic-Code: smtp; 550 5.7.1 ", "the bounce")
+	tap.contains(content, b"Diagnostic-Code: smtp; 550 5.7.1 ",
+	    "the bounce")
 	tap.contains(content, b"perhaps", "the bounce's reason")
 	tap.lacks(content, SECRET.strip(), "the bounce")
 	tap.equal(mail.marked(w.b, "bob", "bounced"), [], "what was delivered")
@@ -108,7 +109,8 @@ def t_bounce():
 def t_two_flags():
 	send(sample.simple("twoflags", sample.FLAG + sample.FLAG, body=SECRET))
 	content = arrived(w.a, "alice", "twoflags")
-	tap.contains(content, b"Diagnostic-Code: smtp; 550 5.7.1 ", "the bounce")
+	tap.contains(content, b"Diagnostic-Code: smtp; 550 5.7.1 ",
+	    "the bounce")
 	tap.lacks(content, SECRET.strip(), "the bounce")
 
 
@@ -116,7 +118,7 @@ def t_two_flags():
 def t_milter_away():
 	w.a_milter.kill()
 	send(sample.simple("waits"))
-	proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 30,
+	proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 180,
 	    "the mail to be deferred")
 	send(sample.simple("passes", b""))
 	arrived(w.b, "bob", "passes")

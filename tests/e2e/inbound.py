@@ -24,7 +24,7 @@ def start():
 	code, text = mail.send(w.a.port, "alice@a.test", "carol@c.test",
 	    sample.simple("genuine", to="carol@c.test"))
 	tap.equal(code, 250, "reply %r" % text)
-	content = mail.read(mail.wait(w.c, "carol", limit_s=60)[0])
+	content = mail.read(mail.wait(w.c, "carol")[0])
 	genuine = content[content.index(b"Received:"):].replace(b"\n", b"\r\n")
 
 
@@ -43,7 +43,7 @@ def deliver(content, mark):
 			if b"X-Mark: <%s>" % mark.encode() in got:
 				return got
 		return None
-	got = proc.wait_for(found, 60, mark)
+	got = proc.wait_for(found, 180, mark)
 	got = got[got.index(b"Received:"):].replace(b"\n", b"\r\n")
 	return content, got, w.b_milter.log_text()[before:]
 

@@ -29,7 +29,7 @@ def send(content, to="bob@b.test", sender="alice@a.test", **kw):
 	tap.equal(reply[0], 250, "reply of a.test %r" % (reply,))
 
 
-def delivered(site, user, mark, limit_s=60):
+def delivered(site, user, mark, limit_s=180):
 	"""The user's message with the mark; (file, bytes)."""
 	path = proc.wait_for(lambda: mail.marked(site, user, mark), limit_s,
 	    "%r for %s@%s (queue: %s)" % (mark, user, site.domain,
@@ -46,7 +46,7 @@ def open_file(path):
 	return done.returncode, content, done.stderr.decode()
 
 
-def receipts_for(handle, count=1, limit_s=30):
+def receipts_for(handle, count=1, limit_s=180):
 	"""Receipt mails that name this key, once there are `count`."""
 	def arrived():
 		found = [m for _, m in tour.receipts(w)
@@ -230,7 +230,7 @@ def t_one_receipt():
 	tap.equal(grades, ["released", "opened"], "receipt_log")
 	proc.wait_for(lambda: w.keysrv.psql("SELECT string_agg(kind || ' ' || "
 	    "state, ',') FROM counterfoil.outbox WHERE "
-	    "counterfoil.b64url(key_id) = '%s'" % handle) == "opened sent", 30,
+	    "counterfoil.b64url(key_id) = '%s'" % handle) == "opened sent", 180,
 	    "one row of the outbox, sent")
 	mails = receipts_for(handle)
 	tap.equal(len(mails), 1, "receipt mails")

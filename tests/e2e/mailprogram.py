@@ -37,7 +37,7 @@ def environment():
 
 def run(argv):
 	tap.true(shutil.which(argv[0]), "%s is installed" % argv[0])
-	done = proc.run(argv, 60, env=environment(), input=BODY.encode(),
+	done = proc.run(argv, 180, env=environment(), input=BODY.encode(),
 	    check=False)
 	tap.equal(done.returncode, 0, "%s: %r" % (argv[0],
 	    done.stdout + done.stderr))

@@ -74,7 +74,7 @@ def keys(mark):
 	    "WHERE message_id = '<%s@a.test>'" % mark, options=("-qAt",)))
 
 
-def sends(mark, recipients=("bob",), count=1, limit_s=60):
+def sends(mark, recipients=("bob",), count=1, limit_s=180):
 	"""Send; gives the copies, `count` of them, once the queue is empty."""
 	code, text = mail.send(w.a.port, "alice@a.test",
 	    ["%s@b.test" % r for r in recipients], sample.simple(mark))
@@ -207,7 +207,7 @@ def t_killed():
 	tap.equal(code, 250, "reply")
 	w.a_milter.kill()
 	w.a_milter.start()
-	proc.wait_for(lambda: w.a.flush() or copies("bob", "killed"), 60,
+	proc.wait_for(lambda: w.a.flush() or copies("bob", "killed"), 180,
 	    "the mail")
 	mail.wait_until_idle(w.a)
 	all_open({"bob": copies("bob", "killed")}, "killed")

@@ -38,7 +38,7 @@ def send(content, to="bob@b.test", port=None):
 
 def arrived(site, user, mark):
 	"""The file of the user's message with the mark."""
-	return proc.wait_for(lambda: mail.marked(site, user, mark), 60,
+	return proc.wait_for(lambda: mail.marked(site, user, mark), 180,
 	    "%r for %s (queue: %s)" % (mark, user, w.a.queue_text()))[0]
 
 

@@ -223,7 +223,7 @@ def sendmail(site, words, content):
 	    input=content.replace(b"\r\n", b"\n"))
 
 
-def find(site, user, mark, limit_s=60):
+def find(site, user, mark, limit_s=180):
 	"""The user's message with the mark, as it was delivered, with CRLF."""
 	got = proc.wait_for(lambda: mail.marked(site, user, mark), limit_s,
 	    "%r for %s@%s; the queues:\n%s%s" % (mark, user, site.domain,
@@ -231,7 +231,7 @@ def find(site, user, mark, limit_s=60):
 	return mail.read(got[0]).replace(b"\n", b"\r\n")
 
 
-def sunk(address, mark, limit_s=60):
+def sunk(address, mark, limit_s=180):
 	"""The same at the mail server that only keeps."""
 	def found():
 		for one in w.sink.to(address):
@@ -276,7 +276,7 @@ def receipt(handle):
 	def arrived():
 		return [m for _, m in tour.receipts(w)
 		    if handle in str(m["Subject"])]
-	return proc.wait_for(arrived, 60, "a receipt for " + handle)[0]
+	return proc.wait_for(arrived, 180, "a receipt for " + handle)[0]
 
 
 def keys(mark):
@@ -486,7 +486,8 @@ def t_reports():
 		send("bob@b.test", message("a" + mark, more=more),
 		    sender=sender)
 		proc.wait_for(lambda: ": refused " in
-		    w.a_milter.log_text()[since:], 30, "the refusal on the hop")
+		    w.a_milter.log_text()[since:], 180,
+		    "the refusal on the hop")
 		if sender:
 			bounced("a" + mark)
 	mail.wait_until_idle(w.a)
@@ -527,7 +528,7 @@ def t_plain():
 
 @tap.case("one session: given up, sealed, left alone, refused, sealed")
 def t_session():
-	client = mail.Client("127.0.0.1", w.p.port, "client.test", timeout=60)
+	client = mail.Client("127.0.0.1", w.p.port, "client.test", timeout=120)
 	try:
 		client.ehlo()
 		client.docmd("MAIL", "FROM:<alice@a.test>")
@@ -566,7 +567,7 @@ def t_requeue_sealed():
 		send(address, content, site)
 		# It alone: the mail it was made of would be sealed again.
 		proc.wait_for(lambda: "4.2.1 later" in site.queue_text() and
-		    len(site.queue()) == 1, 60, "the sealed mail to wait")
+		    len(site.queue()) == 1, 180, "the sealed mail to wait")
 		requeue(site)
 		del w.sink.next[address]
 		got = sunk(address, mark)
@@ -581,7 +582,7 @@ def t_requeue_clear():
 	content = message("requeued3")
 	try:
 		send("eve@sink.test", content)
-		proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 60,
+		proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 180,
 		    "the mail to be deferred")
 		requeue(w.a)
 		nowhere("requeued3")
@@ -619,7 +620,7 @@ def t_reply_lost():
 	w.sink.next["twice@sink.test"] = ["drop-reply"]
 	content = message("lost250")
 	send("twice@sink.test", content)
-	for one in w.sink.wait("twice@sink.test", 2, 60):
+	for one in w.sink.wait("twice@sink.test", 2, 180):
 		is_sealed(one.content)
 		opens_to(one.content, without_flag(content))
 	tap.equal(len(keys("lost250")), 1, "keys")
@@ -673,7 +674,7 @@ def t_reply_lost_between():
 		restart_a()
 		content = message("between")
 		send("both@sink.test", content)
-		copies = w.sink.wait("both@sink.test", 2, 60)
+		copies = w.sink.wait("both@sink.test", 2, 180)
 		mail.wait_until_idle(w.a)
 		tap.equal(cutter.cuts, 1, "connections cut")
 	finally:
