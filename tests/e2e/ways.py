@@ -223,11 +223,20 @@ def sendmail(site, words, content):
 	    input=content.replace(b"\r\n", b"\n"))
 
 
+def awaited(predicate, limit_s, what):
+	"""proc.wait_for(), and what Postfix does if it was in vain."""
+	try:
+		return proc.wait_for(predicate, limit_s, what)
+	except proc.LabError as e:
+		raise proc.LabError("%s; the queues:\n%s%sand the log ends:\n%s"
+		    % (e, w.a.queue_text(), w.p.queue_text(),
+		    proc.tail(w.a.maillog, 40)))
+
+
 def find(site, user, mark, limit_s=180):
 	"""The user's message with the mark, as it was delivered, with CRLF."""
-	got = proc.wait_for(lambda: mail.marked(site, user, mark), limit_s,
-	    "%r for %s@%s; the queues:\n%s%s" % (mark, user, site.domain,
-	    w.a.queue_text(), w.p.queue_text()))
+	got = awaited(lambda: mail.marked(site, user, mark), limit_s,
+	    "%r for %s@%s" % (mark, user, site.domain))
 	return mail.read(got[0]).replace(b"\n", b"\r\n")
 
 
@@ -238,8 +247,7 @@ def sunk(address, mark, limit_s=180):
 			if sample.message_id(mark) in one.content:
 				return one.content
 		return None
-	return proc.wait_for(found, limit_s, "%r for %s; the queue:\n%s"
-	    % (mark, address, w.a.queue_text()))
+	return awaited(found, limit_s, "%r for %s" % (mark, address))
 
 
 def is_sealed(content):
