@@ -23,6 +23,9 @@ MILTER_SOCKET = "unix:/run/counterfoil/milter.sock"
 MAILBOX_USER = "nobody"
 QUEUES = ("incoming", "active", "deferred", "maildrop", "hold", "corrupt")
 
+# A mail that is due again before its delivery agent has let go of it ("skipped,
+# still being delivered" in the log) waits a minute, whatever stands here for
+# the backoff: wait longer than that for mail that was put off.
 MAIN_CF = """\
 compatibility_level = 3.6
 queue_directory = %(root)s/queue

@@ -50,7 +50,7 @@ def killed():
 			w.a.flush()
 		return process.popen.poll() is not None
 
-	proc.wait_for(ended, 60, "the milter to be killed")
+	proc.wait_for(ended, 180, "the milter to be killed")
 	tap.equal(process.wait(1), -signal.SIGKILL, "the milter's end")
 
 
@@ -76,12 +76,12 @@ def t_killed():
 		    content)
 		tap.equal(code, 250, "reply %r" % text)
 		killed()
-		proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 60,
+		proc.wait_for(lambda: "said: 451" in w.a.queue_text(), 180,
 		    "the mail to wait")
 		tap.equal(delivered(mark), None, "delivered after " + point)
 		w.a_milter.start()
 		w.a.flush()
-		got = proc.wait_for(lambda: delivered(mark), 60, point)
+		got = proc.wait_for(lambda: delivered(mark), 180, point)
 		tap.lacks(got, CLEAR.strip(), "the mail after " + point)
 		sample.link(got)
 		w.a_milter.stop()
