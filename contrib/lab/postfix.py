@@ -23,9 +23,9 @@ MILTER_SOCKET = "unix:/run/counterfoil/milter.sock"
 MAILBOX_USER = "nobody"
 QUEUES = ("incoming", "active", "deferred", "maildrop", "hold", "corrupt")
 
-# A mail that is due again before its delivery agent has let go of it ("skipped,
-# still being delivered" in the log) waits a minute, whatever stands here for
-# the backoff: wait longer than that for mail that was put off.
+# Not less than 3 s between two attempts: after 1 s qmgr(8) may come back while
+# smtp(8) still holds its lock on the file.  Then it goes to the incoming queue
+# for a minute, and until new mail or master(8) wakes qmgr(8), usually at 300 s.
 MAIN_CF = """\
 compatibility_level = 3.6
 queue_directory = %(root)s/queue
@@ -60,8 +60,8 @@ virtual_transport = first-mail
 transport_maps = texthash:%(root)s/etc/transport
 message_size_limit = %(size_limit)d
 queue_run_delay = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
+minimal_backoff_time = 3s
+maximal_backoff_time = 3s
 milter_connect_timeout = 10s
 milter_command_timeout = 30s
 milter_content_timeout = 120s
@@ -71,7 +71,7 @@ authorized_mailq_users = root
 SERVICES = """\
 pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
-qmgr      unix  n       -       n       300     1       qmgr
+qmgr      unix  n       -       n       2       1       qmgr
 tlsmgr    unix  -       -       n       1000?   1       tlsmgr
 rewrite   unix  -       -       n       -       -       trivial-rewrite
 bounce    unix  -       -       n       -       0       bounce
