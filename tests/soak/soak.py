@@ -143,6 +143,7 @@ class Run:
 		"""One that has to wait in the queue until the end."""
 		sender = traffic.Sender(self.traffic, -1)
 		sender.submit(self.traffic.new_message(traffic.STUCK, sender.rng))
+		self.traffic.stuck += 1
 		for client, _ in sender.clients.values():
 			client.close()
 

@@ -247,6 +247,7 @@ class Traffic:
 		self.ended = threading.Event()
 		self.abandoned = threading.Event()
 		self.unopened = lambda: 0
+		self.stuck = 0		# those that wait to the end
 		self.filler = sample.lines76(os.urandom(MEGA * 3 // 4))
 		self.lock = threading.Lock()
 		self.due = list(KINDS)	# each comes early, then by weight
@@ -278,7 +279,7 @@ class Traffic:
 		faults wait until they are felt.
 		"""
 		while not self.ended.is_set():
-			waiting = self.books.waiting()
+			waiting = self.books.waiting() - self.stuck
 			if waiting == 0 or waiting < ROOM and \
 			    self.unopened() < UNOPENED:
 				return True
