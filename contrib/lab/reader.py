@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """counterfoil-reader: the page and the sealed messages of one gateway."""
 
+import http.client
 import os
 import ssl
 import urllib.error
@@ -57,10 +58,10 @@ class Reader:
 	def ready(self):
 		try:
 			return self.request("GET", "/healthz")[0] == 200
-		except OSError:
+		except (OSError, http.client.HTTPException):
 			return False
 
-	def request(self, method, path, headers=None, limit_s=30):
+	def request(self, method, path, headers=None, limit_s=120):
 		"""One request; gives (status, headers, body bytes)."""
 		r = urllib.request.Request(self.url + path, method=method,
 		    headers=headers or {})
@@ -68,9 +69,12 @@ class Reader:
 		if self.ca_file and self.url.startswith("https"):
 			context = ssl.create_default_context(
 			    cafile=self.ca_file)
+		# Whatever proxy the environment names does not know us.
+		opener = urllib.request.build_opener(
+		    urllib.request.ProxyHandler({}),
+		    urllib.request.HTTPSHandler(context=context))
 		try:
-			with urllib.request.urlopen(r, timeout=limit_s,
-			    context=context) as reply:
+			with opener.open(r, timeout=limit_s) as reply:
 				return reply.status, reply.headers, reply.read()
 		except urllib.error.HTTPError as e:
 			return e.code, e.headers, e.read()

@@ -9,11 +9,12 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { chromium } from "playwright-core";
 
-/* Nothing of Chromium's own goes to the network. */
+/* Nothing of Chromium's own goes to the network, nor what is for us. */
 const QUIET = ["--disable-background-networking", "--disable-component-update",
 	"--disable-sync", "--disable-quic", "--no-first-run", "--disable-gpu",
 	"--disable-default-apps", "--disable-domain-reliability",
-	"--no-default-browser-check", "--metrics-recording-only"];
+	"--no-default-browser-check", "--metrics-recording-only",
+	"--no-proxy-server"];
 
 /*
  * home: a folder whose .pki/nssdb holds the trusted authorities, or none.

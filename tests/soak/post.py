@@ -2,6 +2,7 @@
 """What arrives: harvested from the Maildirs, opened, entered in the books."""
 
 import hashlib
+import http.client
 import os
 import queue
 import random
@@ -269,7 +270,8 @@ class Openers:
 				status, _, got = reader.request("GET",
 				    "/e/" + blob)
 				break
-			except OSError as error:	# it is being restarted
+			except (OSError, http.client.HTTPException) as error:
+				# It is being restarted.
 				if time.monotonic() > until:
 					self.books.complain("%s: no reader: %s"
 					    % (m, error))
