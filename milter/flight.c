@@ -51,11 +51,12 @@ cf_flight_wait(int64_t ms)
 	struct timespec until;
 	size_t n;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	/* Not by the time of day, which may be set meanwhile. */
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += (time_t)(ms / 1000);
 	pthread_mutex_lock(&lock);
-	while (count > 0 &&
-	    pthread_cond_timedwait(&landed, &lock, &until) != ETIMEDOUT)
+	while (count > 0 && pthread_cond_clockwait(&landed, &lock,
+	    CLOCK_MONOTONIC, &until) != ETIMEDOUT)
 		;
 	n = count;
 	pthread_mutex_unlock(&lock);

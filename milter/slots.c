@@ -53,15 +53,16 @@ cf_progress_tick(struct cf_progress *progress)
 	return !progress->gone;
 }
 
-/* One wait of at most WAIT_MS, by the clock that the condition uses. */
+/* One wait of at most WAIT_MS, whatever is done to the time of day. */
 static void
 wait_a_moment(enum cf_slots kind)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += WAIT_MS / 1000;
-	pthread_cond_timedwait(&slots[kind].freed, &lock, &until);
+	pthread_cond_clockwait(&slots[kind].freed, &lock, CLOCK_MONOTONIC,
+	    &until);
 }
 
 bool
