@@ -250,6 +250,7 @@ class Process:
 		self.argv = argv
 		self.log = log
 		with open(log, "ab") as out:
+			self.began = out.tell()
 			self.popen = subprocess.Popen(argv,
 			    stdin=subprocess.DEVNULL, stdout=out, stderr=out,
 			    env=env, cwd=cwd, start_new_session=own_session,
@@ -261,6 +262,13 @@ class Process:
 
 	def returncode(self):
 		return self.popen.poll()
+
+	def said(self):
+		"""The whole lines in its log since it was started."""
+		with open(self.log, "rb") as f:
+			f.seek(self.began)
+			text = f.read().decode("utf-8", "replace")
+		return text[:text.rfind("\n") + 1]
 
 	def why(self, text):
 		return LabError("%s %s; its log %s ends:\n%s"

@@ -78,12 +78,11 @@ class Rig:
 
 	def start(self, env=None, **changes):
 		self.write_config(**changes)
-		since = self.log_from()
 		self.process = proc.Process("counterfoil-milter",
 		    [proc.program("counterfoil-milter"), "-c", self.config],
 		    self.log, env=env)
 		self.process.wait_ready(
-		    lambda: " serves on " in since())
+		    lambda: " serves on " in self.process.said())
 		return self
 
 	def session(self, **kw):
