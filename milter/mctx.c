@@ -63,7 +63,7 @@ cf_mctx_limit_reply(struct cf_reply *reply)
 }
 
 struct cf_mctx *
-cf_mctx_new(const char *address, bool entitled)
+cf_mctx_new(const char *address)
 {
 	struct cf_mctx *m = cf_calloc(1, sizeof *m);
 
@@ -74,8 +74,15 @@ cf_mctx_new(const char *address, bool entitled)
 	m->sender = bare(address);
 	m->header.max = (size_t)m->snapshot->conf.header_limit;
 	m->facts.null_sender = *m->sender == '\0';
-	m->facts.entitled = entitled;
 	return m;
+}
+
+void
+cf_mctx_client(struct cf_mctx *m, const struct sockaddr *client,
+    const char *user, const char *daemon)
+{
+	m->facts.entitled = cf_snapshot_entitled(m->snapshot, client, user,
+	    daemon);
 }
 
 void

@@ -60,8 +60,14 @@ struct cf_mctx {
 	struct cf_why failed_why;
 };
 
-/* A message from `address` as MAIL gave it, with or without <>.  Gives. */
-struct cf_mctx *cf_mctx_new(const char *address, bool entitled);
+/*
+ * A message from `address` as MAIL gave it, with or without <>.  Gives.  Until
+ * cf_mctx_client() has said more, its client may not use the flag.
+ */
+struct cf_mctx *cf_mctx_new(const char *address);
+/* As cf_snapshot_entitled(), by the configuration the whole message goes by. */
+void cf_mctx_client(struct cf_mctx *m, const struct sockaddr *client,
+    const char *user, const char *daemon);
 void cf_mctx_free(struct cf_mctx **m);
 void cf_mctx_rcpt(struct cf_mctx *m, const char *address,
     char *const *args);

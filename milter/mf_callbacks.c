@@ -249,21 +249,10 @@ mf_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 
 /* ---- one message ---- */
 
-static bool
-is_entitled(SMFICTX *ctx, const struct conn *conn)
-{
-	static char auth_authen[] = "{auth_authen}";
-	const char *user = smfi_getsymval(ctx, auth_authen);
-
-	/* By the configuration that all of the message goes by. */
-	return cf_snapshot_entitled(conn->msg->snapshot,
-	    (const struct sockaddr *)(const void *)&conn->client, user,
-	    conn->daemon_name);
-}
-
 static sfsistat
 mf_envfrom(SMFICTX *ctx, char **argv)
 {
+	static char auth_authen[] = "{auth_authen}";
 	struct conn *conn = smfi_getpriv(ctx);
 	struct cf_reply reply;
 
@@ -274,8 +263,10 @@ mf_envfrom(SMFICTX *ctx, char **argv)
 		return send_reply(ctx, &reply);
 	}
 	cf_mctx_free(&conn->msg);
-	conn->msg = cf_mctx_new(argv[0] == NULL ? "" : argv[0], false);
-	conn->msg->facts.entitled = is_entitled(ctx, conn);
+	conn->msg = cf_mctx_new(argv[0] == NULL ? "" : argv[0]);
+	cf_mctx_client(conn->msg,
+	    (const struct sockaddr *)(const void *)&conn->client,
+	    smfi_getsymval(ctx, auth_authen), conn->daemon_name);
 	return quiet(conn, SMFIP_NR_MAIL);
 }
 

@@ -334,8 +334,6 @@ cf_tryout_run(const struct cf_tryout *what, struct cf_buf *message,
 	CF_AUTO(cf_mctx_free) struct cf_mctx *m = NULL;
 	const char *text = cf_buf_str(message);
 	struct sockaddr_storage client;
-	struct cf_snapshot *s;
-	bool entitled;
 	size_t i;
 	int status;
 
@@ -346,12 +344,10 @@ cf_tryout_run(const struct cf_tryout *what, struct cf_buf *message,
 	}
 	read_header(&mail, text);
 	crlf(mail.body, message->len - (size_t)(mail.body - text), &body);
-	s = cf_snapshot_get();
-	entitled = cf_snapshot_entitled(s, (const struct sockaddr *)
-	    (const void *)&client, what->user, what->daemon);
-	cf_snapshot_put(&s);
-	say_envelope(what, entitled, report);
-	m = cf_mctx_new(what->sender, entitled);
+	m = cf_mctx_new(what->sender);
+	cf_mctx_client(m, (const struct sockaddr *)(const void *)&client,
+	    what->user, what->daemon);
+	say_envelope(what, m->facts.entitled, report);
 	for (i = 0; i < what->recipients.count; i++)
 		cf_mctx_rcpt(m, what->recipients.item[i], NULL);
 	for (i = 0; i < mail.count; i++)

@@ -128,8 +128,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	ready = true;
 	line = strsep(&rest, "\n");
-	m = cf_mctx_new(strncmp(line, "F ", 2) == 0 ? line + 2 : "a@a.test",
-	    entitled);
+	m = cf_mctx_new(strncmp(line, "F ", 2) == 0 ? line + 2 : "a@a.test");
+	m->facts.entitled = entitled;
 	while (rest != NULL && (line = strsep(&rest, "\n"))[0] != '\0')
 		flagged |= show_line(m, line, size % 3 == 0);
 	decide(m, flagged, entitled, rest == NULL ? line : rest);
