@@ -4,11 +4,8 @@
 import http.client
 import json
 import os
-import ssl
-import urllib.error
-import urllib.request
 
-from lab import conf, proc
+from lab import conf, proc, web
 
 DATABASE = "counterfoil"
 LOGIN = "keysrv"
@@ -128,24 +125,10 @@ class KeyServer:
 	def pid(self):
 		return self.process.pid
 
-	def _context(self):
-		if not self.ca_file or not self.url.startswith("https"):
-			return None
-		return ssl.create_default_context(cafile=self.ca_file)
-
 	def request(self, method, path, body=None, headers=None, limit_s=120):
 		"""One request; gives (status, headers, body bytes)."""
-		r = urllib.request.Request(self.url + path, data=body,
-		    method=method, headers=headers or {})
-		# Whatever proxy the environment names does not know us.
-		opener = urllib.request.build_opener(
-		    urllib.request.ProxyHandler({}),
-		    urllib.request.HTTPSHandler(context=self._context()))
-		try:
-			with opener.open(r, timeout=limit_s) as reply:
-				return reply.status, reply.headers, reply.read()
-		except urllib.error.HTTPError as e:
-			return e.code, e.headers, e.read()
+		return web.fetch(self.url + path, method, body, headers,
+		    self.ca_file, limit_s)
 
 	def get(self, path, **kw):
 		return self.request("GET", path, **kw)

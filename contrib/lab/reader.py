@@ -3,11 +3,8 @@
 
 import http.client
 import os
-import ssl
-import urllib.error
-import urllib.request
 
-from lab import conf, proc
+from lab import conf, proc, web
 
 
 def page_directory():
@@ -63,21 +60,8 @@ class Reader:
 
 	def request(self, method, path, headers=None, limit_s=120):
 		"""One request; gives (status, headers, body bytes)."""
-		r = urllib.request.Request(self.url + path, method=method,
-		    headers=headers or {})
-		context = None
-		if self.ca_file and self.url.startswith("https"):
-			context = ssl.create_default_context(
-			    cafile=self.ca_file)
-		# Whatever proxy the environment names does not know us.
-		opener = urllib.request.build_opener(
-		    urllib.request.ProxyHandler({}),
-		    urllib.request.HTTPSHandler(context=context))
-		try:
-			with opener.open(r, timeout=limit_s) as reply:
-				return reply.status, reply.headers, reply.read()
-		except urllib.error.HTTPError as e:
-			return e.code, e.headers, e.read()
+		return web.fetch(self.url + path, method, None, headers,
+		    self.ca_file, limit_s)
 
 	def stop(self):
 		if self.process is not None:
