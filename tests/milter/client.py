@@ -285,10 +285,13 @@ class Session:
 		if value:
 			result.fields.append((name, self._value(value)))
 
-	def end(self, result):
-		"""Send end of message; apply what comes back."""
+	def put_end(self):
 		self.send_macros(b"E", [("i", self.queue_id)])
 		self.put(b"E")
+
+	def end(self, result):
+		"""Send end of message; apply what comes back."""
+		self.put_end()
 		return self.finish(result)
 
 	def finish(self, result):

@@ -121,10 +121,7 @@ def t_slots():
 		one.key_server.usual = "hold"
 		content = lib.message()
 		first = one.session()
-		begun = first.begin(content)
-		first.send_macros(b"E", [("i", "X")])
-		first.put(b"E")
-		tap.true(one.key_server.arrived.acquire(timeout=60), "first")
+		begun = one.ask(first, content)
 		# The first one has its slot for as long as it began with.
 		one.write_config(deadline_s=2)
 		since = one.log_from()
@@ -215,11 +212,8 @@ def t_gone():
 	rig.key_server.usual = "hold"
 	before = rig.blobs()
 	s = rig.session()
-	s.begin(lib.message())
 	since = rig.log_from()
-	s.send_macros(b"E", [("i", s.queue_id)])
-	s.put(b"E")
-	tap.true(rig.key_server.arrived.acquire(timeout=60), "the request")
+	rig.ask(s, lib.message())
 	s.sock.shutdown(socket.SHUT_RDWR)
 	s.close()
 	rig.key_server.go.set()

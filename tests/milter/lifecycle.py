@@ -241,12 +241,7 @@ def t_busy_reload():
 	rig.key_server.usual = "hold"
 	sessions = [rig.session() for _ in range(8)]
 	content = lib.message()
-	results = [s.begin(content) for s in sessions]
-	for s in sessions:
-		s.send_macros(b"E", [("i", "Q")])
-		s.put(b"E")
-	for _ in sessions:
-		tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
+	results = [rig.ask(s, content) for s in sessions]
 	since = rig.log_from()
 	for _ in range(100):
 		rig.process.send(signal.SIGHUP)
@@ -271,11 +266,8 @@ def t_term():
 	busy = rig.session()
 	half = rig.session()
 	content = lib.message()
-	result = busy.begin(content)
 	other = half.begin(content)
-	busy.send_macros(b"E", [("i", "Q")])
-	busy.put(b"E")
-	tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
+	result = rig.ask(busy, content)
 	since = rig.log_from()
 	rig.process.send(signal.SIGTERM)
 	rig.wait_log(since, "2 messages under way")
@@ -308,10 +300,7 @@ def t_last_reply():
 		rig.key_server.usual = "hold"
 		idle = rig.session()
 		busy = rig.session()
-		result = busy.begin(lib.message())
-		busy.send_macros(b"E", [("i", "Q")])
-		busy.put(b"E")
-		tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
+		result = rig.ask(busy, lib.message())
 		since = rig.log_from()
 		rig.process.send(signal.SIGTERM)
 		rig.wait_log(since, "1 messages under way")
@@ -330,10 +319,7 @@ def t_bounded():
 	rig = new(drain_s=1).start()
 	rig.key_server.usual = "hold"
 	busy = rig.session()
-	busy.begin(lib.message())
-	busy.send_macros(b"E", [("i", "Q")])
-	busy.put(b"E")
-	tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
+	rig.ask(busy, lib.message())
 	rig.process.send(signal.SIGTERM)
 	tap.equal(rig.process.wait(60), 75, "exit status")
 	result = client.Result()
@@ -369,12 +355,9 @@ def t_kill():
 		rig.key_server.reset()
 		rig.key_server.usual = "hold"
 		s = rig.session()
-		result = s.begin(lib.message(b"x" * 400000))
-		if cut == "end":
-			s.send_macros(b"E", [("i", "Q")])
-			s.put(b"E")
-			tap.true(rig.key_server.arrived.acquire(timeout=60),
-			    "asked")
+		content = lib.message(b"x" * 400000)
+		result = s.begin(content) if cut == "body" else \
+		    rig.ask(s, content)
 		rig.process.kill()
 		tap.raises(client.Broken, lambda: s.finish(result), "the end")
 		tap.equal((result.edits, result.new_body), ([], None), "edits")

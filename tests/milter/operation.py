@@ -194,11 +194,7 @@ def t_metrics():
 	rig.send(lib.message())
 	rig.key_server.usual = "hold"
 	s = rig.session()
-	r = s.begin(lib.message())
-	s.send_macros(b"E", [("i", "Q")])
-	s.put(b"E")
-	for _ in range(6):
-		tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
+	r = rig.ask(s, lib.message())
 	# The sessions before have ended when the milter says so.
 	proc.wait_for(lambda: prometheus.value(metrics(rig),
 	    P + "connections") == 1, 60, "one connection")
@@ -490,11 +486,7 @@ def hold_one(rig, content):
 	"""A message whose key does not come; (session, result)."""
 	rig.key_server.usual = "hold"
 	s = rig.session()
-	r = s.begin(content)
-	s.send_macros(b"E", [("i", "HELD")])
-	s.put(b"E")
-	tap.true(rig.key_server.arrived.acquire(timeout=60), "asked")
-	return s, r
+	return s, rig.ask(s, content)
 
 
 @tap.case("limits on what all peers together make us hold: what concerns us "

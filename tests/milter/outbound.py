@@ -346,8 +346,7 @@ def t_parallel():
 	contents = [lib.message(b"parallel %d\r\n" % i) for i in range(100)]
 	results = [s.begin(c) for s, c in zip(sessions, contents)]
 	for s in sessions:
-		s.send_macros(b"E", [("i", s.queue_id)])
-		s.put(b"E")
+		s.put_end()
 	for _ in range(64):
 		tap.true(rig.key_server.arrived.acquire(timeout=60),
 		    "requests arrive")

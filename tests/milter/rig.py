@@ -96,6 +96,21 @@ class Rig:
 		finally:
 			session.quit()
 
+	def ask(self, session, content):
+		"""A message to its end, and the request for its key.
+
+		For a key server that holds its answers; finish() takes what
+		comes when it has let go.
+		"""
+		result = session.begin(content)
+		arrived = self.key_server.arrived
+		while arrived.acquire(blocking=False):
+			pass		# those answered before
+		session.put_end()
+		tap.true(arrived.acquire(timeout=60),
+		    "the request for a key")
+		return result
+
 	def log_text(self):
 		return proc.read_text(self.log)
 
