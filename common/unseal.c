@@ -21,6 +21,7 @@ cf_about_free(struct cf_about *about)
 	free(about->assurance);
 	free(about->message_id);
 	free(about->issued_at);
+	free(about->expires_at);
 	free(about->records);
 	free(about->state);
 	memset(about, 0, sizeof *about);
@@ -102,6 +103,7 @@ cf_about_parse(const char *json, size_t len, const char *handle,
 	about.records = copy(object, "records");
 	if (about.records == NULL)
 		return lacks(why, "records");
+	about.expires_at = copy(object, "expires_at");
 	about.state = copy(object, "state");
 	if (about.state == NULL)
 		return lacks(why, "state");

@@ -31,6 +31,7 @@ struct cf_about {
 	char *assurance;	/* "bearer" */
 	char *message_id;	/* or NULL */
 	char *issued_at;	/* or NULL */
+	char *expires_at;	/* NULL: no end; describe only */
 	char *records;		/* what a release records; describe only */
 	char *state;		/* describe only */
 };

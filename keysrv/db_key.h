@@ -30,6 +30,7 @@ struct cf_key_row {
 	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
 	unsigned char key_commitment[CF_COMMITMENT_LEN];
 	int64_t issued_at_ms;
+	int64_t expires_at_ms;
 	int64_t first_released_at_ms;
 	int64_t first_opened_at_ms;
 };

@@ -203,6 +203,7 @@ say_about(const struct cf_about *about, const char *service, FILE *out)
 	say("Key server", service, out);
 	say("Message-ID", about->message_id, out);
 	say("Sealed at", about->issued_at, out);
+	say("Open until", about->expires_at, out);
 	say("State", about->state, out);
 	say("Assurance", about->assurance, out);
 	say("Is recorded", about->records, out);

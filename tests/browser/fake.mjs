@@ -133,7 +133,7 @@ const VERBS = {
 		signed("describe", key, body, origin);
 		return { handle: body.handle, message_id: "<m1@a.test>",
 			issued_at: "2026-11-23T13:35:00.123Z", records: RECORDS,
-			state: key.state, ...registered(key) };
+			state: key.state, ...key.described, ...registered(key) };
 	},
 	retrieve(state, key, body, origin) {
 		signed("retrieve", key, body, origin);
@@ -305,7 +305,8 @@ export async function startFake({ web, tls, names })
 			openingKey: sealed.opening.publicKey,
 			possessionKey: sealed.possession.publicKey,
 			keyCommitment: keyCommitment(sealed.kd), issuer: ISSUER,
-			state: "issued", releases: new Map(), faults: {}, ...given };
+			state: "issued", described: {}, releases: new Map(),
+			faults: {}, ...given };
 
 		state.keys.set(b64(sealed.keyId), key);
 		state.store.set(sealed.blob, sealed.e);

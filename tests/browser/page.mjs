@@ -142,6 +142,7 @@ test("a message is described, opened, shown and reported", async () => {
 	assert.match(ready, /keys\.test:\d+ confirms/);
 	assert.match(ready, /a record is kept that its key was given to someone/);
 	assert.doesNotMatch(ready, /Ångström|@elsewhere|Offer 17/);
+	assert.doesNotMatch(ready, /until/);
 	await picture(page, "ready");
 	assert.deepEqual(state.calls.slice(callsBefore),
 		["challenge", "describe"]);
@@ -165,6 +166,25 @@ test("a message is described, opened, shown and reported", async () => {
 	assert.ok(state.readerRequests.every(line =>
 		!line.includes(seal.b64(sealed.token))), "no token at the reader");
 	await close(page);
+});
+
+test("an end is shown before the click", async () => {
+	const { key, link } = send(plain(), { given: {
+		described: { expires_at: "2026-12-24T18:30:00.000Z" } } });
+	const page = await newPage();
+
+	await page.goto(link);
+	await waitForState(page, ["ready"]);
+	assert.match(await page.locator("main").innerText(),
+		/Open until\s+24 December 2026 at 18:30/);
+	key.described = { expires_at: 1798137000 };
+	await close(page);
+
+	const other = await newPage();
+
+	await other.goto(link);
+	await expectTrouble(other, "key-garbage", /expires_at/);
+	await close(other);
 });
 
 test("text, HTML, attachments and the original are exact", async () => {

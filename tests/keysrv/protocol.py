@@ -581,6 +581,8 @@ def t_expires():
 	    for x in ([x[5:] for x in record if x.startswith("time ")]
 	    + line)]
 	tap.equal(end - at, datetime.timedelta(days=7), "in the record")
+	described = post("/api/v1/describe", m.ask("describe", g.challenge(m)))
+	tap.equal(described.json["expires_at"], line[0], "described")
 	again = post("/api/v1/issue", with_end(m, 604800), token=g.token)
 	tap.equal((again.status, again.json["keys"]), (200,
 	    first.json["keys"]), "a repeat")
@@ -603,6 +605,10 @@ def t_expires():
 	    "WHERE \"Key ID #\" = '%s'" % short.handle), "|Expired Unread|",
 	    "view")
 	plain = g.issue()
+	described = post("/api/v1/describe",
+	    plain.ask("describe", g.challenge(plain)))
+	tap.equal((described.status, "expires_at" in described.json),
+	    (200, False), "described without an end")
 	tap.true(not any(x.startswith("expires ") for x in g.events(plain)[0]),
 	    "no such line without an end")
 

@@ -184,6 +184,11 @@ def t_describe():
 		tap.equal(c.server.calls, ["/api/v1/challenge",
 		    "/api/v1/describe"], "calls")
 		tap.equal(c.server.wrong, [], "wrong requests")
+		tap.lacks(done.stdout.decode(), "Open until", "without an end")
+		c.server.answers["/api/v1/describe"] = [lambda a: a.update(
+		    expires_at="2026-12-24T12:00:00.000Z")]
+		tap.contains(c.run("-n", c.file).stdout.decode(),
+		    "\nOpen until     2026-12-24T12:00:00.000Z\n", "an end")
 
 
 @tap.case("text from the key server cannot drive the terminal")

@@ -22,6 +22,7 @@ export interface Issuer {
 export interface Description {
 	issuer: Issuer;
 	issuedAt: string;
+	expiresAt: string | null;	/* null: no end */
 	assurance: string;
 	algorithm: string;
 	records: string;
@@ -233,6 +234,8 @@ export async function describe(locator: Locator, possession: Signer):
 	return {
 		issuer: issuerOf(answer),
 		issuedAt: text(answer, "issued_at"),
+		expiresAt: answer["expires_at"] === undefined ? null
+			: text(answer, "expires_at"),
 		assurance: text(answer, "assurance"),
 		algorithm: text(answer, "algorithm"),
 		records: text(answer, "records"),

@@ -143,6 +143,7 @@ export function showReady({ description, host, handle, onOpen }:
 {
 	const { issuer } = description;
 	const before = STATE[description.state] ?? null;
+	const end = description.expiresAt;
 	const assurance = ASSURANCE[description.assurance] ?? null;
 	const button = el("button", { type: "button", class: "primary",
 		id: "open" }, "Open the message");
@@ -157,7 +158,8 @@ export function showReady({ description, host, handle, onOpen }:
 			el("p", { class: "vouch" }, "Checked: ",
 				el("b", {}, host), " confirms that this sender may write for ",
 				el("b", {}, issuer.domain), "."),
-			rows(["Sealed on", timeText(description.issuedAt)]),
+			rows(["Sealed on", timeText(description.issuedAt)],
+				["Open until", end === null ? null : timeText(end)]),
 			before === null ? null : el("p", { class: "note" }, before)),
 		el("div", { class: "stub" },
 			el("h2", {}, "If you open it"),
