@@ -7,7 +7,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <spawn.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,26 +22,6 @@
 #define QUESTION "/api/v1/messages?limit=1"
 
 extern char **environ;
-
-void
-cf_check_say(struct cf_check *check, enum cf_finding finding,
-    const char *fmt, ...)
-{
-	static const char *const names[] = { "ok", "warning", "error" };
-	char text[1200], *p;
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	for (p = text; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	fprintf(check->out, "%s: %s: %s\n", names[finding], check->subject,
-	    text);
-	check->warnings += finding == CF_FINDING_WARNING;
-	check->errors += finding == CF_FINDING_ERROR;
-}
 
 /* ---- key servers ---- */
 
@@ -96,7 +75,7 @@ cf_check_key_servers(struct cf_check *check)
 	if (!(s->mode & CF_MODE_OUTBOUND))
 		return;
 	for (i = 0; i < list->count; i++) {
-		check->subject = list->item[i];
+		check->f.subject = list->item[i];
 		why.text[0] = '\0';
 		rc = ask(s, list->item[i], &why);
 		good += rc == CF_OK;
@@ -108,7 +87,7 @@ cf_check_key_servers(struct cf_check *check)
 		    "the key server answers and takes our token",
 		    "%s; %s", why.text, advice(rc));
 	}
-	check->subject = "key_servers";
+	check->f.subject = "key_servers";
 	if (good == 0 && list->count > 1)
 		cf_check_say(check, CF_FINDING_ERROR,
 		    "none of them can be used");
@@ -304,7 +283,7 @@ cf_check_mail_servers(struct cf_check *check, const struct cf_check_targets *t)
 	used = guess_postfix(check);
 	if (access(SENDMAIL_USUAL, R_OK) == 0)
 		used |= cf_check_sendmail(check, SENDMAIL_USUAL, true);
-	check->subject = "mail server";
+	check->f.subject = "mail server";
 	if (!used)
 		cf_check_say(check, CF_FINDING_WARNING, "none in the usual "
 		    "places uses our socket %s; name its configuration with "
@@ -316,7 +295,7 @@ cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
 {
 	const struct cf_mconf *conf = &check->snapshot->conf;
 
-	check->subject = "configuration";
+	check->f.subject = "configuration";
 	cf_check_say(check, CF_FINDING_OK,
 	    "it can be read, and so can the files that it names");
 	cf_check_that(check, geteuid() != 0, CF_FINDING_WARNING,
@@ -329,6 +308,5 @@ cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
 	    conf->request_timeout_s, conf->deadline_s);
 	if (!targets->offline)
 		cf_check_key_servers(check);
-	fprintf(check->out, "%u errors, %u warnings\n", check->errors,
-	    check->warnings);
+	cf_findings_end(&check->f);
 }

@@ -10,19 +10,15 @@
 #define CF_MILTER_CHECK_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/finding.h"
 #include "milter/mconf.h"
 
-enum cf_finding { CF_FINDING_OK, CF_FINDING_WARNING, CF_FINDING_ERROR };
-
 struct cf_check {
-	FILE *out;
+	struct cf_findings f;
 	const struct cf_snapshot *snapshot;
-	const char *subject;	/* of the findings that follow */
-	unsigned warnings, errors;
 };
 
 /* What to look at; empty lists mean what is found in the usual places. */
@@ -34,7 +30,7 @@ struct cf_check_targets {
 
 /*
  * The mail servers.  As whoever asks, who may see more than the milter's own
- * user.  `check` has out and snapshot set.
+ * user.  `check` has f.out and snapshot set.
  */
 void cf_check_mail_servers(struct cf_check *check,
     const struct cf_check_targets *targets);
@@ -42,9 +38,8 @@ void cf_check_mail_servers(struct cf_check *check,
 void cf_check_report(struct cf_check *check,
     const struct cf_check_targets *targets);
 
-/* One line.  What is not printable ASCII becomes '?'. */
-void cf_check_say(struct cf_check *check, enum cf_finding finding,
-    const char *fmt, ...) CF_PRINTF(3, 4);
+/* One line. */
+#define cf_check_say(check, ...) cf_findings_say(&(check)->f, __VA_ARGS__)
 /* `good`: say so with ok_text; else a finding with the text of `fmt`. */
 #define cf_check_that(check, good, finding, ok_text, ...) \
 	((good) ? cf_check_say((check), CF_FINDING_OK, "%s", (ok_text)) : \

@@ -990,7 +990,7 @@ cf_check_postfix(struct cf_check *check, const char *directory, bool guessed)
 	p.check = check;
 	p.directory = directory;
 	p.main.max = p.overrides.max = p.master.max = OUTPUT_MAX;
-	check->subject = subject;
+	check->f.subject = subject;
 	if (read_all(&p))
 		used = (guessed && !uses_us(&p)) ? false : check_all(&p);
 	else
@@ -1002,6 +1002,6 @@ cf_check_postfix(struct cf_check *check, const char *directory, bool guessed)
 	cf_buf_free(&p.main);
 	cf_buf_free(&p.overrides);
 	cf_buf_free(&p.master);
-	check->subject = "";
+	check->f.subject = "";
 	return used;
 }

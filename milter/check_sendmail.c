@@ -206,7 +206,7 @@ cf_check_sendmail(struct cf_check *check, const char *path, bool guessed)
 	bool used;
 
 	s.check = check;
-	check->subject = subject;
+	check->f.subject = subject;
 	if (cf_file_read(path, &text, &why) != CF_OK) {
 		cf_check_say(check, ERROR, "%s", why.text);
 		return false;
@@ -229,6 +229,6 @@ cf_check_sendmail(struct cf_check *check, const char *path, bool guessed)
 	free(s.privacy);
 	free(s.size);
 	free(s.ports);
-	check->subject = "";
+	check->f.subject = "";
 	return used;
 }

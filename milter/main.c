@@ -439,7 +439,7 @@ check(const char *path, const struct cf_mconf *conf,
 	/* A running one is no mistake in the configuration. */
 	if (rc != CF_OK && strstr(why->text, "another program") == NULL)
 		return rc;
-	findings.out = stdout;
+	findings.f.out = stdout;
 	rc = cf_snapshot_load(path, true, &snapshot, why);
 	if (rc == CF_OK) {
 		findings.snapshot = snapshot;
@@ -454,7 +454,7 @@ check(const char *path, const struct cf_mconf *conf,
 	if (rc == CF_OK) {
 		findings.snapshot = snapshot;
 		cf_check_report(&findings, targets);
-		*ret_bad = findings.errors > 0;
+		*ret_bad = findings.f.errors > 0;
 	}
 	cf_snapshot_put(&snapshot);
 	return rc;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_findings - see finding.h. */
+#include "common/finding.h"
+
+#include <stdarg.h>
+
+void
+cf_findings_say(struct cf_findings *findings, enum cf_finding finding,
+    const char *fmt, ...)
+{
+	static const char *const names[] = { "ok", "warning", "error" };
+	char text[1200], *p;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	for (p = text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	fprintf(findings->out, "%s: %s: %s\n", names[finding],
+	    findings->subject, text);
+	findings->warnings += finding == CF_FINDING_WARNING;
+	findings->errors += finding == CF_FINDING_ERROR;
+}
+
+void
+cf_findings_end(struct cf_findings *findings)
+{
+	fprintf(findings->out, "%u errors, %u warnings\n", findings->errors,
+	    findings->warnings);
+}
