@@ -10,6 +10,7 @@
 #include "common/address.h"
 #include "common/b64url.h"
 #include "common/clock.h"
+#include "common/visible.h"
 #include "keysrv/mailer.h"
 
 #include "config.h"
@@ -181,74 +182,11 @@ cf_receipt_message_id(const struct cf_secret *server_secret,
 	    domain_of(from));
 }
 
-/* The character at `s`: its length and code point, or 0 if not UTF-8. */
-static size_t
-utf8_char(const unsigned char *s, size_t len, uint32_t *ret_point)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n, i;
-	uint32_t c;
-
-	if (s[0] < 0x80) {
-		*ret_point = s[0];
-		return 1;
-	}
-	n = s[0] >= 0xf0 && s[0] < 0xf8 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 :
-	    s[0] >= 0xc0 && s[0] < 0xe0 ? 2 : 0;
-	if (n == 0 || n > len)
-		return 0;
-	c = s[0] & (0x7fu >> n);
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3fu);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret_point = c;
-	return n;
-}
-
-/* Would it start a line, turn the writing direction, or hide? */
-static bool
-is_deceptive(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad ||
-	    c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-	    c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) ||
-	    (c >= 0xe0000 && c <= 0xe0fff);
-}
-
-/* Text from outside, on one line, with what could deceive written out. */
-static void
-add_outside(struct cf_buf *text, const char *s)
-{
-	const unsigned char *p = (const unsigned char *)s;
-	size_t left = strlen(s), n;
-	size_t end = left > OUTSIDE_MAX ? left - OUTSIDE_MAX : 0;
-	uint32_t c = 0;
-
-	for (; left > end; p += n, left -= n) {
-		n = utf8_char(p, left, &c);
-		if (n == 0) {
-			cf_buf_addf(text, "\\x%02X", p[0]);
-			n = 1;
-		} else if (c == '\\' || is_deceptive(c)) {
-			cf_buf_addf(text, "\\x{%X}", c);
-		} else {
-			cf_buf_add(text, p, n);
-		}
-	}
-	if (left > 0)
-		cf_buf_adds(text, "...");
-}
-
 static void
 add_line(struct cf_buf *text, const char *label, const char *value)
 {
 	cf_buf_addf(text, "%-15s", label);
-	add_outside(text, value);
+	cf_visible_add(text, value, OUTSIDE_MAX);
 	cf_buf_addc(text, '\n');
 }
 
@@ -425,7 +363,7 @@ is_handle(const char *s)
 static bool
 add_typed_address(struct cf_buf *out, const char *address)
 {
-	const unsigned char *p = (const unsigned char *)address;
+	const char *p = address;
 	size_t left = strlen(address), n;
 	uint32_t c = 0;
 
@@ -435,7 +373,7 @@ add_typed_address(struct cf_buf *out, const char *address)
 	}
 	cf_buf_adds(out, "utf-8; ");
 	for (; left > 0; p += n, left -= n) {
-		n = utf8_char(p, left, &c);
+		n = cf_utf8_char(p, left, &c);
 		if (n == 0)
 			return false;
 		if (c > 0x20 && c < 0x7f && c != '+' && c != '=' && c != '\\')

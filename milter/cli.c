@@ -7,6 +7,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/visible.h"
 #include "config.h"
 
 #define DER_SEQUENCE 0x30
@@ -155,47 +156,12 @@ cf_cli_fail(enum cf_err rc, const struct cf_why *why)
 	    CF_EXIT_TEMPORARY;
 }
 
-/* Bytes of the UTF-8 character at `s`, 0 if it is none or a control. */
-static size_t
-character(const unsigned char *s)
-{
-	size_t n, i;
-
-	if (s[0] < 0x80)
-		return s[0] >= ' ' && s[0] != 0x7f;
-	n = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	for (i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* C1 controls; over-long and surrogate forms; direction marks. */
-	if ((s[0] == 0xc2 && s[1] < 0xa0) ||
-	    (s[0] == 0xe0 && s[1] < 0xa0) ||
-	    (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f) ||
-	    (s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0x8b && s[2] <= 0xae) ||
-	    (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6))
-		return 0;
-	return n;
-}
-
 char *
 cf_cli_clean(const char *text)
 {
 	struct cf_buf out = CF_BUF_INIT(64 * 1024);
-	const unsigned char *p = (const unsigned char *)text;
-	size_t n;
 
-	while (*p != '\0' && !out.full) {
-		n = character(p);
-		if (n > 0)
-			cf_buf_add(&out, p, n);
-		else
-			cf_buf_addf(&out, "\\x%02x", *p);
-		p += n > 0 ? n : 1;
-	}
+	cf_visible_add(&out, text, SIZE_MAX);
 	return cf_buf_take(&out, NULL);
 }
 

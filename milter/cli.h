@@ -50,7 +50,7 @@ void cf_cli_sealed_free(struct cf_cli_sealed *sealed);
  * the exit status that goes with `rc`.
  */
 int cf_cli_fail(enum cf_err rc, const struct cf_why *why);
-/* Text from outside, for a terminal: controls and broken UTF-8 escaped. */
+/* Text from outside, for a terminal, in its visible form (visible.h). */
 void cf_cli_put(const char *text, FILE *out);
 /* The same to a string.  Gives. */
 char *cf_cli_clean(const char *text);
