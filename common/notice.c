@@ -4,29 +4,32 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-#define SENDER_MAX 254	/* what is longer is no address to show */
+#include "common/address.h"
 
 /* The sentence with the sender, the same in both forms. */
 struct wording {
-	char who[SENDER_MAX + 100];	/* "ann@a.test", "The sender" */
+	char who[CF_ADDRESS_MAX + 100];	/* "ann@a.test", "The sender" */
 	const char *opening;		/* what follows `who` */
-	char told[SENDER_MAX + 100];	/* "ann@a.test", "the sender" */
+	char told[CF_ADDRESS_MAX + 100];	/* "ann@a.test", "the sender" */
 	const char *host;		/* of the key server */
 };
 
-/* Can this be shown as an address without misleading anybody? */
+/*
+ * Can this be shown as an address without misleading anybody?  Mail programs
+ * make a link of what looks like one, and in a local part a stranger may
+ * write what he likes: "http://evil.test/"@b.test, www.evil.test/x@b.test.
+ */
 static bool
 is_showable(const char *sender)
 {
-	size_t i, len = strlen(sender);
+	size_t local = strcspn(sender, "@");
 
-	if (len == 0 || len > SENDER_MAX || strchr(sender, '@') == NULL)
-		return false;
-	for (i = 0; i < len; i++)
-		if (sender[i] <= ' ' || sender[i] > '~')
-			return false;
-	return true;
+	return cf_address_ok(sender) &&
+	    strspn(sender, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-='") == local &&
+	    strncasecmp(sender, "www.", 4) != 0;
 }
 
 static void

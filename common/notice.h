@@ -19,7 +19,8 @@
 #define CF_NOTICE_MAX 16384	/* bytes of one notice */
 
 struct cf_notice {
-	const char *sender;	/* address (untrusted) or "" */
+	/* Address (untrusted) or ""; not named unless plain. */
+	const char *sender;
 	bool sender_known;	/* this gateway knows that it is the sender's */
 	const char *service;	/* key server, "https://keys.example" */
 	const char *link;	/* the reader link */

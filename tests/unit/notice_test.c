@@ -92,20 +92,45 @@ t_build_html_loads_nothing(void **state)
 }
 
 static void
-t_build_hostile_senders_are_escaped_or_left_out(void **state)
+t_build_plain_senders_are_named(void **state)
 {
-	static const char *const left_out[] = { "", "nobody", "a b@c.test",
-		"a@b\nhttps://evil.test/", "gr\xc3\xbc@b.test",
-		"a@b.test\r\n\r\n<b>" };
+	static const char *const named[] = { "ann@a.test",
+		"first.last+tag@mail.a.test", "SRS0=x1=Y2=b.test=ann@a.test",
+		"x@xn--bcher-kva.test", "ann_b-c@[192.0.2.1]" };
 	struct both b = { 0 };
 	size_t i;
 
 	(void)state;
-	build(&b, "\"<script>\"&'x'@a.test", true, LINK);
-	assert_null(strstr(cf_buf_str(&b.html), "<script>"));
+	for (i = 0; i < sizeof named / sizeof named[0]; i++) {
+		build(&b, named[i], false, LINK);
+		assert_memory_equal(cf_buf_str(&b.text), named[i],
+		    strlen(named[i]));
+		assert_non_null(strstr(cf_buf_str(&b.html), named[i]));
+		end(&b);
+	}
+	build(&b, "pat.o'brien@a.test", true, LINK);
 	assert_non_null(strstr(cf_buf_str(&b.html),
-	    "&quot;&lt;script&gt;&quot;&amp;&#39;x&#39;@a.test"));
+	    "<strong>pat.o&#39;brien@a.test</strong>"));
 	end(&b);
+}
+
+/* Nothing that a mail program would make a link, or that hides. */
+static void
+t_build_misleading_senders_are_left_out(void **state)
+{
+	static const char *const left_out[] = { "", "nobody", "a b@c.test",
+		"a@b\nhttps://evil.test/", "gr\xc3\xbc@b.test",
+		"a@b.test\r\n\r\n<b>", "\"<b>evil</b>\"@x.test",
+		"\"http://evil.test/login\"@x.test",
+		"http://evil.test/login@x.test", "evil.test/login@x.test",
+		"www.evil.test@x.test", "WWW.evil.test@x.test",
+		"evil.test?a@x.test", "evil.test#a@x.test",
+		"%65vil.test@x.test", "mailto:evil@evil.test@x.test",
+		"evil\xe2\x80\xae@x.test", "evil\xc2\xad@x.test" };
+	struct both b = { 0 };
+	size_t i;
+
+	(void)state;
 	for (i = 0; i < sizeof left_out / sizeof left_out[0]; i++) {
 		build(&b, left_out[i], true, LINK);
 		assert_memory_equal(cf_buf_str(&b.text), "Somebody has sent",
@@ -155,7 +180,8 @@ main(void)
 		cmocka_unit_test(t_build_says_who_what_and_where),
 		cmocka_unit_test(t_build_claims_no_more_than_known),
 		cmocka_unit_test(t_build_html_loads_nothing),
-		cmocka_unit_test(t_build_hostile_senders_are_escaped_or_left_out),
+		cmocka_unit_test(t_build_plain_senders_are_named),
+		cmocka_unit_test(t_build_misleading_senders_are_left_out),
 		cmocka_unit_test(t_build_lines_are_short_but_for_the_link),
 		cmocka_unit_test(t_build_refuses_what_does_not_fit),
 	};
