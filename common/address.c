@@ -2,8 +2,11 @@
 /* cf_address - see address.h. */
 #include "common/address.h"
 
+#include <glib.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "common/wire.h"
 
 static bool
 is_alnum(char c)
@@ -60,6 +63,21 @@ cf_address_ok(const char *address)
 		return false;
 	}
 	return dotted(address, (size_t)(at - address), is_atext);
+}
+
+bool
+cf_address_registrable(const char *address)
+{
+	size_t len = strlen(address);
+	const char *p;
+
+	if (len == 0 || len > CF_WIRE_ADDRESS_MAX ||
+	    !g_utf8_validate(address, (gssize)len, NULL))
+		return false;
+	for (p = address; *p != '\0'; p = g_utf8_next_char(p))
+		if (g_unichar_iscntrl(g_utf8_get_char(p)))
+			return false;
+	return true;
 }
 
 bool

@@ -17,6 +17,11 @@
  * CF_ADDRESS_MAX characters.
  */
 bool cf_address_ok(const char *address);
+/*
+ * What a key server registers as sender or recipient: 1 to
+ * CF_WIRE_ADDRESS_MAX bytes of UTF-8, without control characters.
+ */
+bool cf_address_registrable(const char *address);
 /* Words of letters, digits and hyphens with single dots between them. */
 bool cf_address_host_ok(const char *name);
 

@@ -14,8 +14,8 @@
 
 #include "common/err.h"
 #include "common/secret.h"
+#include "common/wire.h"
 
-#define CF_REF_LEN 32	/* bytes; 43 characters */
 
 struct cf_ref;		/* a running SHA-256 */
 

@@ -11,9 +11,9 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/proofs.h"
+#include "common/wire.h"
 
 #define PATH "/api/v1/issue"
-#define REQUEST_MAX 262144	/* the server's ceiling */
 #define TRIES 2			/* at one server */
 #define PAUSE_MS 250		/* before the second */
 #define BUSY_PAUSE_MS 1000	/* when it said that it is busy */
@@ -53,7 +53,7 @@ key_to_json(const struct cf_issue_key *key)
 	    "opening_key", b64(key->opening_key, sizeof key->opening_key),
 	    "possession_key",
 	    b64(key->possession_key, sizeof key->possession_key),
-	    "policy", "require", "bearer", "expires_in", expires);
+	    "policy", "require", CF_ISSUE_ASSURANCE, "expires_in", expires);
 }
 
 /* They are overwritten before jansson frees them. */
@@ -350,7 +350,7 @@ cf_issue(const struct cf_issue_client *client,
     struct cf_why *why)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf json =
-	    CF_BUF_INIT_SECRET(REQUEST_MAX);
+	    CF_BUF_INIT_SECRET(CF_ISSUE_BODY_MAX);
 	CF_AUTO(cf_free) bool *later =
 	    cf_calloc(client->server_count, sizeof *later);
 	enum cf_err rc;

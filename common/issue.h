@@ -24,9 +24,6 @@
 #include "common/secret.h"
 
 #define CF_ISSUE_ID_LEN 16		/* request id, bytes */
-#define CF_ISSUE_ALGORITHM "kek-a256kw"
-#define CF_ISSUE_ADDRESS_MAX 1000	/* bytes of one address */
-#define CF_ISSUE_MESSAGE_ID_MAX 512	/* bytes of a Message-ID we pass on */
 #define CF_ISSUE_ANSWER_MAX 65536	/* bytes of an answer we read */
 
 struct cf_issue_key {

@@ -6,13 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/fault.h"
 #include "common/mem.h"
 #include "keysrv/fields.h"
 #include "keysrv/issue.h"
-
-#define BODY_MAX 262144
-#define EXPIRES_IN_MAX (3650LL * 24 * 3600)	/* seconds, ten years */
 
 static const struct cf_field fields[] = {
 	{ "request_id", CF_FIELD_BYTES,
@@ -20,10 +18,9 @@ static const struct cf_field fields[] = {
 	{ "message_ref", CF_FIELD_BYTES,
 	    offsetof(struct cf_issue_item, message_ref), CF_REF_LEN },
 	{ "message_id", CF_FIELD_TEXT_OR_EMPTY,
-	    offsetof(struct cf_issue_item, message_id),
-	    CF_ISSUE_MESSAGE_ID_MAX },
+	    offsetof(struct cf_issue_item, message_id), CF_MESSAGE_ID_MAX },
 	{ "sender", CF_FIELD_TEXT,
-	    offsetof(struct cf_issue_item, sender), CF_ISSUE_ADDRESS_MAX },
+	    offsetof(struct cf_issue_item, sender), CF_WIRE_ADDRESS_MAX },
 	{ "recipients", CF_FIELD_VALUE,
 	    offsetof(struct cf_issue_item, recipients), 0 },
 	{ "reader_url", CF_FIELD_WORD,
@@ -62,19 +59,16 @@ read_recipients(struct cf_issue_item *item, struct cf_why *why)
 {
 	size_t i, n = json_array_size(item->recipients);
 	const char *s;
-	enum cf_err rc;
 
 	if (n < 1 || n > CF_ISSUE_RECIPIENTS_MAX)
 		return cf_fail(CF_E_SYNTAX, why, "\"recipients\" is not an "
 		    "array of 1 to %d addresses.", CF_ISSUE_RECIPIENTS_MAX);
 	for (i = 0; i < n; i++) {
-		rc = cf_fields_text(json_array_get(item->recipients, i),
-		    "recipients", CF_ISSUE_ADDRESS_MAX, &s, why);
-		if (rc != CF_OK)
-			return rc;
-		if (s[0] == '\0')
-			return cf_fail(CF_E_SYNTAX, why,
-			    "A recipient is empty.");
+		s = json_string_value(json_array_get(item->recipients, i));
+		if (s == NULL || !cf_address_registrable(s))
+			return cf_fail(CF_E_SYNTAX, why, "A recipient is not "
+			    "an address of 1 to %d bytes without control "
+			    "characters.", CF_WIRE_ADDRESS_MAX);
 		item->recipient[item->recipient_count++] = cf_strdup(s);
 	}
 	return CF_OK;
@@ -105,9 +99,10 @@ take_expiry(struct cf_issue_key *key, struct cf_why *why)
 	if (value == NULL)
 		return CF_OK;
 	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
-	    json_integer_value(value) > EXPIRES_IN_MAX)
+	    json_integer_value(value) > CF_ISSUE_EXPIRES_MAX_S)
 		return cf_fail(CF_E_SYNTAX, why, "\"expires_in\" is not a "
-		    "number of seconds from 1 to %lld.", EXPIRES_IN_MAX);
+		    "number of seconds from 1 to %lld.",
+		    CF_ISSUE_EXPIRES_MAX_S);
 	key->expires_in_s = json_integer_value(value);
 	(void)json_object_del(key->policy, "expires_in");
 	return CF_OK;
@@ -267,7 +262,7 @@ const struct cf_endpoint cf_ep_issue = {
 	.path = "/api/v1/issue",
 	.kind = CF_KIND_ISSUE,
 	.bearer = true,
-	.body_max = BODY_MAX,
+	.body_max = CF_ISSUE_BODY_MAX,
 	.parse = parse,
 	.free_item = free_item,
 };

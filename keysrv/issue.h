@@ -9,15 +9,9 @@
 #ifndef CF_KEYSRV_ISSUE_H
 #define CF_KEYSRV_ISSUE_H
 
+#include "common/wire.h"
 #include "keysrv/db_receipt.h"
 #include "keysrv/request.h"
-
-#define CF_ISSUE_KEYS_MAX 64
-#define CF_ISSUE_RECIPIENTS_MAX 100
-#define CF_ISSUE_ADDRESS_MAX 320
-#define CF_ISSUE_MESSAGE_ID_MAX 998
-#define CF_ISSUE_ALGORITHM "kek-a256kw"
-#define CF_ISSUE_ASSURANCE "bearer"
 
 struct cf_issue_key {
 	unsigned char key_id[CF_KEY_ID_LEN];
@@ -40,9 +34,9 @@ struct cf_issue_key {
 struct cf_issue_item {
 	unsigned char request_id[CF_EVENT_ID_LEN];
 	unsigned char message_ref[CF_REF_LEN];
-	char message_id[CF_ISSUE_MESSAGE_ID_MAX + 1];
-	char sender[CF_ISSUE_ADDRESS_MAX + 1];
-	char domain[CF_ISSUE_ADDRESS_MAX + 1];	/* of sender, lower case */
+	char message_id[CF_MESSAGE_ID_MAX + 1];
+	char sender[CF_WIRE_ADDRESS_MAX + 1];
+	char domain[CF_WIRE_ADDRESS_MAX + 1];	/* of sender, lower case */
 	char reader_url[CF_SERVICE_MAX + 1];
 	json_t *recipients, *keys;	/* while parsing */
 	char *recipient[CF_ISSUE_RECIPIENTS_MAX];

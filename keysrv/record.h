@@ -19,9 +19,9 @@
 
 #include "common/buf.h"
 #include "common/link.h"
+#include "common/wire.h"
 
 #define CF_EVENT_ID_LEN 16
-#define CF_REF_LEN 32
 #define CF_RECORD_MAX 200000	/* 100 recipients, encoded */
 
 /* The lines that every record begins with. */

@@ -14,6 +14,7 @@
 #define MARKER "Counterfoil-Version"
 #define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
 #define LINE_USUAL 1000		/* RFC 5322: at most 998 */
+#define ADDRESS_SHOWN 100	/* bytes of one in a reply */
 
 /* Words of the option triggers, and in the log. */
 #define TRIGGER_DISPOSITION "disposition-notification-to"
@@ -319,6 +320,40 @@ cf_flag_note_recipient(const struct cf_snapshot *snapshot,
 		facts->ruled |= defaults(snapshot, sender, recipient).always;
 }
 
+/* A return receipt cannot be had with this address; the reply names it. */
+static struct cf_decision
+refuse_address(const char *cause, const char *enhanced, const char *sentence,
+    const char *address)
+{
+	bool cut = strlen(address) > ADDRESS_SHOWN;
+	struct cf_decision d = refuse(cause, "550", enhanced, "");
+
+	cf_reply_set(&d.reply, "550", enhanced, "%s: <%.*s%s>", sentence,
+	    ADDRESS_SHOWN, address, cut ? "..." : "");
+	return d;
+}
+
+static struct cf_decision
+check_addresses(const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	if (!cf_address_ok(facts->sender))
+		return refuse_address("sender-address", "5.1.7",
+		    "A return receipt cannot be sent to this sender address: "
+		    "its receipts go by plain SMTP, which takes letters, "
+		    "digits and the usual signs of ASCII, without quotes, 254 "
+		    "in all", facts->sender);
+	/* One that a limit did not let us keep is not judged. */
+	if (facts->recipients == 1 && *facts->recipient != '\0' &&
+	    !cf_address_registrable(facts->recipient))
+		return refuse_address("recipient-address", "5.1.3",
+		    "A return receipt cannot be asked for mail to this "
+		    "recipient address: it may have up to 320 bytes, in UTF-8 "
+		    "and without control characters", facts->recipient);
+	return d;
+}
+
 /*
  * What keeps a message from being sealed, whoever wants it: SEAL when nothing
  * does, else a refusal.
@@ -335,11 +370,9 @@ check_message(const struct cf_snapshot *s, const struct cf_facts *facts)
 	d = check_kind(s, facts);
 	if (d.cause != NULL)
 		return d;
-	if (!cf_address_ok(facts->sender))
-		return refuse("sender-address", "550", "5.1.7",
-		    "A return receipt cannot be sent to this sender address: "
-		    "its receipts go by plain SMTP, which takes letters, "
-		    "digits and the usual signs of ASCII, without quotes");
+	d = check_addresses(facts);
+	if (d.cause != NULL)
+		return d;
 	if (facts->recipients == 0)
 		return refuse("no-recipient", "451", "4.5.1",
 		    "There is no recipient to get the sealed message");

@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "common/clock.h"
-#include "common/issue.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "milter/flight.h"
@@ -27,7 +26,7 @@ enter(struct cf_mctx *m, enum cf_phase phase)
 	m->phase = phase;
 }
 
-/* The address between <>, or all of it; cut at what we pass on. */
+/* The address between <>, or all of it. */
 static char *
 bare(const char *address)
 {
@@ -37,8 +36,7 @@ bare(const char *address)
 		address++;
 		len -= 2;
 	}
-	return cf_strndup(address, len > CF_ISSUE_ADDRESS_MAX ?
-	    CF_ISSUE_ADDRESS_MAX : len);
+	return cf_strndup(address, len);
 }
 
 /* Take it for this message; false, and m->limit says why: that is too much. */
@@ -72,6 +70,7 @@ cf_mctx_new(const char *address)
 	m->began_ms = cf_clock_mono_ms();
 	(void)hold(m, CF_BUDGET_MESSAGES, 1);
 	m->sender = bare(address);
+	(void)hold(m, CF_BUDGET_HEADERS, (int64_t)strlen(m->sender));
 	m->header.max = (size_t)m->snapshot->conf.header_limit;
 	m->facts.null_sender = *m->sender == '\0';
 	return m;

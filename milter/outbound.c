@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/notice.h"
 #include "common/crypto_ref.h"
+#include "common/wire.h"
 #include "milter/edits.h"
 #include "milter/metrics.h"
 #include "milter/store.h"
@@ -38,8 +39,8 @@ struct cf_outbound {
 	/* Names as the mail server finds them: no blanks behind. */
 	struct cf_field *named;
 	struct cf_buf names;
-	char message_id[CF_ISSUE_MESSAGE_ID_MAX + 1];	/* registered */
-	char message_id_field[CF_ISSUE_MESSAGE_ID_MAX + 2];	/* made */
+	char message_id[CF_MESSAGE_ID_MAX + 1];	/* registered */
+	char message_id_field[CF_MESSAGE_ID_MAX + 2];	/* made */
 	bool made_message_id;
 	struct cf_buf subject;		/* made, with its leading blank */
 	uint64_t head_len;		/* of M */
@@ -579,12 +580,6 @@ cf_outbound_reply(const struct cf_outbound *out, enum cf_err rc,
 		cf_reply_set(reply, "552", "5.3.4",
 		    "The header of this message is too large to be sealed");
 		return "header-size";
-	}
-	if (rc == CF_E_SYNTAX) {
-		cf_reply_set(reply, "550", "5.6.7",
-		    "This message asks for a return receipt, but one of its "
-		    "addresses is not UTF-8");
-		return "address";
 	}
 	if (rc == CF_E_POLICY && out != NULL)
 		return refuse_options(out, reply);

@@ -5,8 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/wire.h"
+
 #define HOUR_S 3600
-#define EXPIRES_MAX_S (3650LL * 24 * HOUR_S)	/* ten years */
 #define WORDS_MAX 8
 
 struct span {
@@ -145,7 +146,7 @@ duration(struct span s)
 	default:
 		return -1;
 	}
-	return n <= EXPIRES_MAX_S ? n : -1;
+	return n <= CF_ISSUE_EXPIRES_MAX_S ? n : -1;
 }
 
 static enum cf_err

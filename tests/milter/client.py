@@ -56,6 +56,11 @@ def join_message(fields, body):
 	    b"\r\n" + body
 
 
+def octets(text):
+	"""UTF-8, but for what came from bytes that are none."""
+	return text.encode("utf-8", "surrogateescape")
+
+
 class Result:
 	def __init__(self):
 		self.verdict = None
@@ -149,7 +154,7 @@ class Session:
 			raise Broken("actions that were not offered")
 
 	def send_macros(self, command, pairs):
-		data = b"".join(k.encode() + b"\0" + v.encode() + b"\0"
+		data = b"".join(k.encode() + b"\0" + octets(v) + b"\0"
 		    for k, v in pairs)
 		self.put(b"D", command + data)
 
@@ -192,18 +197,18 @@ class Session:
 		self.send_macros(b"M", [("{auth_authen}", self.macros[m])
 		    for m in self.macros if m == "{auth_authen}"] +
 		    [("{mail_addr}", sender)])
-		stop = self.step(b"M", sender.encode() + b"\0", NR_MAIL)
+		stop = self.step(b"M", octets(sender) + b"\0", NR_MAIL)
 		if stop:
 			return self.ended(result, "mail", stop)
 		for r in recipients:
 			self.send_macros(b"R", [("{rcpt_addr}", r)])
-			data = r.encode() + b"\0"
+			data = octets(r) + b"\0"
 			address, mark, args = r.partition("> ")
 			if mark:
-				data = "\0".join([address + ">"]
-				    + args.split()).encode() + b"\0"
+				data = octets("\0".join([address + ">"]
+				    + args.split())) + b"\0"
 			elif not r.startswith("<"):
-				data = b"<" + r.encode() + b">\0NOTIFY=NEVER\0"
+				data = b"<" + octets(r) + b">\0NOTIFY=NEVER\0"
 			stop = self.step(b"R", data, NR_RCPT)
 			if stop:
 				return self.ended(result, "rcpt", stop)

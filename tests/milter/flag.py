@@ -136,6 +136,30 @@ def t_not_yet():
 		    [word, "cannot be had yet"])
 
 
+@tap.case("an address that no key server registers is refused at once, and "
+    "named")
+def t_addresses():
+	long = "a" * 314 + "@b.test"		# one byte too long
+	for kw, code, word in (
+	    ({"recipients": ["<%s>" % long]}, "550 5.1.3", "<aaa"),
+	    ({"recipients": ["<%s@b.test>" % ("c" * 1500)]}, "550 5.1.3",
+	        "ccc...>"),
+	    ({"recipients": ["<\"a\tb\"@b.test>"]}, "550 5.1.3", '"a?b"@'),
+	    ({"recipients": ["<\udcff@b.test>"]}, "550 5.1.3", "<?@b.test>"),
+	    ({"recipients": ["<%s@b.test>" % ("é" * 160)]}, "550 5.1.3",
+	        "320 bytes"),
+	    ({"sender": "<%s>" % long[66:]}, "550 5.1.7", "<aaa"),
+	    ({"sender": "<\"al ice\"@a.test>"}, "550 5.1.7", '"al ice"@')):
+		before = len(rig.key_server.requests)
+		lib.check_refused(rig.send(lib.message(), **kw), code, [word])
+		tap.equal(len(rig.key_server.requests), before,
+		    "key requests for %s" % kw)
+	for kw in ({"recipients": ["<%s>" % long[1:]]},
+	    {"recipients": ["<%s@b.test>" % ("é" * 156 + "a")]},
+	    {"sender": "<%s>" % long[67:]}):
+		sealed(lib.message(), "flag", **kw)
+
+
 @tap.case("what the key server does not offer is refused, and named")
 def t_not_offered():
 	rig.key_server.script = ["422"]
@@ -317,6 +341,7 @@ UNSEALABLE = (
     ("null-sender", {"sender": "<>"}, []),
     ("sender-address", {"sender": '<"al ice"@a.test>'}, []),
     ("sender-address", {"sender": "<älice@a.test>"}, []),
+    ("recipient-address", {"recipients": ["<%s@b.test>" % ("a" * 400)]}, []),
     ("recipients", {"recipients": ["<a@b.test>", "<c@b.test>"]}, []),
     ("header-size", {}, [b"X-N: %d" % i for i in range(5001)]),
 )

@@ -85,6 +85,15 @@ def t_reference():
 		tap.true(other[0] != one[0], "another mail, another reference")
 
 
+@tap.case("a Message-ID too long for the key server is sealed without it")
+def t_long_message_id():
+	for length, want in ((998, True), (999, False)):
+		message_id = b"<%s@a.test>" % (b"x" * (length - 9))
+		sealed(lib.message().replace(b"<one@a.test>", message_id))
+		tap.equal(json.loads(rig.key_server.requests[-1])["message_id"],
+		    message_id.decode() if want else "", "%d bytes" % length)
+
+
 @tap.case("a Message-ID is made outside when there is none")
 def t_message_id():
 	for content in (lib.message().replace(b"Message-ID: <one@a.test>\r\n",

@@ -18,6 +18,7 @@
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/wire.h"
 #include "keysrv/mailer.h"
 #include "keysrv/receipt.h"
 #include "keysrv/signer.h"
@@ -603,6 +604,32 @@ t_address_check(void **state)
 	assert_true(cf_address_ok(address + 1));
 }
 
+static void
+t_registrable_address(void **state)
+{
+	static const char *const good[] = {
+		"a", "ann@b.test", "\"a b\"@c", "\xc3\xa4@b", "a@\xc3\xa4",
+		"\xf0\x9f\x93\xa7@b",
+	};
+	static const char *const bad[] = {
+		"", "a\tb@c", "a\n@b", "\x7f@b", "\x1b@b", "\xc2\x85@b",
+		"\xff@b", "\xc3@b", "\xc0\x80@b", "\xed\xa0\x80@b", "a\xc3",
+	};
+	char address[CF_WIRE_ADDRESS_MAX + 2] = "";
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof good / sizeof good[0]; i++)
+		if (!cf_address_registrable(good[i]))
+			fail_msg("%s", good[i]);
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (cf_address_registrable(bad[i]))
+			fail_msg("%zu: %s", i, bad[i]);
+	memset(address, 'a', CF_WIRE_ADDRESS_MAX + 1);
+	assert_false(cf_address_registrable(address));
+	assert_true(cf_address_registrable(address + 1));
+}
+
 static enum cf_err
 load(const char *cert, const char *key, const char *address)
 {
@@ -744,6 +771,7 @@ main(void)
 		cmocka_unit_test(t_message_id_is_stable_and_secret),
 		cmocka_unit_test(t_both_forms_are_signed),
 		cmocka_unit_test(t_address_check),
+		cmocka_unit_test(t_registrable_address),
 		cmocka_unit_test(t_signer_files_are_checked),
 		cmocka_unit_test(t_certificate_lasts),
 		cmocka_unit_test(t_mailer_wants_a_port),
