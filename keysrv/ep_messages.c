@@ -40,25 +40,27 @@ parse_limit(const char *text, int64_t *ret, struct cf_why *why)
 static enum cf_err
 parse_query(const struct cf_req *req, struct item *item, struct cf_why *why)
 {
-	const char *limit = req->query(req, "limit");
-	const char *before = req->query(req, "before");
-	const char *ref = req->query(req, "ref");
-	int known = (limit != NULL) + (before != NULL) + (ref != NULL);
+	char limit[8], before[CF_TIME_LEN + 1];
+	char ref[CF_B64URL_LEN(CF_REF_LEN) + 1];
+	bool has_limit = req->query(req, "limit", limit, sizeof limit);
+	bool has_before = req->query(req, "before", before, sizeof before);
+	bool has_ref = req->query(req, "ref", ref, sizeof ref);
+	int known = has_limit + has_before + has_ref;
 
 	item->limit = LIMIT_DEFAULT;
 	item->before_ms = cf_clock_ms() + 1;
 	if (req->query_count != known)
 		return cf_fail(CF_E_SYNTAX, why, "The query has a parameter "
 		    "that is not known here, or one twice.");
-	if (before != NULL && !cf_clock_parse(before, &item->before_ms))
+	if (has_before && !cf_clock_parse(before, &item->before_ms))
 		return cf_fail(CF_E_SYNTAX, why, "\"before\" is not a time "
 		    "like 2026-11-23T13:35:00.123Z.");
-	if (ref != NULL && !cf_b64url_decode(ref, strlen(ref),
+	if (has_ref && !cf_b64url_decode(ref, strlen(ref),
 	    item->message_ref, sizeof item->message_ref))
 		return cf_fail(CF_E_SYNTAX, why, "\"ref\" is not the "
 		    "base64url text of %d bytes.", CF_REF_LEN);
-	item->has_ref = ref != NULL;
-	return limit == NULL ? CF_OK : parse_limit(limit, &item->limit, why);
+	item->has_ref = has_ref;
+	return has_limit ? parse_limit(limit, &item->limit, why) : CF_OK;
 }
 
 static enum cf_err

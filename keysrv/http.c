@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/file.h"
+#include "common/httpd.h"
 #include "common/json.h"
 #include "common/listen.h"
 #include "common/log.h"
@@ -22,14 +22,9 @@
 #include "keysrv/http_reply.h"
 #include "keysrv/queue.h"
 
-#define PEM_MAX 100000
 #define HEADER_MEMORY 16384	/* request line and header fields, bytes */
 #define BACKLOG 1024
 #define REPLY_MAX (4u << 20)
-
-/* TLS 1.2 and 1.3 with forward secrecy. */
-#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
-	"-RSA:%SERVER_PRECEDENCE"
 
 static const struct cf_endpoint *const routes[] = {
 	&cf_ep_issue,
@@ -58,7 +53,7 @@ struct cf_http {
 	const struct cf_ks *ks;
 	struct MHD_Daemon *daemon;
 	int listen_fd;
-	struct cf_buf cert, key;	/* PEM */
+	struct cf_httpd_tls tls;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	size_t under_way;		/* requests */
@@ -164,13 +159,50 @@ cf_http_sweep(struct cf_http *http)
 
 /* ---- life of an exchange ---- */
 
-static const char *
-query(const struct cf_req *req, const char *name)
+static int
+hex(char c)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	const char *at = c == '\0' ? NULL : strchr(digits, c);
+
+	return at == NULL ? -1 : (int)((at - digits) % 16);
+}
+
+/* Percent-decode; false for a stray %, %00 or a value too long. */
+static bool
+decode(const char *value, char *out, size_t cap)
+{
+	size_t n = 0;
+	int c;
+
+	for (; *value != '\0'; value++) {
+		c = (unsigned char)*value;
+		if (c == '%') {
+			if (hex(value[1]) < 0 || hex(value[2]) < 0)
+				return false;
+			c = hex(value[1]) * 16 + hex(value[2]);
+			value += 2;
+		}
+		if (c == 0 || n + 1 >= cap)
+			return false;
+		out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	return true;
+}
+
+static bool
+query(const struct cf_req *req, const char *name, char *ret, size_t cap)
 {
 	const struct exchange *x = (const struct exchange *)req;
+	const char *value = MHD_lookup_connection_value(x->conn,
+	    MHD_GET_ARGUMENT_KIND, name);
 
-	return MHD_lookup_connection_value(x->conn, MHD_GET_ARGUMENT_KIND,
-	    name);
+	if (value == NULL)
+		return false;
+	if (!decode(value, ret, cap))
+		ret[0] = '\0';
+	return true;
 }
 
 static struct exchange *
@@ -375,21 +407,27 @@ begin(struct cf_http *http, struct MHD_Connection *conn, const char *url,
 	enum cf_err rc;
 
 	set_since(conn, cf_clock_mono_ms());
+	if (!cf_httpd_is_sound(conn)) {
+		(void)cf_fail(CF_E_SYNTAX, &why, "The request's header is "
+		    "not well formed.");
+		return cf_reply_problem(conn, http->ks, CF_E_SYNTAX, &why,
+		    NULL);
+	}
 	ep = find_route(url, &tail);
 	if (ep == NULL)
-		return cf_reply_problem(conn, CF_E_NOT_FOUND, NULL, NULL,
-		    is_tls(http));
+		return cf_reply_problem(conn, http->ks, CF_E_NOT_FOUND, NULL,
+		    NULL);
 	if (ep->any_origin && strcmp(method, "OPTIONS") == 0)
-		return cf_reply_preflight(conn);
+		return cf_reply_preflight(conn, http->ks);
 	if (strcmp(method, ep->method) != 0 &&
 	    (strcmp(method, "HEAD") != 0 || strcmp(ep->method, "GET") != 0))
-		return cf_reply_method(conn, ep);
+		return cf_reply_method(conn, http->ks, ep);
 	x = exchange_new(http, conn, ep, tail);
 	*con_cls = x;
 	rc = check_header(x, &why);
 	if (rc != CF_OK) {
 		x->phase = PHASE_REPLY;
-		return cf_reply_problem(conn, rc, &why, ep, is_tls(http));
+		return cf_reply_problem(conn, http->ks, rc, &why, ep);
 	}
 	return MHD_YES;
 }
@@ -432,22 +470,6 @@ on_log(void *cls, const char *fmt, va_list ap)
 /* ---- start and stop ---- */
 
 static enum cf_err
-load_tls(struct cf_http *http, struct cf_why *why)
-{
-	const struct cf_settings *s = http->ks->settings;
-	enum cf_err rc;
-
-	http->cert = (struct cf_buf)CF_BUF_INIT(PEM_MAX);
-	http->key = (struct cf_buf)CF_BUF_INIT_SECRET(PEM_MAX);
-	if (!is_tls(http))
-		return CF_OK;
-	rc = cf_file_read(s->tls_certificate, &http->cert, why);
-	if (rc == CF_OK)
-		rc = cf_file_read(s->tls_key, &http->key, why);
-	return rc;
-}
-
-static enum cf_err
 start_daemon(struct cf_http *http, struct cf_why *why)
 {
 	const struct cf_settings *s = http->ks->settings;
@@ -460,9 +482,8 @@ start_daemon(struct cf_http *http, struct cf_why *why)
 	items[n++] = (struct MHD_OptionItem){ (opt), (number), (pointer) }
 	if (is_tls(http)) {
 		flags |= MHD_USE_TLS;
-		ITEM(MHD_OPTION_HTTPS_MEM_CERT, 0, http->cert.data);
-		ITEM(MHD_OPTION_HTTPS_MEM_KEY, 0, http->key.data);
-		ITEM(MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES);
+		cf_httpd_tls_items(&http->tls, items);
+		n = CF_HTTPD_TLS_ITEMS;
 	}
 	if (s->threads > 1)
 		ITEM(MHD_OPTION_THREAD_POOL_SIZE, s->threads, NULL);
@@ -480,6 +501,7 @@ start_daemon(struct cf_http *http, struct cf_why *why)
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->request_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_MEMORY,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_UNESCAPE_CALLBACK, cf_httpd_no_unescape, NULL,
 	    MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (http->daemon == NULL)
 		return cf_fail(CF_E_CONFIG, why, "the HTTP server does not "
@@ -495,7 +517,7 @@ cf_http_start(const struct cf_ks *ks, struct cf_http **ret, struct cf_why *why)
 {
 	struct cf_http *http = cf_calloc(1, sizeof *http);
 	pthread_condattr_t attr;
-	enum cf_err rc;
+	enum cf_err rc = CF_OK;
 
 	http->ks = ks;
 	http->listen_fd = -1;
@@ -504,7 +526,9 @@ cf_http_start(const struct cf_ks *ks, struct cf_http **ret, struct cf_why *why)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&http->idle, &attr);
 	pthread_condattr_destroy(&attr);
-	rc = load_tls(http, why);
+	if (is_tls(http))
+		rc = cf_httpd_tls_load(ks->settings->tls_certificate,
+		    ks->settings->tls_key, &http->tls, why);
 	if (rc == CF_OK)
 		rc = cf_listen_tcp(ks->settings->listen,
 		    &http->listen_fd, why);
@@ -546,8 +570,7 @@ cf_http_stop(struct cf_http **ref)
 		MHD_stop_daemon(http->daemon);
 	if (http->listen_fd >= 0)
 		close(http->listen_fd);
-	cf_buf_free(&http->cert);
-	cf_buf_free(&http->key);
+	cf_httpd_tls_free(&http->tls);
 	pthread_cond_destroy(&http->idle);
 	pthread_mutex_destroy(&http->lock);
 	free(http);

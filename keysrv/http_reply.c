@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/httpd.h"
+#include "common/link.h"
 #include "keysrv/json_out.h"
 
 #define JSON "application/json"
@@ -31,17 +33,24 @@ header(struct MHD_Response *r, const char *name, const char *value)
 	(void)MHD_add_response_header(r, name, value);
 }
 
+/* By the URL that clients use: TLS may be the work of a proxy. */
 static void
-common_headers(struct MHD_Response *r, const char *type, bool any_origin,
-    bool tls)
+hsts_header(struct MHD_Response *r, const struct cf_ks *ks)
+{
+	if (!cf_link_is_plain(ks->settings->service_url))
+		header(r, "Strict-Transport-Security", CF_HTTPD_HSTS);
+}
+
+static void
+common_headers(struct MHD_Response *r, const struct cf_ks *ks,
+    const char *type, bool any_origin)
 {
 	header(r, "Content-Type", type);
 	header(r, "Cache-Control", "no-store");
 	header(r, "X-Content-Type-Options", "nosniff");
 	header(r, "Referrer-Policy", "no-referrer");
 	header(r, "Content-Security-Policy", PAGE_CSP);
-	if (tls)
-		header(r, "Strict-Transport-Security", "max-age=31536000");
+	hsts_header(r, ks);
 	if (!any_origin)
 		return;
 	header(r, "Access-Control-Allow-Origin", "*");
@@ -50,8 +59,8 @@ common_headers(struct MHD_Response *r, const char *type, bool any_origin,
 
 /* Takes the bytes of `body`, which are wiped when they have been sent. */
 static enum MHD_Result
-send_body(struct MHD_Connection *conn, unsigned status, const char *type,
-    struct cf_buf *body, bool any_origin, bool tls)
+send_body(struct MHD_Connection *conn, const struct cf_ks *ks,
+    unsigned status, const char *type, struct cf_buf *body, bool any_origin)
 {
 	struct cf_buf *own = malloc(sizeof *own);
 	struct MHD_Response *r;
@@ -68,7 +77,7 @@ send_body(struct MHD_Connection *conn, unsigned status, const char *type,
 		free_wiped(own);
 		return MHD_NO;
 	}
-	common_headers(r, type, any_origin, tls);
+	common_headers(r, ks, type, any_origin);
 	if (status == 503) {
 		/* Spread those who come back: 1 to 5 seconds. */
 		seconds[0] = (char)('1' + cf_clock_mono_ms() % 5);
@@ -99,33 +108,31 @@ write_problem(struct cf_buf *body, enum cf_err rc, const struct cf_why *why)
 }
 
 enum MHD_Result
-cf_reply_problem(struct MHD_Connection *conn, enum cf_err rc,
-    const struct cf_why *why, const struct cf_endpoint *ep, bool tls)
+cf_reply_problem(struct MHD_Connection *conn, const struct cf_ks *ks,
+    enum cf_err rc, const struct cf_why *why, const struct cf_endpoint *ep)
 {
 	struct cf_buf body = CF_BUF_INIT_SECRET(2000);
 
 	write_problem(&body, rc, why);
-	return send_body(conn, (unsigned)cf_err_http(rc), PROBLEM, &body,
-	    ep != NULL && ep->any_origin, tls);
+	return send_body(conn, ks, (unsigned)cf_err_http(rc), PROBLEM, &body,
+	    ep != NULL && ep->any_origin);
 }
 
 enum MHD_Result
 cf_reply_send(struct MHD_Connection *conn, struct cf_req *req)
 {
-	bool tls = req->ks->settings->tls_key != NULL;
-
 	if (req->rc != CF_OK)
-		return cf_reply_problem(conn, req->rc, &req->why, req->ep, tls);
+		return cf_reply_problem(conn, req->ks, req->rc, &req->why,
+		    req->ep);
 	if (cf_buf_check(&req->reply, NULL) != CF_OK)
 		cf_bug("reply over its ceiling");
-	return send_body(conn, (unsigned)req->status,
+	return send_body(conn, req->ks, (unsigned)req->status,
 	    req->type == NULL ? JSON : req->type, &req->reply,
-	    req->ep->any_origin, tls);
+	    req->ep->any_origin);
 }
 
-static enum MHD_Result
-send_empty(struct MHD_Connection *conn, unsigned status, const char *name,
-    const char *value, bool cors)
+enum MHD_Result
+cf_reply_preflight(struct MHD_Connection *conn, const struct cf_ks *ks)
 {
 	struct MHD_Response *r;
 	enum MHD_Result ret;
@@ -133,26 +140,20 @@ send_empty(struct MHD_Connection *conn, unsigned status, const char *name,
 	r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	if (r == NULL)
 		return MHD_NO;
-	header(r, name, value);
-	if (cors) {
-		header(r, "Access-Control-Allow-Origin", "*");
-		header(r, "Access-Control-Allow-Methods", "POST");
-		header(r, "Access-Control-Allow-Headers", "Content-Type");
-		header(r, "Access-Control-Max-Age", "86400");
-	}
-	ret = MHD_queue_response(conn, status, r);
+	hsts_header(r, ks);
+	header(r, "Allow", "POST, OPTIONS");
+	header(r, "Access-Control-Allow-Origin", "*");
+	header(r, "Access-Control-Allow-Methods", "POST");
+	header(r, "Access-Control-Allow-Headers", "Content-Type");
+	header(r, "Access-Control-Max-Age", "86400");
+	ret = MHD_queue_response(conn, 204, r);
 	MHD_destroy_response(r);
 	return ret;
 }
 
 enum MHD_Result
-cf_reply_preflight(struct MHD_Connection *conn)
-{
-	return send_empty(conn, 204, "Allow", "POST, OPTIONS", true);
-}
-
-enum MHD_Result
-cf_reply_method(struct MHD_Connection *conn, const struct cf_endpoint *ep)
+cf_reply_method(struct MHD_Connection *conn, const struct cf_ks *ks,
+    const struct cf_endpoint *ep)
 {
 	struct cf_buf body = CF_BUF_INIT(2000);
 	struct MHD_Response *r;
@@ -164,7 +165,7 @@ cf_reply_method(struct MHD_Connection *conn, const struct cf_endpoint *ep)
 	cf_buf_free(&body);
 	if (r == NULL)
 		return MHD_NO;
-	common_headers(r, PROBLEM, ep->any_origin, false);
+	common_headers(r, ks, PROBLEM, ep->any_origin);
 	header(r, "Allow", strcmp(ep->method, "GET") == 0 ? "GET, HEAD"
 	    : ep->any_origin ? "POST, OPTIONS" : "POST");
 	ret = MHD_queue_response(conn, 405, r);

@@ -14,12 +14,14 @@
 enum MHD_Result cf_reply_send(struct MHD_Connection *conn,
     struct cf_req *req);
 /* The answer to a preflight request of the recipient API. */
-enum MHD_Result cf_reply_preflight(struct MHD_Connection *conn);
+enum MHD_Result cf_reply_preflight(struct MHD_Connection *conn,
+    const struct cf_ks *ks);
 /* 405, with the method that the path takes. */
 enum MHD_Result cf_reply_method(struct MHD_Connection *conn,
+    const struct cf_ks *ks, const struct cf_endpoint *ep);
+/* A problem before there is a request.  `why` and `ep` may be NULL. */
+enum MHD_Result cf_reply_problem(struct MHD_Connection *conn,
+    const struct cf_ks *ks, enum cf_err rc, const struct cf_why *why,
     const struct cf_endpoint *ep);
-/* A problem before there is a request. */
-enum MHD_Result cf_reply_problem(struct MHD_Connection *conn, enum cf_err rc,
-    const struct cf_why *why, const struct cf_endpoint *ep, bool tls);
 
 #endif

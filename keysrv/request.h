@@ -73,7 +73,12 @@ struct cf_req {
 	json_t *json;		/* the body, an object; NULL for GET */
 	struct cf_secret bearer;	/* API token, if ep->bearer */
 	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
-	const char *(*query)(const struct cf_req *req, const char *name);
+	/*
+	 * Copy a query parameter's value, decoded; false: there is none.  One
+	 * that is not well encoded, or longer than `cap` holds, is "".
+	 */
+	bool (*query)(const struct cf_req *req, const char *name, char *ret,
+	    size_t cap);
 	int query_count;	/* parameters behind the '?' */
 	struct cf_req *next;	/* in the queue */
 	int64_t queued_ms;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/httpd.h"
 #include "common/listen.h"
 #include "common/mem.h"
 #include "milter/metrics.h"
@@ -155,6 +156,7 @@ cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
 	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
 	    MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384,
+	    MHD_OPTION_UNESCAPE_CALLBACK, cf_httpd_no_unescape, NULL,
 	    MHD_OPTION_END);
 	if (http->daemon == NULL) {
 		free(http);

@@ -45,6 +45,9 @@ static const struct cf_reader_kind kinds[CF_READER__COUNT] = {
 	    "A request to this server has no body.\n", NULL, "(not asked)" },
 	[CF_READER_LONG] = { 414, PLAIN, NULL,
 	    "No address here is that long.\n", NULL, "(too long)" },
+	[CF_READER_UNSOUND] = { 400, PLAIN, NULL,
+	    "The request's header is not well formed.\n", NULL,
+	    "(not asked)" },
 };
 
 static const struct {

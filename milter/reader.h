@@ -32,6 +32,7 @@ enum cf_reader_body {
 	CF_READER_METHOD,	/* neither GET nor HEAD */
 	CF_READER_LARGE,	/* a request with a body */
 	CF_READER_LONG,		/* a path longer than any of ours */
+	CF_READER_UNSOUND,	/* a header that others may read otherwise */
 	CF_READER__COUNT
 };
 

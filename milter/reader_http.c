@@ -16,15 +16,14 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "milter/reader.h"
 #include "milter/store.h"
 
-#define FILE_MAX (16 * 1024 * 1024)	/* a page or certificate file */
+#define FILE_MAX (16 * 1024 * 1024)	/* a page */
 #define CONNECTION_MEMORY (24 * 1024)	/* header blocks in and out */
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
-#define HSTS "max-age=31536000"
 #define DRAIN_POLL_MS 20
 
 /* A connection, so that one over its time can be broken off. */
@@ -49,7 +48,8 @@ struct cf_reader_http {
 	struct MHD_Daemon *daemon;
 	struct MHD_Response *fixed[CF_READER__COUNT];
 	size_t fixed_len[CF_READER__COUNT];
-	struct cf_buf policy, certificate, key;
+	struct cf_buf policy;
+	struct cf_httpd_tls tls;
 	pthread_mutex_t lock;	/* guards what follows */
 	struct conn *conns;
 	unsigned answering;
@@ -78,7 +78,8 @@ add_headers(const struct cf_reader_http *http, struct MHD_Response *response,
 	for (h = cf_reader_headers(); h->name != NULL; h++)
 		add_header(response, h->name, h->value);
 	if (http->conf->hsts)
-		add_header(response, "Strict-Transport-Security", HSTS);
+		add_header(response, "Strict-Transport-Security",
+		    CF_HTTPD_HSTS);
 	if (kind->save_as != NULL) {
 		save = cf_asprintf("attachment; filename=\"%s\"",
 		    kind->save_as);
@@ -199,9 +200,13 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url,
 		set_answering(http, connection, true);
 		cf_reader_decide(method, url, announces_body(connection),
 		    &r->answer);
+		if (!cf_httpd_is_sound(connection))
+			r->answer = (struct cf_reader_answer){
+			    CF_READER_UNSOUND, "" };
 		/* A body is not waited for: the refusal goes out at once. */
 		if (r->answer.body == CF_READER_METHOD ||
-		    r->answer.body == CF_READER_LARGE)
+		    r->answer.body == CF_READER_LARGE ||
+		    r->answer.body == CF_READER_UNSOUND)
 			return answer(http, connection, r);
 		return MHD_YES;
 	}
@@ -253,14 +258,6 @@ on_completed(void *cls, struct MHD_Connection *connection, void **state,
 	    ", broken off");
 	free(r);
 	set_answering(cls, connection, false);
-}
-
-/* The path stays as it came: none of ours has a % in it. */
-static size_t
-no_unescape(void *cls, struct MHD_Connection *connection, char *s)
-{
-	(void)cls; (void)connection;
-	return strlen(s);
 }
 
 /* ---- connections ---- */
@@ -398,10 +395,8 @@ load_all(struct cf_reader_http *http, struct cf_why *why)
 		if (body != CF_READER_SEALED)
 			rc = make_fixed(http, (enum cf_reader_body)body, why);
 	if (rc == CF_OK && http->conf->tls)
-		rc = load_file(http->conf->tls_certificate,
-		    &http->certificate, why);
-	if (rc == CF_OK && http->conf->tls)
-		rc = load_file(http->conf->tls_key, &http->key, why);
+		rc = cf_httpd_tls_load(http->conf->tls_certificate,
+		    http->conf->tls_key, &http->tls, why);
 	return rc;
 }
 
@@ -415,7 +410,6 @@ cf_reader_http_new(const struct cf_reader_conf *conf,
 	http = cf_calloc(1, sizeof *http);
 	http->conf = conf;
 	http->policy.max = CF_READER_CSP_MAX;
-	http->key.wipe = true;
 	pthread_mutex_init(&http->lock, NULL);
 	rc = load_all(http, why);
 	if (rc != CF_OK)
@@ -431,20 +425,15 @@ cf_reader_http_start(struct cf_reader_http *http, int fd, struct cf_why *why)
 	const struct cf_reader_conf *c = http->conf;
 	unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL |
 	    MHD_USE_ITC | MHD_USE_ERROR_LOG;
-	struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0,
-		    (void *)(uintptr_t)cf_buf_str(&http->certificate) },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0,
-		    (void *)(uintptr_t)cf_buf_str(&http->key) },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
-		    (void *)(uintptr_t)TLS_PRIORITIES },
-		{ MHD_OPTION_END, 0, NULL }
-	};
+	struct MHD_OptionItem items[CF_HTTPD_TLS_ITEMS + 1];
+	size_t n = 0;
 
-	if (c->tls)
+	if (c->tls) {
 		flags |= MHD_USE_TLS;
-	else
-		tls[0].option = MHD_OPTION_END;
+		cf_httpd_tls_items(&http->tls, items);
+		n = CF_HTTPD_TLS_ITEMS;
+	}
+	items[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
 	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request,
 	    http,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
@@ -456,10 +445,10 @@ cf_reader_http_start(struct cf_reader_http *http, int fd, struct cf_why *why)
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->request_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	    MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
+	    MHD_OPTION_UNESCAPE_CALLBACK, cf_httpd_no_unescape, NULL,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-	    MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+	    MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (http->daemon == NULL) {
 		close(fd);
 		return cf_fail(CF_E_CONFIG, why, c->tls ? "the HTTPS server "
@@ -511,8 +500,7 @@ cf_reader_http_free(struct cf_reader_http **http)
 		if (h->fixed[i] != NULL)
 			MHD_destroy_response(h->fixed[i]);
 	cf_buf_free(&h->policy);
-	cf_buf_free(&h->certificate);
-	cf_buf_free(&h->key);
+	cf_httpd_tls_free(&h->tls);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 	*http = NULL;

@@ -44,15 +44,17 @@ class Authority:
 		    "-config", conf, "-extensions", "ca", "-key", self.key,
 		    "-out", self.file])
 
-	def _new_key(self, path):
+	def _new_key(self, path, rsa=False):
+		kind = ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"] if rsa else \
+		    ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
 		old = os.umask(0o077)
 		try:
-			proc.run(["openssl", "genpkey", "-algorithm", "EC",
-			    "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path])
+			proc.run(["openssl", "genpkey", "-algorithm", *kind,
+			    "-out", path])
 		finally:
 			os.umask(old)
 
-	def server(self, name, hosts=("localhost", "127.0.0.1")):
+	def server(self, name, hosts=("localhost", "127.0.0.1"), rsa=False):
 		"""A server certificate; gives (certificate file, key file)."""
 		cert = os.path.join(self.folder, name + ".pem")
 		key = os.path.join(self.folder, name + ".key")
@@ -61,7 +63,7 @@ class Authority:
 		names = ",".join(("IP:" if h.replace(".", "").isdigit() or ":" in h
 		    else "DNS:") + h for h in hosts)
 		proc.write_file(ext, SERVER_EXT % names)
-		self._new_key(key)
+		self._new_key(key, rsa)
 		proc.run(["openssl", "req", "-new", "-key", key, "-subj",
 		    "/CN=" + hosts[0], "-out", request])
 		self.serial += 1

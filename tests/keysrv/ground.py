@@ -21,9 +21,10 @@ class Ground:
 		    pg_settings)
 		tls_files = ca_file = None
 		if tls:
-			authority = ca.Authority(os.path.join(self.folder, "ca"))
-			tls_files = authority.server("keysrv")
-			ca_file = authority.file
+			self.authority = ca.Authority(os.path.join(self.folder,
+			    "ca"))
+			tls_files = self.authority.server("keysrv")
+			ca_file = self.authority.file
 		self.server = keysrv.KeyServer(os.path.join(self.folder, "k"),
 		    self.cluster, tls=tls_files, ca_file=ca_file,
 		    options=dict({"outbox": "off"}, **options))

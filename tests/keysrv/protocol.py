@@ -12,7 +12,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..", "contrib"), HERE]
 
-from lab import proc, tap  # noqa: E402
+from lab import proc, tap, web  # noqa: E402
 
 import client  # noqa: E402
 from client import Message, b64, unb64  # noqa: E402
@@ -353,6 +353,66 @@ def t_paths():
 		tap.equal((status, headers["Allow"]), (405, allow), path)
 		tap.equal(json.loads(body)["type"],
 		    "urn:counterfoil:problem:method-not-allowed", path)
+
+
+@tap.case("every answer says that the service is reached by TLS alone")
+def t_hsts():
+	short = Message().short()
+	for method, path, body, status in (
+	    ("GET", "/healthz", None, 200), ("GET", "/", None, 200),
+	    ("GET", "/nothing", None, 404), ("PUT", "/healthz", None, 405),
+	    ("GET", "/api/v1/issue", None, 405),
+	    ("OPTIONS", "/api/v1/retrieve", None, 204),
+	    ("POST", "/api/v1/challenge", b"{", 400),
+	    ("POST", "/api/v1/challenge", json.dumps(short).encode(), 404),
+	    ("POST", "/api/v1/issue", b"{}", 401)):
+		got, headers, _ = g.server.request(method, path, body,
+		    {"Content-Type": "application/json"})
+		tap.equal((got, headers["Strict-Transport-Security"]),
+		    (status, "max-age=31536000"), method + " " + path)
+
+
+@tap.case("TLS with forward secrecy and AEAD, whatever key the certificate has")
+def t_suites():
+	tap.equal(web.tls_suites(g.server.port, g.server.ca_file),
+	    web.GOOD_SUITES["ECDSA"], "with an EC key")
+	had = {x: g.server.options[x] for x in ("tls_certificate", "tls_key")}
+	cert, key = g.authority.server("rsa", rsa=True)
+	g.server.restart(tls_certificate=cert, tls_key=key)
+	try:
+		tap.equal(web.tls_suites(g.server.port, g.server.ca_file),
+		    web.GOOD_SUITES["RSA"], "with an RSA key")
+	finally:
+		g.server.restart(**had)
+
+
+def first_line(request):
+	with raw_connection() as s:
+		s.sendall(request)
+		return s.recv(12)[9:12].decode()
+
+
+@tap.case("a header that others may read otherwise is refused; %00 ends no path")
+def t_unsound():
+	good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n%s\r\n"
+	tap.equal(first_line(good % b""), "200", "a good one")
+	for more in (b"Host: x\r\n", b"Host: y\r\n", b"hOST: x\r\n",
+	    b"X: a\x01b\r\n", b"X: a\x7fb\r\n", b"X\0Y: a\r\n"):
+		tap.equal(first_line(good % more), "400", repr(more))
+	for path in (b"/healthz%00x", b"/healthz%00", b"/%00", b"/%68ealthz",
+	    b"/k/" + Message().handle.encode() + b"%00"):
+		tap.equal(first_line(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+		    % path), "404", path)
+	time = "2026-11-23T13:35:00.123Z"
+	for query, status in (("before=" + time, 200),
+	    ("before=" + time.replace(":", "%3A"), 200),
+	    ("before=" + time.replace("Z", "%5a"), 200),
+	    ("before=" + time + "%00x", 400), ("limit=1%00", 400),
+	    ("limit=1%2", 400), ("limit=%zz", 400), ("limit=1&limit=1", 400),
+	    ("limit", 400)):
+		got, _, _ = g.server.request("GET", "/api/v1/messages?" + query,
+		    headers={"Authorization": "Bearer " + g.token})
+		tap.equal(got, status, query)
 
 
 @tap.case("pages of any origin may use the recipient API, and only that")

@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(TOP, "contrib"))
 
 warnings.simplefilter("ignore", DeprecationWarning)
 
-from lab import ca, conf, proc, reader, tap  # noqa: E402
+from lab import ca, conf, proc, reader, tap, web  # noqa: E402
 
 KEYS = ["https://keys.test", "http://127.0.0.1:9"]
 SMALL = "AbCdEfGhIjKlMnOpQrStUg"
@@ -287,6 +287,10 @@ def t_limits():
 		tap.true(status in (400, 414, 431), "100 kB path: %d" % status)
 	except (ConnectionError, IndexError):
 		pass
+	for more in (b"Host: reader.test\r\n", b"X: a\x01b\r\n"):
+		tap.equal(ask("GET", "/healthz", more=more)[0], 400, repr(more))
+	for path in ("/healthz%00x", "/%00", "/%68ealthz"):
+		tap.equal(ask("GET", path)[0], 404, path)
 	tap.equal(ask("GET", "/healthz")[0], 200, "afterwards")
 
 
@@ -580,6 +584,15 @@ def t_tls():
 			new = ssl.create_default_context(cafile=authority.file)
 			new.minimum_version = new.maximum_version = version
 			connect(r.port, new)
+		tap.equal(web.tls_suites(r.port, authority.file),
+		    web.GOOD_SUITES["ECDSA"], "suites with an EC key")
+	finally:
+		r.stop()
+	rsa = authority.server("rsa", ("localhost",), rsa=True)
+	r = new_reader("rsa", tls=rsa, ca_file=authority.file).start()
+	try:
+		tap.equal(web.tls_suites(r.port, authority.file),
+		    web.GOOD_SUITES["RSA"], "suites with an RSA key")
 	finally:
 		r.stop()
 	other = authority.server("other", ("localhost",))
