@@ -29,6 +29,18 @@ io_fail(struct cf_why *why, const char *path)
 	return cf_fail(CF_E_IO, why, "%s: %s", path, strerrordesc_np(errno));
 }
 
+/* A sentence that names no place gets the directory in front. */
+static enum cf_err
+fail_in(const char *directory, enum cf_err rc, const struct cf_why *inner,
+    struct cf_why *why)
+{
+	if (rc == CF_OK)
+		return rc;
+	if (strncmp(inner->text, directory, strlen(directory)) == 0)
+		return cf_fail(rc, why, "%s", inner->text);
+	return cf_fail(rc, why, "%s: %s", directory, inner->text);
+}
+
 void
 cf_spool_init(struct cf_spool *spool, const char *directory,
     size_t memory_limit)
@@ -154,6 +166,7 @@ cf_spool_add(struct cf_spool *spool, const void *data, size_t len,
     struct cf_why *why)
 {
 	uint64_t before = spool->len, base = 0;
+	struct cf_why inner = { "" };
 	enum cf_err rc = CF_OK;
 
 	if (spool->fd < 0 && len <= spool->memory_limit - spool->memory.len) {
@@ -164,11 +177,11 @@ cf_spool_add(struct cf_spool *spool, const void *data, size_t len,
 	if (spool->head_size != NULL)
 		base = spool->head_size(spool->len + len);
 	if (spool->fd < 0 || base != spool->base)
-		rc = move_spool(spool, base, why);
+		rc = move_spool(spool, base, &inner);
 	if (rc == CF_OK)
-		rc = cf_file_write_all(spool->fd, data, len, why);
+		rc = cf_file_write_all(spool->fd, data, len, &inner);
 	if (rc != CF_OK)
-		return rc;
+		return fail_in(spool->directory, rc, &inner, why);
 	spool->len += len;
 	write_ahead(spool, before);
 	return CF_OK;
@@ -382,19 +395,21 @@ cf_store_put(const char *directory, const char *blob,
 {
 	CF_AUTO(cf_free) char *path = cf_store_path(directory, blob);
 	CF_AUTO(cf_free) char *shard = cf_asprintf("%s/%.2s", directory, blob);
+	struct cf_why inner = { "" };
 	enum cf_err rc;
 
 	if (spool->linkable && spool->base == head->len)
-		rc = put_spool(shard, path, head, spool, tail, why);
+		rc = put_spool(shard, path, head, spool, tail, &inner);
 	else
-		rc = put_new(directory, shard, path, head, spool, tail, why);
+		rc = put_new(directory, shard, path, head, spool, tail,
+		    &inner);
 	if (rc != CF_OK)
-		return rc;
-	rc = cf_file_sync_parent(path, why);
+		return fail_in(directory, rc, &inner, why);
+	rc = cf_file_sync_parent(path, &inner);
 	cf_fault("store-linked");
 	if (rc != CF_OK)
 		unlink(path);
-	return rc;
+	return fail_in(directory, rc, &inner, why);
 }
 
 void

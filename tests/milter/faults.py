@@ -194,7 +194,10 @@ def t_full():
 		    "tmpfs", tiny.store])
 		try:
 			tiny.start()
+			since = tiny.log_from()
 			waits(tiny.send(lib.message(body)), "451 4.3.0")
+			tiny.wait_log(since, " cause=file ")
+			tap.contains(since(), ": %s" % tiny.store, "the place")
 			tap.equal(tiny.blobs(), [], "files in the store")
 			tap.equal([n for n in os.listdir(tiny.store)
 			    if n.startswith(".")], [], "half files")
