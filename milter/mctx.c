@@ -51,15 +51,6 @@ hold(struct cf_mctx *m, enum cf_budget what, int64_t amount)
 	return true;
 }
 
-const char *
-cf_mctx_limit_reply(struct cf_reply *reply)
-{
-	cf_reply_set(reply, "451", "4.3.2",
-	    "This mail gateway has too much to do at present; nothing was "
-	    "sent, it will be tried again");
-	return "limit";
-}
-
 struct cf_mctx *
 cf_mctx_new(const char *address)
 {
@@ -221,6 +212,8 @@ leave_alone(struct cf_mctx *m, enum cf_err rc, const struct cf_why *why)
 enum cf_err
 cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 {
+	if (!m->in_flight)
+		return CF_E_BUSY;
 	m->facts.sender = m->sender;
 	m->facts.recipient = m->rcpt_count > 0 ? m->rcpt[0].address : "";
 	m->decision = cf_flag_decide(m->snapshot, &m->facts);

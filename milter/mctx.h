@@ -43,7 +43,9 @@ struct cf_mctx {
 	enum cf_phase phase;
 	int64_t began_ms;	/* monotonic */
 	bool in_flight;		/* counted in flight.h */
-	const char *limit;	/* option that this message ran into, or NULL */
+	/* Option that this message ran into, or NULL.  Nothing was kept of such
+	 * a one, but it was looked at: what does not concern us passes. */
+	const char *limit;
 	int64_t held[CF_BUDGET__COUNT];	/* of budget.h */
 	char *sender;		/* bare; "" for the null sender */
 	struct cf_rcpt *rcpt;
@@ -75,16 +77,12 @@ void cf_mctx_rcpt(struct cf_mctx *m, const char *address,
 void cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
     bool leadspc);
 /*
- * End of header: m->decision.  For SEAL and REWRITE the work begins;
+ * End of header: m->decision.  CF_E_BUSY, and none, when the milter is being
+ * stopped.  For SEAL and REWRITE the work begins;
  * CF_E_* when it cannot.  Where the site wants sealed mail to pass in case of
  * trouble, m->inbound is gone after it instead, and m->left says why.
  */
 CF_MUST_USE enum cf_err cf_mctx_decide(struct cf_mctx *m, struct cf_why *why);
-/*
- * With m->limit set: the word for the log, and the reply.  Nothing was kept of
- * such a message, but it was looked at: what does not concern us passes.
- */
-const char *cf_mctx_limit_reply(struct cf_reply *reply);
 /* Is trouble of ours with this message no reason to keep it? */
 bool cf_mctx_passes_trouble(const struct cf_mctx *m);
 /* The same holds for what goes wrong here. */

@@ -23,6 +23,7 @@
 #include "milter/eom.h"
 #include "milter/mctx.h"
 #include "milter/metrics.h"
+#include "milter/reply.h"
 
 #define NAME "counterfoil"
 #define PACKET_MAX (1024 * 1024)	/* bytes of one command we read */
@@ -294,38 +295,19 @@ mf_header(SMFICTX *ctx, char *name, char *value)
 	return quiet(conn, SMFIP_NR_HDR);
 }
 
-/* The end of a message that does not go on. */
+/* The end of a message that does not go on: refused, or `rc` says why not. */
 static sfsistat
-refuse(SMFICTX *ctx, const char *cause, const struct cf_reply *reply,
-    const struct cf_why *why)
-{
-	sfsistat status = send_reply(ctx, reply);
-
-	log_message(ctx, message(ctx), status == SMFIS_REJECT ? "refused" :
-	    "deferred", cause, why);
-	forget_message(ctx);
-	return status;
-}
-
-/* Trouble of ours with a message, `rc` says of which kind. */
-static sfsistat
-fail(SMFICTX *ctx, enum cf_err rc, const struct cf_why *why)
+refuse(SMFICTX *ctx, enum cf_err rc, const struct cf_why *why)
 {
 	struct cf_mctx *m = message(ctx);
 	struct cf_reply reply;
-	const char *cause;
+	const char *cause = cf_mctx_reply(m, rc, &reply);
+	sfsistat status = send_reply(ctx, &reply);
 
-	if (m->limit != NULL) {
-		cause = cf_mctx_limit_reply(&reply);
-		return refuse(ctx, cause, &reply, why);
-	}
-	if (m->decision.action == CF_ACTION_SEAL) {
-		cause = cf_outbound_reply(m->outbound, rc, &reply);
-		return refuse(ctx, cause, &reply, why);
-	}
-	cf_reply_set(&reply, "451", "4.3.0",
-	    "Trouble at this mail gateway; try again later");
-	return refuse(ctx, cf_err_slug(rc), &reply, why);
+	log_message(ctx, m, status == SMFIS_REJECT ? "refused" : "deferred",
+	    cause, why);
+	forget_message(ctx);
+	return status;
 }
 
 static sfsistat
@@ -341,21 +323,13 @@ mf_eoh(SMFICTX *ctx)
 {
 	struct cf_mctx *m = message(ctx);
 	struct cf_why why = { "" };
-	struct cf_reply reply;
 	enum cf_err rc;
 
 	if (m == NULL)
 		return out_of_step(ctx);
-	if (!m->in_flight) {
-		cf_reply_set(&reply, "451", "4.3.2",
-		    "This mail gateway is being restarted; try again later");
-		return refuse(ctx, "stopping", &reply, &why);
-	}
 	rc = cf_mctx_decide(m, &why);
-	if (rc != CF_OK)
-		return fail(ctx, rc, &why);
-	if (m->decision.action == CF_ACTION_REFUSE)
-		return refuse(ctx, m->decision.cause, &m->decision.reply, &why);
+	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
+		return refuse(ctx, rc, &why);
 	if (m->decision.action == CF_ACTION_PASS) {
 		log_message(ctx, m, "passed", m->decision.cause,
 		    &m->decision.note);
@@ -389,7 +363,7 @@ mf_body(SMFICTX *ctx, unsigned char *data, size_t len)
 	if (rc == CF_OK)
 		return go_on;
 	if (go_on != SMFIS_NOREPLY)
-		return fail(ctx, rc, &why);
+		return refuse(ctx, rc, &why);
 	m->failed = rc;
 	m->failed_why = why;
 	return go_on;
@@ -447,11 +421,11 @@ mf_eom(SMFICTX *ctx)
 	if (m == NULL)
 		return out_of_step(ctx);
 	if (m->failed != CF_OK)
-		return fail(ctx, m->failed, &m->failed_why);
+		return refuse(ctx, m->failed, &m->failed_why);
 	ops.edit.leadspc = (conn->steps & SMFIP_HDR_LEADSPC) != 0;
 	rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK)
-		return fail(ctx, rc, &why);
+		return refuse(ctx, rc, &why);
 	log_message(ctx, m, verdict, m->decision.cause, &why);
 	forget_message(ctx);
 	return SMFIS_CONTINUE;

@@ -541,68 +541,14 @@ cf_outbound_keep(struct cf_outbound *out)
 	out->kept = true;
 }
 
-/* How many bytes the original may have, rounded down. */
-static uint64_t
-largest_original(const struct cf_outbound *o)
+uint64_t
+cf_outbound_largest(const struct cf_outbound *out)
 {
-	uint64_t fixed = outer_len(o) + 2 * CF_NOTICE_MAX / 2 +
-	    (o->head_len + CF_CONTAINER_HEAD_MAX) * 2;
-	uint64_t room = limit(o) > fixed ? limit(o) - fixed : 0;
+	uint64_t fixed = outer_len(out) + 2 * CF_NOTICE_MAX / 2 +
+	    (out->head_len + CF_CONTAINER_HEAD_MAX) * 2;
+	uint64_t room = limit(out) > fixed ? limit(out) - fixed : 0;
 
 	return room / BASE64_OUT * BASE64_IN / 1000 * 1000;
-}
-
-static const char *
-refuse_options(const struct cf_outbound *o, struct cf_reply *reply)
-{
-	CF_AUTO(cf_buf_free) struct cf_buf text = CF_BUF_INIT(200);
-
-	cf_want_format(&o->decision->want, &text);
-	cf_reply_set(reply, "550", "5.7.1", "This message asks for a return "
-	    "receipt with options (%s) that the service which keeps its key "
-	    "does not offer", text.len > 0 ? cf_buf_str(&text) : "none");
-	return "options";
-}
-
-const char *
-cf_outbound_reply(const struct cf_outbound *out, enum cf_err rc,
-    struct cf_reply *reply)
-{
-	if (rc == CF_E_TOO_LARGE && out != NULL) {
-		cf_reply_set(reply, "552", "5.3.4",
-		    "This message asks for a return receipt, and sealing "
-		    "makes it too large for this gateway: with a receipt it "
-		    "may have at most about %llu bytes",
-		    (unsigned long long)largest_original(out));
-		return "size";
-	}
-	if (rc == CF_E_TOO_LARGE) {
-		cf_reply_set(reply, "552", "5.3.4",
-		    "The header of this message is too large to be sealed");
-		return "header-size";
-	}
-	if (rc == CF_E_POLICY && out != NULL)
-		return refuse_options(out, reply);
-	if (rc == CF_E_IO || cf_err_class(rc) == CF_CLASS_BUG) {
-		cf_reply_set(reply, "451", "4.3.0",
-		    "This message asks for a return receipt and could not be "
-		    "sealed because of trouble at this mail gateway; nothing "
-		    "was sent, it will be tried again");
-		return rc == CF_E_IO ? "file" : "internal";
-	}
-	/* Its answer was no; only somebody at this gateway can change it. */
-	if (cf_err_class(rc) == CF_CLASS_PERM)
-		cf_reply_set(reply, "451", "4.7.1",
-		    "This message asks for a return receipt, and the service "
-		    "that keeps its key refuses this mail gateway or sender: "
-		    "the mail administrator must look; nothing was sent, it "
-		    "will be tried again");
-	else
-		cf_reply_set(reply, "451", "4.7.1",
-		    "This message asks for a return receipt, and the service "
-		    "that keeps its key gives no answer at present; nothing "
-		    "was sent, it will be tried again");
-	return cf_err_slug(rc);
 }
 
 void

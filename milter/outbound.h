@@ -44,8 +44,8 @@ CF_MUST_USE enum cf_err cf_outbound_body(struct cf_outbound *out,
     unsigned char *data, size_t len, struct cf_why *why);
 /*
  * The end: get the key, store E, write the notice, check the size.  Every
- * error means that the message must not go on; cf_outbound_reply() says how
- * to refuse it.
+ * error means that the message must not go on; cf_mctx_reply() says how to
+ * refuse it.
  */
 CF_MUST_USE enum cf_err cf_outbound_finish(struct cf_outbound *out,
     struct cf_progress *progress, struct cf_why *why);
@@ -57,10 +57,9 @@ CF_MUST_USE enum cf_err cf_outbound_write(struct cf_outbound *out,
 /* The new body was handed over whole: E stays in the store. */
 void cf_outbound_keep(struct cf_outbound *out);
 
-/* What to tell the sender of a message that failed with `rc`; `out` may be
- * NULL.  Gives the cause, one word for the log (static). */
-const char *cf_outbound_reply(const struct cf_outbound *out, enum cf_err rc,
-    struct cf_reply *reply);
+/* About how many bytes this message could have, sealed and all, rounded down;
+ * for one that was too large. */
+uint64_t cf_outbound_largest(const struct cf_outbound *out);
 void cf_outbound_facts(const struct cf_outbound *out,
     struct cf_outbound_facts *ret);
 /* Wipes; removes E again unless cf_outbound_keep() was called. */

@@ -11,6 +11,7 @@
 
 #include "common/mem.h"
 #include "milter/eom.h"
+#include "milter/reply.h"
 
 #define CHUNK 65535		/* as a mail server sends a body */
 
@@ -253,12 +254,14 @@ stream(struct cf_mctx *m, const struct cf_buf *body, struct cf_why *why)
 }
 
 static int
-say_reply(const struct cf_mctx *m, const struct cf_reply *reply,
-    const char *cause, const struct cf_why *why, FILE *report)
+say_reply(const struct cf_mctx *m, enum cf_err rc, const struct cf_why *why,
+    FILE *report)
 {
-	CF_AUTO(cf_free) char *line = cf_asprintf("%s %s %s", reply->code,
-	    reply->enhanced, reply->text);
-	bool permanent = reply->code[0] == '5';
+	struct cf_reply reply;
+	const char *cause = cf_mctx_reply(m, rc, &reply);
+	CF_AUTO(cf_free) char *line = cf_asprintf("%s %s %s", reply.code,
+	    reply.enhanced, reply.text);
+	bool permanent = reply.code[0] == '5';
 
 	say(report, "verdict", permanent ? "refused" : "deferred");
 	say(report, "cause", cause);
@@ -276,28 +279,22 @@ live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
 {
 	struct cf_eom_ops ops = { { change, add, mail, true }, tell,
 	    write_body, mail };
-	const char *verdict = "passed", *cause;
+	const char *verdict = "passed";
 	struct cf_why why = { "" };
-	struct cf_reply reply;
 	enum cf_err rc;
 
 	rc = cf_mctx_decide(m, &why);
-	if (rc == CF_OK && m->decision.action == CF_ACTION_REFUSE)
-		return say_reply(m, &m->decision.reply, m->decision.cause,
-		    &why, report);
-	if (rc == CF_OK && m->decision.action != CF_ACTION_PASS) {
+	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
+		return say_reply(m, rc, &why, report);
+	if (m->decision.action != CF_ACTION_PASS) {
 		rc = stream(m, body, &why);
 		if (rc == CF_OK)
 			rc = cf_eom_run(m, &ops, &verdict, &why);
-	} else if (rc == CF_OK) {
+	} else {
 		why = m->decision.note;
 	}
-	if (rc != CF_OK) {
-		cause = cf_outbound_reply(m->outbound, rc, &reply);
-		return say_reply(m, &reply, cause, &why, report);
-	}
-	if (m->decision.action == CF_ACTION_PASS)
-		why = m->decision.note;
+	if (rc != CF_OK)
+		return say_reply(m, rc, &why, report);
 	say(report, "verdict", verdict);
 	say(report, "cause", m->decision.cause);
 	if (why.text[0] != '\0')
