@@ -2,11 +2,13 @@
 /* cf_address - see address.h. */
 #include "common/address.h"
 
-#include <glib.h>
 #include <stddef.h>
 #include <string.h>
 
+#include "common/visible.h"
 #include "common/wire.h"
+
+#define DOMAIN_MAX 255	/* RFC 5321 4.5.3.1.2 */
 
 static bool
 is_alnum(char c)
@@ -45,6 +47,15 @@ is_literal_char(char c)
 	return is_alnum(c) || c == ':' || c == '-';
 }
 
+static bool
+is_literal(const char *domain)
+{
+	size_t len = strlen(domain);
+
+	return len > 2 && domain[0] == '[' && domain[len - 1] == ']' &&
+	    dotted(domain + 1, len - 2, is_literal_char);
+}
+
 bool
 cf_address_ok(const char *address)
 {
@@ -56,28 +67,117 @@ cf_address_ok(const char *address)
 		return false;
 	domain = at + 1;
 	len = strlen(domain);
-	if (len > 2 && domain[0] == '[' && domain[len - 1] == ']') {
-		if (!dotted(domain + 1, len - 2, is_literal_char))
-			return false;
-	} else if (!dotted(domain, len, is_host_char)) {
+	if (!is_literal(domain) && !dotted(domain, len, is_host_char))
 		return false;
-	}
 	return dotted(address, (size_t)(at - address), is_atext);
+}
+
+/* The dots, @ and brackets of other scripts, which pass for ours. */
+static bool
+is_lookalike(uint32_t c)
+{
+	return c == 0x3002 || c == 0xff61 || (c >= 0x2024 && c <= 0x2026) ||
+	    (c >= 0xfe10 && c <= 0xfe19) || (c >= 0xfe50 && c <= 0xfe6b) ||
+	    (c >= 0xff01 && c <= 0xff5e);
+}
+
+/*
+ * The length of the character at `s` if it may stand in an address outside
+ * quotes, in a place where ASCII must be `good`, else 0.
+ */
+static size_t
+plain_char(const char *s, bool (*good)(char))
+{
+	uint32_t c = 0;
+	size_t n = *s == '\0' ? 0 : cf_utf8_char(s, strlen(s), &c);
+
+	if (n == 1)
+		return good((char)c) ? 1 : 0;
+	return n > 0 && cf_visible_char(c) && !is_lookalike(c) ? n : 0;
+}
+
+/* Dots may stand anywhere: some providers gave such names away. */
+static bool
+is_local_char(char c)
+{
+	return is_atext(c) || c == '.';
+}
+
+static bool
+is_name_char(char c)
+{
+	return is_host_char(c) || c == '_' || c == '.';
+}
+
+/* RFC 5321 Quoted-string, what it holds as visible as the rest. */
+static const char *
+skip_quoted(const char *s)
+{
+	uint32_t c = 0;
+	size_t n;
+
+	if (*s++ != '"')
+		return NULL;
+	for (; *s != '"'; s += n) {
+		s += *s == '\\';
+		n = *s == '\0' ? 0 : cf_utf8_char(s, strlen(s), &c);
+		if (n == 0 || (!cf_visible_char(c) && c != ' '))
+			return NULL;
+	}
+	return s + 1;
+}
+
+/* What follows the local part, or NULL if there is none. */
+static const char *
+skip_local(const char *s)
+{
+	const char *begin = s;
+	size_t n;
+
+	if (*s == '"')
+		return skip_quoted(s);
+	while ((n = plain_char(s, is_local_char)) > 0)
+		s += n;
+	return s == begin ? NULL : s;
+}
+
+/* A host name, in letters of any script. */
+static bool
+is_domain(const char *s)
+{
+	char before = '.';
+	size_t n;
+
+	for (; *s != '\0'; s += n) {
+		n = plain_char(s, is_name_char);
+		if (n == 0 || (*s == '.' && before == '.'))
+			return false;
+		before = *s;
+	}
+	return before != '.';
 }
 
 bool
 cf_address_registrable(const char *address)
 {
-	size_t len = strlen(address);
-	const char *p;
+	const char *rest = skip_local(address);
 
-	if (len == 0 || len > CF_WIRE_ADDRESS_MAX ||
-	    !g_utf8_validate(address, (gssize)len, NULL))
+	if (rest == NULL || strlen(address) > CF_WIRE_ADDRESS_MAX)
 		return false;
-	for (p = address; *p != '\0'; p = g_utf8_next_char(p))
-		if (g_unichar_iscntrl(g_utf8_get_char(p)))
-			return false;
-	return true;
+	if (*rest == '\0')	/* postmaster, a local user */
+		return true;
+	return *rest == '@' && strlen(rest + 1) <= DOMAIN_MAX &&
+	    (is_literal(rest + 1) || is_domain(rest + 1));
+}
+
+bool
+cf_address_vouchable(const char *address)
+{
+	const char *rest = skip_local(address);
+
+	return cf_address_registrable(address) && *rest == '@' &&
+	    strlen(address) <= CF_ADDRESS_MAX &&
+	    strcspn(address, " ,:;<>()[]\\") >= (size_t)(rest - address);
 }
 
 bool

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_address - mail addresses that every mail server takes as they stand.
+ * cf_address - mail addresses: those that every mail server takes as they
+ * stand, and those that may be registered with a key server.
  *
  * Threads: no shared state.   Logging: never.
  */
@@ -18,10 +19,18 @@
  */
 bool cf_address_ok(const char *address);
 /*
- * What a key server registers as sender or recipient: 1 to
- * CF_WIRE_ADDRESS_MAX bytes of UTF-8, without control characters.
+ * What a key server registers as recipient, and people are shown: a local
+ * part, quoted or not, and mostly @ and a domain, as an MTA hands it over; up
+ * to CF_WIRE_ADDRESS_MAX bytes of UTF-8 (SMTPUTF8).  Every character shows; a
+ * blank, a comma, a bracket or a second @ stands in a quoted local part only.
  */
 bool cf_address_registrable(const char *address);
+/*
+ * The same for a sender, whom the key server vouches for and sends receipts:
+ * with a domain, CF_ADDRESS_MAX bytes, and also between quotes nothing that
+ * reads like a name, a comment or a second address beside the first.
+ */
+bool cf_address_vouchable(const char *address);
 /* Words of letters, digits and hyphens with single dots between them. */
 bool cf_address_host_ok(const char *name);
 

@@ -94,6 +94,12 @@ cf_utf8_char(const char *text, size_t len, uint32_t *ret_point)
 	return n;
 }
 
+bool
+cf_visible_char(uint32_t point)
+{
+	return !IN(point, hidden) && !IN(point, blank);
+}
+
 /*
  * Joiners stay where they do their work, inside words of some scripts and
  * inside pictures, and a picture or a digit on a key may be in colour.

@@ -13,6 +13,7 @@
 #ifndef CF_COMMON_VISIBLE_H
 #define CF_COMMON_VISIBLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@
  * U+2069, so that it cannot move what stands beside it.
  */
 void cf_visible_add(struct cf_buf *out, const char *text, size_t max);
+/* Does the character show, and take part in no trick?  No blank does. */
+bool cf_visible_char(uint32_t point);
 /*
  * The character at the first of `len` > 0 bytes: its length and code point,
  * or 0 if they are not UTF-8.

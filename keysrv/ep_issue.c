@@ -67,8 +67,8 @@ read_recipients(struct cf_issue_item *item, struct cf_why *why)
 		s = json_string_value(json_array_get(item->recipients, i));
 		if (s == NULL || !cf_address_registrable(s))
 			return cf_fail(CF_E_SYNTAX, why, "A recipient is not "
-			    "an address of 1 to %d bytes without control "
-			    "characters.", CF_WIRE_ADDRESS_MAX);
+			    "an address of 1 to %d bytes whose characters can "
+			    "all be seen.", CF_WIRE_ADDRESS_MAX);
 		item->recipient[item->recipient_count++] = cf_strdup(s);
 	}
 	return CF_OK;
@@ -78,12 +78,14 @@ read_recipients(struct cf_issue_item *item, struct cf_why *why)
 static enum cf_err
 take_domain(struct cf_issue_item *item, struct cf_why *why)
 {
-	const char *at = strrchr(item->sender, '@');
+	const char *at;
 	size_t i;
 
-	if (at == NULL || at[1] == '\0')
-		return cf_fail(CF_E_SYNTAX, why,
-		    "\"sender\" is not an address with a domain.");
+	if (!cf_address_vouchable(item->sender))
+		return cf_fail(CF_E_SYNTAX, why, "\"sender\" is not an "
+		    "address with a domain, of up to %d bytes, whose "
+		    "characters can all be seen.", CF_ADDRESS_MAX);
+	at = strrchr(item->sender, '@');
 	for (i = 0; at[i] != '\0'; i++)
 		item->domain[i] = at[i + 1] >= 'A' && at[i + 1] <= 'Z'
 		    ? (char)(at[i + 1] + ('a' - 'A')) : at[i + 1];

@@ -349,8 +349,9 @@ check_addresses(const struct cf_facts *facts)
 	    !cf_address_registrable(facts->recipient))
 		return refuse_address("recipient-address", "5.1.3",
 		    "A return receipt cannot be asked for mail to this "
-		    "recipient address: it may have up to 320 bytes, in UTF-8 "
-		    "and without control characters", facts->recipient);
+		    "recipient address: it may have up to 320 bytes of UTF-8; "
+		    "blanks, brackets, commas or a second @ only in quotes; "
+		    "and no character that cannot be seen", facts->recipient);
 	return d;
 }
 

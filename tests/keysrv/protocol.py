@@ -207,12 +207,36 @@ def t_issue_members():
 	tap.equal(len(g.events(m)), 0, "events")
 
 
+@tap.case("who is vouched for, and who is named in receipts, is an address")
+def t_issue_addresses():
+	bad = ["\u202etset.knab@oec\u202c <x@a.test",
+	    "ceo@bank.test (sent via Outlook for) <x@a.test",
+	    "ceo@bank.test" + "\u00a0" * 140 + "@a.test", "a\u200b@a.test",
+	    "a\u2028@a.test", "x@a.test,victim@c.test@a.test", "a b@a.test",
+	    "a@b@a.test", "x\uff20bank.test@a.test", "a" * 321, "@a.test"]
+	senders = bad + ["\"ceo@bank.test <x\"@a.test", "alice",
+	    "a" * 248 + "@a.test"]
+	before = g.count("event")
+	for body in [Message(sender=x).issue() for x in senders] + \
+	    [Message(recipient=x).issue() for x in bad]:
+		problem(post("/api/v1/issue", body, token=g.token, good=False),
+		    400, "malformed", json.dumps(body)[:300])
+	tap.equal(g.count("event"), before, "events")
+	for m in (Message(sender="\u00e4lice@a.test"),
+	    Message(sender="\"a..b\"@a.test"),
+	    Message(recipient="\u5c71\u7530@\u4f8b.test"),
+	    Message(recipient="\"bob, jr\"@b.test"),
+	    Message(recipient="bob@[192.0.2.1]"),
+	    Message(recipient="b..b.@b.test"), Message(recipient="bob")):
+		g.issue(m)
+
+
 @tap.case("text from outside cannot forge a line of a record")
 def t_record_encoding():
-	m = Message(recipient="b%0Atype opened\u00fc@b.test")
+	m = Message(recipient="b%0Atype-opened\u00fc@b.test")
 	g.issue(m)
 	record = g.events(m)[0]
-	tap.true("recipient b%250Atype opened%C3%BC@b.test" in record,
+	tap.true("recipient b%250Atype-opened%C3%BC@b.test" in record,
 	    "encoded: %s" % record)
 
 
