@@ -308,22 +308,6 @@ cf_agent_confirm(struct cf_agent *agent, struct cf_why *why)
 
 /* ---- life ---- */
 
-static enum cf_err
-check_target(const struct cf_agent_options *options,
-    const struct cf_link *link, const struct cf_container *container,
-    struct cf_why *why)
-{
-	if (memcmp(link->key_id, container->key_id, CF_KEY_ID_LEN) != 0)
-		return cf_fail(CF_E_CONTAINER, why,
-		    "the link belongs to another message than this one");
-	if (options->allowed != NULL && options->allowed->count > 0 &&
-	    !cf_conf_list_has(options->allowed, link->service))
-		return cf_fail(CF_E_REFUSED, why,
-		    "its key server %s is not among the allowed ones",
-		    link->service);
-	return CF_OK;
-}
-
 enum cf_err
 cf_agent_new(const struct cf_agent_options *options,
     const struct cf_link *link, const struct cf_container *container,
@@ -332,9 +316,9 @@ cf_agent_new(const struct cf_agent_options *options,
 	CF_AUTO(cf_agent_free) struct cf_agent *agent = NULL;
 	enum cf_err rc;
 
-	rc = check_target(options, link, container, why);
-	if (rc != CF_OK)
-		return rc;
+	if (memcmp(link->key_id, container->key_id, CF_KEY_ID_LEN) != 0)
+		return cf_fail(CF_E_CONTAINER, why,
+		    "the link belongs to another message than this one");
 	agent = cf_calloc(1, sizeof *agent);
 	agent->options = *options;
 	agent->link = link;

@@ -14,7 +14,6 @@
 #define CF_COMMON_AGENT_H
 
 #include "common/buf.h"
-#include "common/conf.h"
 #include "common/container.h"
 #include "common/err.h"
 #include "common/httpc.h"
@@ -25,8 +24,6 @@ struct cf_agent;
 
 struct cf_agent_options {
 	struct cf_httpc *http;
-	/* Key servers that may be asked; NULL or empty: the one in L. */
-	const struct cf_conf_list *allowed;
 	const char *origin;	/* to name as our origin, NULL = none */
 	long timeout_ms;	/* one request; > 0 */
 	long deadline_ms;	/* one step with its repetitions; > 0 */
@@ -34,9 +31,9 @@ struct cf_agent_options {
 
 /*
  * For the message with L `link` and E `container`; all arguments are lent
- * until the free.  Asks nobody.  Gives *ret.
+ * until the free.  Asks nobody yet; whether the key server in L may be asked
+ * and is believed is the caller's to decide, before.  Gives *ret.
  * CF_E_CONTAINER  the link is for another message
- * CF_E_REFUSED    its key server is not on the list
  */
 CF_MUST_USE enum cf_err cf_agent_new(const struct cf_agent_options *options,
     const struct cf_link *link, const struct cf_container *container,

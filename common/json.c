@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "common/b64url.h"
+#include "common/mem.h"
 
 #define PROBLEM "urn:counterfoil:problem:"
+#define DETAIL_MAX 200	/* bytes of a reason that are passed on */
 
 static void
 wiping_free(void *p)
@@ -86,7 +88,9 @@ cf_json_problem(long status, const char *text, size_t len,
     const char *service, struct cf_why *why)
 {
 	CF_AUTO(cf_json_free) json_t *json = NULL;
+	CF_AUTO(cf_free) char *words = NULL;
 	const char *type, *detail;
+	char *p;
 	enum cf_err rc;
 
 	if (cf_json_parse(text, len, &json, NULL) != CF_OK)
@@ -107,5 +111,10 @@ cf_json_problem(long status, const char *text, size_t len,
 		rc = CF_E_PROTOCOL;
 	if (rc == CF_E_PROTOCOL && status >= 400 && status <= 499)
 		rc = CF_E_REFUSED;
-	return cf_fail(rc, why, "%s: %s", service, detail);
+	/* Its words, and marked so: they cannot end the quotation. */
+	words = cf_strndup(detail, strnlen(detail, DETAIL_MAX));
+	for (p = words; *p != '\0'; p++)
+		if (*p == '"')
+			*p = '\'';
+	return cf_fail(rc, why, "%s says: \"%s\"", service, words);
 }

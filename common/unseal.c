@@ -22,7 +22,6 @@ cf_about_free(struct cf_about *about)
 	free(about->message_id);
 	free(about->issued_at);
 	free(about->expires_at);
-	free(about->records);
 	free(about->state);
 	memset(about, 0, sizeof *about);
 }
@@ -49,6 +48,50 @@ copy(const json_t *object, const char *name)
 	return s == NULL ? NULL : cf_strdup(s);
 }
 
+static const struct {
+	const char *assurance, *records;
+} assurances[] = {
+	{ "bearer", "when you open it, and that its key was given to someone "
+	    "who had the message and its link; the sender is told. Who you "
+	    "are is not checked." },
+	{ "mailbox", "when you open it, and that its key was given to someone "
+	    "who typed a code that was mailed to the recipient's address; "
+	    "the sender is told." },
+	{ "account", "when you open it, and the account that you sign in to; "
+	    "the sender is told." },
+	{ "certificate", "when you open it, and the certificate that you "
+	    "show; the sender is told." },
+};
+
+const char *
+cf_assurance_records(const char *assurance)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof assurances / sizeof assurances[0]; i++)
+		if (strcmp(assurance, assurances[i].assurance) == 0)
+			return assurances[i].records;
+	return NULL;
+}
+
+/* A time if it is there at all. */
+static bool
+read_time(const json_t *json, const char *name, char **ret)
+{
+	int64_t ms;
+
+	*ret = copy(json, name);
+	return json_object_get(json, name) == NULL ||
+	    (*ret != NULL && cf_clock_parse(*ret, &ms));
+}
+
+static bool
+is_state(const char *state)
+{
+	return state != NULL && (strcmp(state, "issued") == 0 ||
+	    strcmp(state, "released") == 0 || strcmp(state, "opened") == 0);
+}
+
 /* What both answers have. */
 static enum cf_err
 read_common(const json_t *json, const char *handle, struct cf_about *about,
@@ -69,11 +112,12 @@ read_common(const json_t *json, const char *handle, struct cf_about *about,
 	    about->account == NULL)
 		return lacks(why, "issuer");
 	about->assurance = copy(json, "assurance");
-	if (about->assurance == NULL)
+	if (about->assurance == NULL ||
+	    cf_assurance_records(about->assurance) == NULL)
 		return lacks(why, "assurance");
 	about->message_id = copy(json, "message_id");
-	about->issued_at = copy(json, "issued_at");
-	return CF_OK;
+	return read_time(json, "issued_at", &about->issued_at) ? CF_OK :
+	    lacks(why, "issued_at");
 }
 
 static enum cf_err
@@ -100,12 +144,10 @@ cf_about_parse(const char *json, size_t len, const char *handle,
 		rc = read_common(object, handle, &about, why);
 	if (rc != CF_OK)
 		return rc;
-	about.records = copy(object, "records");
-	if (about.records == NULL)
-		return lacks(why, "records");
-	about.expires_at = copy(object, "expires_at");
+	if (!read_time(object, "expires_at", &about.expires_at))
+		return lacks(why, "expires_at");
 	about.state = copy(object, "state");
-	if (about.state == NULL)
+	if (!is_state(about.state))
 		return lacks(why, "state");
 	*ret = about;
 	memset(&about, 0, sizeof about);

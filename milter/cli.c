@@ -75,6 +75,7 @@ cf_cli_read(const struct cf_cli_conf *conf, const char *path,
 	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed s = { 0 };
 	enum cf_err rc;
 
+	cf_composite_init();
 	s.file.max = (size_t)conf->size_limit;
 	rc = cf_file_read(path, &s.file, why);
 	if (rc == CF_E_TOO_LARGE)
@@ -86,7 +87,6 @@ cf_cli_read(const struct cf_cli_conf *conf, const char *path,
 		s.bare = true;
 		rc = read_bare(link_text, &s, why);
 	} else {
-		cf_composite_init();
 		rc = cf_composite_parse(cf_buf_str(&s.file), s.file.len,
 		    &s.mail, why);
 		if (rc == CF_OK)
@@ -124,6 +124,10 @@ advice(enum cf_err rc)
 	case CF_E_UNKNOWN_KEY:
 		return "The link may be incomplete, or the key was removed. "
 		    "Ask the sender.";
+	case CF_E_UNLISTED:
+		return "It can say anything about who sent it. To ask it all "
+		    "the same, give --ask-server with its name; if you know "
+		    "it, add it to the option \"allowed_key_servers\".";
 	case CF_E_UNAUTHORIZED:
 		return "Check the option \"api_token_file\".";
 	case CF_E_TLS:

@@ -26,8 +26,8 @@ const struct cf_conf_opt cf_cli_options[] = {
 	    "File with your API token, mode 0600; only status needs it." },
 	{ "allowed_key_servers", CF_CONF_LIST, F(allowed_key_servers), NULL,
 	    0, 0, cf_conf_check_service_url,
-	    "Key servers that open may ask; without this, the one that the "
-	    "message names." },
+	    "Key servers that you believe, beside key_servers; open asks "
+	    "another one only after a yes, and checks nothing it says." },
 	{ "timeout_s", CF_CONF_INT, F(timeout_s), "30", 1, 600, NULL,
 	    "Seconds to wait for one answer of a key server." },
 	{ "deadline_s", CF_CONF_INT, F(deadline_s), "60", 1, 3600, NULL,
@@ -39,6 +39,8 @@ const struct cf_conf_opt cf_cli_options[] = {
 };
 const size_t cf_cli_options_count =
     sizeof cf_cli_options / sizeof cf_cli_options[0];
+
+#define SITE_FILE CF_SYSCONFDIR "/counterfoil.conf"
 
 /* The user's own configuration file.  Gives; NULL if he has no home. */
 static char *
@@ -54,6 +56,12 @@ own_path(void)
 	return cf_asprintf("%s/.config/counterfoil.conf", dir);
 }
 
+static bool
+is_there(const char *path)
+{
+	return path != NULL && access(path, F_OK) == 0;
+}
+
 enum cf_err
 cf_cli_conf_load(const char *path, struct cf_cli_conf *conf,
     struct cf_why *why)
@@ -62,12 +70,12 @@ cf_cli_conf_load(const char *path, struct cf_cli_conf *conf,
 
 	if (path == NULL) {
 		own = own_path();
-		if (own == NULL || access(own, F_OK) != 0) {
-			cf_conf_defaults(cf_cli_options, cf_cli_options_count,
-			    conf);
-			return CF_OK;
-		}
-		path = own;
+		path = is_there(own) ? own : is_there(SITE_FILE) ? SITE_FILE :
+		    NULL;
+	}
+	if (path == NULL) {
+		cf_conf_defaults(cf_cli_options, cf_cli_options_count, conf);
+		return CF_OK;
 	}
 	return cf_conf_load(path, cf_cli_options, cf_cli_options_count, conf,
 	    why);

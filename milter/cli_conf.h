@@ -19,8 +19,8 @@ extern const struct cf_conf_opt cf_cli_options[];
 extern const size_t cf_cli_options_count;
 
 /*
- * Read `path`; NULL means the user's own file, or the defaults when there is
- * none.  CF_E_CONFIG.  End with cf_cli_conf_free().
+ * Read `path`; NULL means the user's own file, else the site's, else the
+ * defaults.  CF_E_CONFIG.  End with cf_cli_conf_free().
  */
 CF_MUST_USE enum cf_err cf_cli_conf_load(const char *path,
     struct cf_cli_conf *conf, struct cf_why *why);

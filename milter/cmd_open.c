@@ -17,12 +17,15 @@
 #include "common/agent.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/vouch.h"
 #include "milter/cli.h"
+#include "milter/cli_trust.h"
 
 struct arguments {
 	const char *path;	/* "-" = standard input */
 	const char *out;	/* NULL = standard output */
 	char *link;		/* a secret */
+	const char *ask_server;	/* allowed though not listed, or NULL */
 	bool ask_only;
 	bool quiet;
 };
@@ -38,7 +41,8 @@ struct output {
 static int
 usage(void)
 {
-	fputs("usage: counterfoil open [-nq] [-o OUT] [--link LINK] FILE|-\n"
+	fputs("usage: counterfoil open [-nq] [-o OUT] [--link LINK] "
+	    "[--ask-server HOST] FILE|-\n"
 	    "  FILE         the mail as it was delivered, or its attachment "
 	    "smime.p7m\n"
 	    "  -o OUT       write the original to OUT, not to standard "
@@ -46,6 +50,9 @@ usage(void)
 	    "  --link LINK  the link of the mail, when FILE is the "
 	    "attachment;\n"
 	    "               - reads it from standard input\n"
+	    "  --ask-server HOST\n"
+	    "               ask HOST, which the mail names, though it is not "
+	    "on your list\n"
 	    "  -n           only ask who sealed it and what would be "
 	    "recorded\n"
 	    "  -q           say nothing when all is well\n", stderr);
@@ -78,6 +85,7 @@ static bool
 parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	static const struct option longs[] = {
+		{ "ask-server", required_argument, NULL, 'a' },
 		{ "link", required_argument, NULL, 'l' },
 		{ "output", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 }
@@ -94,6 +102,9 @@ parse_arguments(int argc, char **argv, struct arguments *a)
 			break;
 		case 'o':
 			a->out = optarg;
+			break;
+		case 'a':
+			a->ask_server = optarg;
 			break;
 		case 'l':
 			cf_free(&a->link);
@@ -184,87 +195,137 @@ output_finish(struct output *out, const struct cf_buf *message,
 
 /* ---- what is said beside ---- */
 
+/* The key server, and whether what it says is worth anything. */
+struct server {
+	const char *service;
+	bool listed;
+};
+
 static void
-say(const char *name, const char *value, FILE *out)
+say(const char *mark, const char *name, const char *value, FILE *out)
 {
 	if (value == NULL || *value == '\0')
 		return;
-	fprintf(out, "%-14s ", name);
+	fprintf(out, "%s%-14s ", mark, name);
 	cf_cli_put(value, out);
 	fputc('\n', out);
 }
 
+/* No line of what an unlisted server says can be taken for a fact. */
 static void
-say_about(const struct cf_about *about, const char *service, FILE *out)
+say_about(const struct cf_about *about, const struct server *server,
+    FILE *out)
 {
-	say("Sealed for", about->address, out);
-	say("Domain", about->domain, out);
-	say("Account", about->account, out);
-	say("Key server", service, out);
-	say("Message-ID", about->message_id, out);
-	say("Sealed at", about->issued_at, out);
-	say("Open until", about->expires_at, out);
-	say("State", about->state, out);
-	say("Assurance", about->assurance, out);
-	say("Is recorded", about->records, out);
+	const char *mark = server->listed ? "" : "Unchecked: ";
+
+	say("", "Key server", server->service, out);
+	if (!server->listed)
+		fputs("This key server is not on your list and can say "
+		    "anything. Nobody has checked this:\n", out);
+	say(mark, "Sealed for", about->address, out);
+	say(mark, "Domain", about->domain, out);
+	say(mark, "Account", about->account, out);
+	say(mark, "Message-ID", about->message_id, out);
+	say(mark, "Sealed at", about->issued_at, out);
+	say(mark, "Open until", about->expires_at, out);
+	say(mark, "State", about->state, out);
+	say(mark, "Assurance", about->assurance, out);
+	if (server->listed)
+		say("", "Is recorded", cf_assurance_records(about->assurance),
+		    out);
+	else
+		say("", "Is recorded", "what this key server likes", out);
+}
+
+/* Does the message name another sender than the one that is vouched for? */
+static void
+warn_of_sender(const struct cf_buf *message, const struct cf_about *about,
+    const struct server *server)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf from = CF_BUF_INIT(16 * 1024);
+	bool inside = cf_vouch(cf_buf_str(message), message->len,
+	    about->domain, &from);
+
+	if (inside && server->listed)
+		return;
+	fprintf(stderr, "counterfoil: Take care: the sender's name is not "
+	    "confirmed. Inside, the message names %s. ", from.len > 0 ?
+	    cf_buf_str(&from) : "no clear sender");
+	if (!server->listed) {
+		fputs("Its key server is not on your list.\n", stderr);
+		return;
+	}
+	fputs("It was sealed by ", stderr);
+	cf_cli_put(about->address, stderr);
+	fputs(", who may write for ", stderr);
+	cf_cli_put(about->domain, stderr);
+	fputs(" only.\n", stderr);
 }
 
 /* ---- steps ---- */
 
 static enum cf_err
-make_agent(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s,
-    struct cf_httpc *http, struct cf_agent **ret, struct cf_why *why)
+make_agent(const struct cf_cli_conf *conf, const struct arguments *a,
+    const struct cf_cli_sealed *s, struct cf_httpc *http,
+    struct cf_agent **ret, struct cf_why *why)
 {
 	const struct cf_agent_options options = {
 		.http = http,
-		.allowed = &conf->allowed_key_servers,
 		.timeout_ms = conf->timeout_s * 1000,
 		.deadline_ms = conf->deadline_s * 1000,
 	};
+	enum cf_err rc;
 
 	if (!s->has_link)
 		return cf_fail(CF_E_LINK_SYNTAX, why, "the attachment alone "
 		    "does not say where its key is: give the mail's link "
 		    "with --link");
-	return cf_agent_new(&options, &s->mail.locator, &s->mail.container,
+	rc = cf_agent_new(&options, &s->mail.locator, &s->mail.container,
 	    ret, why);
+	if (rc != CF_OK)
+		return rc;
+	return cf_cli_consent(conf, s->mail.locator.service, a->ask_server,
+	    why);
 }
 
 static enum cf_err
-ask(struct cf_agent *agent, const char *service, struct cf_why *why)
+ask(struct cf_agent *agent, const struct server *server, struct cf_why *why)
 {
 	CF_AUTO(cf_about_free) struct cf_about about = { 0 };
 	enum cf_err rc;
 
 	rc = cf_agent_describe(agent, &about, why);
 	if (rc == CF_OK)
-		say_about(&about, service, stdout);
+		say_about(&about, server, stdout);
 	return rc;
 }
 
 static enum cf_err
 open_to(struct cf_agent *agent, const struct cf_cli_sealed *s,
-    struct output *out, struct cf_why *why)
+    const struct server *server, struct output *out, struct cf_why *why)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf message =
 	    CF_BUF_INIT_SECRET(s->mail.container.ciphertext_len);
 	enum cf_err rc;
 
 	rc = cf_agent_open(agent, &message, why);
-	if (rc != CF_OK)
-		return rc;
-	return output_finish(out, &message, why);
+	if (rc == CF_OK)
+		rc = output_finish(out, &message, why);
+	if (rc == CF_OK)
+		warn_of_sender(&message, &cf_agent_release(agent)->about,
+		    server);
+	return rc;
 }
 
 /* The message is out; what fails from here on does not undo that. */
 static void
 confirm(struct cf_agent *agent, const struct arguments *a,
-    const char *service)
+    const struct server *server)
 {
 	struct cf_why why = { "" };
 
 	if (!a->quiet)
-		say_about(&cf_agent_release(agent)->about, service, stderr);
+		say_about(&cf_agent_release(agent)->about, server, stderr);
 	if (cf_agent_confirm(agent, &why) != CF_OK)
 		fprintf(stderr, "counterfoil: The message is complete and "
 		    "checked, but the key server did not take the note that "
@@ -279,22 +340,25 @@ run(const struct cf_cli_conf *conf, const struct arguments *a,
 	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed sealed = { 0 };
 	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
 	CF_AUTO(cf_agent_free) struct cf_agent *agent = NULL;
+	struct server server = { 0 };
 	enum cf_err rc;
 
 	rc = cf_cli_read(conf, a->path, a->link, &sealed, why);
 	if (rc == CF_OK)
 		rc = cf_cli_client(conf, &http, why);
 	if (rc == CF_OK)
-		rc = make_agent(conf, &sealed, http, &agent, why);
+		rc = make_agent(conf, a, &sealed, http, &agent, why);
 	if (rc != CF_OK)
 		return rc;
+	server.service = sealed.mail.locator.service;
+	server.listed = cf_cli_is_listed(conf, server.service);
 	if (a->ask_only)
-		return ask(agent, sealed.mail.locator.service, why);
+		return ask(agent, &server, why);
 	rc = output_begin(a->out, out, why);
 	if (rc == CF_OK)
-		rc = open_to(agent, &sealed, out, why);
+		rc = open_to(agent, &sealed, &server, out, why);
 	if (rc == CF_OK)
-		confirm(agent, a, sealed.mail.locator.service);
+		confirm(agent, a, &server);
 	return rc;
 }
 

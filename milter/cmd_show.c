@@ -10,6 +10,7 @@
 
 #include "common/mem.h"
 #include "milter/cli.h"
+#include "milter/cli_trust.h"
 
 static void
 row(const char *name, const char *value)
@@ -71,7 +72,6 @@ show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 {
 	const struct cf_container *c = &s->mail.container;
 	char handle[CF_HANDLE_LEN + 1];
-	bool allowed;
 
 	cf_b64url_encode(c->key_id, CF_KEY_ID_LEN, handle);
 	if (s->bare)
@@ -85,10 +85,9 @@ show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 	row("Key id", handle);
 	if (s->has_link) {
 		row("Key server", s->mail.locator.service);
-		allowed = conf->allowed_key_servers.count == 0 ||
-		    cf_conf_list_has(&conf->allowed_key_servers,
-		    s->mail.locator.service);
-		row("Allowed", allowed ? "yes" : "no, by your configuration");
+		row("On your list", cf_cli_is_listed(conf,
+		    s->mail.locator.service) ? "yes" :
+		    "no: it can say anything");
 	} else {
 		row("Key server", "unknown: it stands in the link, which is "
 		    "in the mail");

@@ -6,6 +6,8 @@ import glob
 import hashlib
 import json
 import os
+import pty
+import re
 import socket
 import stat
 import subprocess
@@ -60,7 +62,8 @@ class Case:
 
 	def configure(self, **options):
 		conf.write(self.config, dict({"timeout_s": PATIENT_S,
-		    "deadline_s": PATIENT_S}, **options))
+		    "deadline_s": PATIENT_S,
+		    "allowed_key_servers": [self.server.url]}, **options))
 
 	def write(self, content):
 		proc.write_file(self.file, content)
@@ -178,9 +181,11 @@ def t_describe():
 	with Case() as c:
 		done = c.run("-n", c.file)
 		tap.equal(done.returncode, 0, "exit status")
-		for part in ("alice@a.test", "a.test", "bearer", c.server.url,
-		    "That somebody with this message asked."):
+		for part in ("\nSealed for     alice@a.test\n",
+		    "\nAssurance      bearer\n", c.server.url,
+		    "Who you are is not checked."):
 			tap.contains(done.stdout.decode(), part, "-n")
+		tap.lacks(done.stdout.decode(), "nchecked", "a listed one")
 		tap.equal(c.server.calls, ["/api/v1/challenge",
 		    "/api/v1/describe"], "calls")
 		tap.equal(c.server.wrong, [], "wrong requests")
@@ -195,7 +200,7 @@ def t_describe():
 def t_terminal():
 	with Case() as c:
 		c.server.answers["/api/v1/describe"] = [lambda a: a.update(
-		    records="a\x1b[2Jb\nAssurance certificate\x9b\u202ec \u00fc")]
+		    message_id="a\x1b[2Jb\nAssurance x\x9b\u202ec \u00fc")]
 		done = c.run("-n", c.file)
 		tap.contains(done.stdout.decode(), "c \u00fc", "kept")
 		for bad in (b"\x1b", b"\xc2\x9b", b"\xe2\x80\xae"):
@@ -399,20 +404,181 @@ def t_no_proof():
 		    "what it said")
 
 
-@tap.case("the allow list and --key-server hold before anybody is asked")
-def t_allowed():
+@tap.case("a key server that is on no list is not asked without a yes")
+def t_unlisted():
 	with Case() as c:
-		c.configure(allowed_key_servers=["https://keys.example"])
-		c.must_fail(c.open(), 1, "not among the allowed ones")
+		for options in ({"allowed_key_servers": None},
+		    {"allowed_key_servers": ["https://keys.example"]}):
+			c.configure(**options)
+			c.must_fail(c.open(), 1, "is not on your list. (%s; "
+			    "it was not asked)" % c.server.url)
+			c.must_fail(c.run("-n", c.file), 1, "--ask-server")
+		c.must_fail(c.open("--ask-server", "keys.example"), 1,
+		    "not on your list")
 		c.configure()
 		c.must_fail(c.open(before=("--key-server",
-		    "https://keys.example")), 1, "not among the allowed ones")
+		    "https://keys.example")), 1, "not on your list")
 		tap.equal(c.server.calls, [], "nobody was asked")
-		c.configure(allowed_key_servers=["https://keys.example",
-		    c.server.url])
-		c.must_open(c.open())
-		c.configure(allowed_key_servers=["https://keys.example"])
-		c.must_open(c.open(before=("--key-server", c.server.url)))
+
+
+@tap.case("the lists, and --key-server, say whom to believe")
+def t_listed():
+	with Case() as c:
+		for before, options in (
+		    ((), {"allowed_key_servers": ["https://keys.example",
+		        c.server.url]}),
+		    ((), {"allowed_key_servers": None,
+		        "key_servers": [c.server.url]}),
+		    (("--key-server", c.server.url), {"allowed_key_servers":
+		        ["https://keys.example"]})):
+			c.configure(**options)
+			done = c.open(before=before)
+			c.must_open(done)
+			tap.contains(done.stderr.decode(),
+			    "\nSealed for     alice@a.test\n", "believed")
+			tap.lacks(done.stderr.decode(), "nchecked", "believed")
+			os.unlink(c.out)
+
+
+@tap.case("who has no configuration uses the machine's")
+def t_site():
+	folder = proc.run(["sed", "-n", "s/^sysconfdir = //p; s/^prefix = //p",
+	    os.path.join(proc.builddir(), "Makefile")]).stdout.decode()
+	prefix, folder = folder.split()
+	folder = folder.replace("${prefix}", prefix)
+	with Case() as c:
+		# In a mount namespace of its own, the machine has one.
+		script = "mount -t tmpfs none %s && mkdir %s/counterfoil && " \
+		    "cp %s %s/counterfoil && exec %s open -o %s %s" % (folder,
+		    folder, c.config, folder, proc.program("counterfoil"),
+		    c.out, c.file)
+		argv = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh",
+		    "-c", script]
+		env = {k: v for k, v in os.environ.items()
+		    if k != "XDG_CONFIG_HOME"}
+		c.must_open(proc.run(argv, check=False, env=dict(env,
+		    HOME=os.path.join(c.folder, "none"))))
+		os.unlink(c.out)
+		c.server.opened.clear()
+		# His own comes first, and it believes nobody.
+		os.mkdir(os.path.join(c.folder, ".config"))
+		conf.write(os.path.join(c.folder, ".config",
+		    "counterfoil.conf"), {})
+		c.must_fail(proc.run(argv, check=False, env=dict(env,
+		    HOME=c.folder)), 1, "not on your list")
+
+
+FACT = re.compile(r"^(Sealed|Domain|Account|Message|Open|State|Assur)", re.M)
+
+
+def must_be_unchecked(text):
+	"""What an unlisted server said stands there, and not as a fact."""
+	tap.contains(text, "Nobody has checked this:\n", "the warning")
+	tap.contains(text, "\nUnchecked: Sealed for     alice@a.test\n", "row")
+	tap.contains(text, "\nIs recorded    what this key server likes\n",
+	    "what is recorded")
+	tap.equal(FACT.findall(text), [], "bare facts")
+	for word in ("hecked: Who", "is told"):
+		tap.lacks(text, word, "a promise for it")
+
+
+@tap.case("with --ask-server it is asked, and nothing it says is a fact")
+def t_ask_server():
+	with Case() as c:
+		c.configure(allowed_key_servers=None)
+		for name in (c.server.url, c.server.url.split("//")[1]):
+			done = c.run("-n", "--ask-server", name, c.file)
+			tap.equal((done.returncode, done.stderr), (0, b""),
+			    "-n")
+			must_be_unchecked(done.stdout.decode())
+			done = c.open("--ask-server", name)
+			c.must_open(done)
+			must_be_unchecked(done.stderr.decode())
+			# Though its domain is that of the sender inside.
+			tap.contains(done.stderr.decode(), "Take care: the "
+			    "sender's name is not confirmed. Inside, the "
+			    "message names alice@a.test. Its key server is "
+			    "not on your list.\n", "the sender")
+			os.unlink(c.out)
+
+
+def at_terminal(c, answer, *words):
+	"""open with a terminal at which `answer` is typed; its text, status."""
+	ours, theirs = pty.openpty()
+	p = subprocess.Popen([proc.program("counterfoil"), "-c", c.config,
+	    "open", *words, c.file], stdin=theirs, stderr=theirs,
+	    stdout=subprocess.PIPE)
+	os.close(theirs)
+	try:
+		text = b""
+		while b"[y/N] " not in text:
+			text += os.read(ours, 4096)
+		calls = list(c.server.calls)
+		os.write(ours, answer)
+		out = p.communicate(timeout=PATIENT_S)[0]
+	finally:
+		p.kill()
+		p.wait()
+		os.close(ours)
+	tap.equal(calls, [], "asked before the answer")
+	return p.returncode, text.decode(), out.decode()
+
+
+@tap.case("at a terminal the person is asked first; only a yes is a yes")
+def t_terminal_consent():
+	with Case() as c:
+		c.configure(allowed_key_servers=None)
+		for answer in (b"\n", b"n\n", b"no\n", b"yesterday\n", b"\4"):
+			status, text, _ = at_terminal(c, answer, "-n")
+			tap.equal(status, 1, "status after %r" % answer)
+			tap.contains(text, c.server.url, "the question")
+			tap.contains(text, "can say anything", "the question")
+			tap.equal(c.server.calls, [], "calls")
+		for answer in (b"y\n", b"YES\n"):
+			status, _, out = at_terminal(c, answer, "-n")
+			tap.equal(status, 0, "status after %r" % answer)
+			must_be_unchecked(out)
+			c.server.calls.clear()
+
+
+@tap.case("a hostile server's words never stand there as ours")
+def t_hostile_words():
+	with Case() as c:
+		c.server.answers["/api/v1/describe"] = [lambda a: a.update(
+		    records="Nothing is recorded.")]
+		tap.lacks(c.run("-n", c.file).stdout.decode(),
+		    "Nothing is recorded", "its own sentence")
+		for name, value in (("state", "checked by your bank"),
+		    ("assurance", "notary"), ("issued_at", "just now")):
+			c.server.answers["/api/v1/describe"] = [
+			    lambda a: a.update({name: value})]
+			c.must_fail(c.run("-n", c.file), 75, '"%s"' % name)
+		c.server.answers["/api/v1/describe"] = [fake.problem(410,
+		    "revoked", "Gone. (checked) Go to http://evil.test")]
+		c.must_fail(c.run("-n", c.file), 1, '%s says: "Gone. (checked) '
+		    'Go to http://evil.test"' % c.server.url)
+
+
+@tap.case("another sender inside than the one vouched for: a warning")
+def t_sender_inside():
+	for name in (b"ceo@bank.example", b"alice@mail.a.test",
+	    b"alice@a.test, ceo@bank.example"):
+		with Case(SIMPLE.replace(b"alice@a.test", name)) as c:
+			for words in ((), ("-q",)):
+				done = c.open(*words)
+				c.must_open(done)
+				tap.contains(done.stderr.decode(), "Take care: "
+				    "the sender's name is not confirmed. "
+				    "Inside, the message names %s. It was "
+				    "sealed by alice@a.test, who may write "
+				    "for a.test only.\n" % name.decode(),
+				    "the warning")
+				os.unlink(c.out)
+	with Case(b"Subject: x\r\n\r\nNobody.\r\n") as c:
+		tap.contains(c.open().stderr.decode(), "no clear sender",
+		    "the warning")
+	with Case() as c:
+		tap.lacks(c.open().stderr.decode(), "Take care", "alice@a.test")
 
 
 @tap.case("an output that cannot be written costs no receipt")

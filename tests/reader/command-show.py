@@ -77,7 +77,8 @@ def t_mail():
 	tap.equal(got["What"], "a mail sealed by Counterfoil", "what")
 	tap.equal(got["Key id"], World.sealed.handle, "key id")
 	tap.equal(got["Key server"], World.url, "key server")
-	tap.equal(got["Allowed"], "yes", "allowed")
+	tap.equal(got["On your list"],
+	    "no: it can say anything", "on the list")
 	tap.equal(got["File"], "%d bytes" % len(mail), "size")
 	tap.equal(got["Sealed part"], "%d bytes" % len(World.sealed.e), "E")
 	tap.equal(got["From"], "Alice <alice@a.test>", "claimed sender")
@@ -102,14 +103,17 @@ def t_bare():
 	tap.contains(got["Key server"], "unknown", "key server")
 
 
-@tap.case("a key server that is not allowed")
-def t_allowed():
-	conf.write(World.config, {"allowed_key_servers":
-	    ["https://keys.example"]})
+@tap.case("a key server is on either of the lists, or on none")
+def t_listed():
 	try:
-		got = rows(show(World.sealed.mail()))
-		tap.equal(got["Allowed"], "no, by your configuration",
-		    "allowed")
+		for options, says in (
+		    ({"allowed_key_servers": [World.url]}, "yes"),
+		    ({"key_servers": [World.url]}, "yes"),
+		    ({"allowed_key_servers": ["https://keys.example"]},
+		    "no: it can say anything")):
+			conf.write(World.config, options)
+			got = rows(show(World.sealed.mail()))
+			tap.equal(got["On your list"], says, str(options))
 	finally:
 		conf.write(World.config, {})
 
