@@ -235,6 +235,7 @@ as_answer(enum cf_err rc)
 	case CF_E_KEY_TAKEN:
 	case CF_E_BUSY:
 	case CF_E_DATABASE:
+	case CF_E_MASTER_KEY:
 		return rc;
 	default:
 		return cf_err_class(rc) == CF_CLASS_PERM ? CF_E_REFUSED :

@@ -10,6 +10,7 @@
 #define CF_KEYSRV_ADMIN_H
 
 #include "common/err.h"
+#include "keysrv/db.h"
 #include "keysrv/settings.h"
 
 /* Wrong words: the caller prints the usage. */
@@ -19,6 +20,10 @@ typedef enum cf_err cf_admin_fn(const struct cf_settings *settings, int argc,
     char **argv, struct cf_why *why);
 
 cf_admin_fn cf_admin_migrate, cf_admin_gateway_add, cf_admin_gateway_list,
-    cf_admin_masterkey_new;
+    cf_admin_masterkey_new, cf_admin_masterkey_add,
+    cf_admin_masterkey_activate, cf_admin_masterkey_status;
+
+/* A connection as the owner, not made yet.  Gives. */
+struct cf_db *cf_admin_open_db(const struct cf_settings *settings);
 
 #endif

@@ -13,15 +13,6 @@
 #include "keysrv/admin.h"
 #include "keysrv/db_admin.h"
 
-static struct cf_db *
-open_db(const struct cf_settings *settings)
-{
-	return cf_db_new(&(struct cf_db_options){
-	    .conninfo = settings->database,
-	    .role = "counterfoil_owner",
-	    .unsafe_database = settings->unsafe_database });
-}
-
 static enum cf_err
 check_domain(const char *domain, struct cf_why *why)
 {
@@ -77,7 +68,7 @@ cf_admin_gateway_add(const struct cf_settings *settings, int argc,
 		return rc;
 	cf_secret_random(&token, CF_TOKEN_LEN);
 	cf_proof_sha256(&token, gateway.token_sha256);
-	db = open_db(settings);
+	db = cf_admin_open_db(settings);
 	rc = cf_db_connect(db, why);
 	/* The file first: an account with a lost token is of no use. */
 	if (rc == CF_OK)
@@ -105,7 +96,7 @@ cf_admin_gateway_list(const struct cf_settings *settings, int argc,
 	(void)argv;
 	if (argc != 0)
 		return CF_ADMIN_USAGE;
-	db = open_db(settings);
+	db = cf_admin_open_db(settings);
 	rc = cf_db_connect(db, why);
 	if (rc == CF_OK)
 		rc = cf_db_gateway_list(db, &list, why);

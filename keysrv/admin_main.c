@@ -14,24 +14,16 @@
 #include "config.h"
 #include "keysrv/admin.h"
 #include "keysrv/admin_signer.h"
-#include "keysrv/vault.h"
 
 #define CONFIG_FILE CF_SYSCONFDIR "/counterfoil-keysrv.conf"
 
-enum cf_err
-cf_admin_masterkey_new(const struct cf_settings *settings, int argc,
-    char **argv, struct cf_why *why)
+struct cf_db *
+cf_admin_open_db(const struct cf_settings *settings)
 {
-	enum cf_err rc;
-
-	(void)settings;
-	if (argc != 1 || argv[0][0] == '-')
-		return CF_ADMIN_USAGE;
-	rc = cf_vault_new_file(argv[0], why);
-	if (rc == CF_OK)
-		printf("%s: keep a copy apart from the database's; without it "
-		    "no stored key can be opened again\n", argv[0]);
-	return rc;
+	return cf_db_new(&(struct cf_db_options){
+	    .conninfo = settings->database,
+	    .role = "counterfoil_owner",
+	    .unsafe_database = settings->unsafe_database });
 }
 
 static enum cf_err
@@ -70,6 +62,9 @@ static const struct command {
 	    "NAME --domain DOMAIN [--domain DOMAIN ...] --token-file FILE" },
 	{ "gateway", "list", true, cf_admin_gateway_list, "" },
 	{ "masterkey", "new", false, cf_admin_masterkey_new, "FILE" },
+	{ "masterkey", "add", true, cf_admin_masterkey_add, "" },
+	{ "masterkey", "activate", true, cf_admin_masterkey_activate, "ID" },
+	{ "masterkey", "status", true, cf_admin_masterkey_status, "" },
 	{ "signer", "new", false, signer_new, "--address ADDRESS --cert FILE "
 	    "--key FILE [--algorithm p256|rsa3072]" },
 };

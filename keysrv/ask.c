@@ -74,7 +74,7 @@ cf_ask_check(const struct cf_ask *ask, enum cf_proof_verb verb,
 	if (strcmp(ask->origin, req->origin) != 0)
 		return cf_fail(CF_E_ORIGIN, why, "The signed origin is not "
 		    "where the request came from.");
-	rc = cf_challenge_check(&req->ks->challenge_secret, ask->key_id,
+	rc = cf_challenge_check(req->ks->challenge_secret, ask->key_id,
 	    ask->challenge, cf_clock_ms() / 1000,
 	    req->ks->settings->challenge_lifetime_s, NULL);
 	if (rc != CF_OK)

@@ -111,10 +111,13 @@ static void
 get_material(const struct cf_db *db, size_t result, size_t row, size_t col,
     struct cf_vault_row *ret)
 {
-	ret->version = cf_db_get_int(db, result, row, col);
-	cf_db_get_fixed(db, result, row, col + 1, ret->salt,
+	cf_db_get_fixed(db, result, row, col, ret->master.id,
+	    sizeof ret->master.id);
+	cf_db_get_fixed(db, result, row, col + 1, ret->master.check,
+	    sizeof ret->master.check);
+	cf_db_get_fixed(db, result, row, col + 2, ret->salt,
 	    sizeof ret->salt);
-	cf_db_get_fixed(db, result, row, col + 2, ret->wrapped,
+	cf_db_get_fixed(db, result, row, col + 3, ret->wrapped,
 	    sizeof ret->wrapped);
 }
 
@@ -122,9 +125,10 @@ size_t
 cf_db_material_send(struct cf_db *db, const struct cf_db_args *keys)
 {
 	static const struct cf_db_stmt stmt = { "key_material",
-	    "SELECT q.n, m.master_version::bigint, m.salt, m.wrapped "
+	    "SELECT q.n, m.master_id, mk.check_value, m.salt, m.wrapped "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
-	    "JOIN counterfoil.key_material m USING (key_id)" };
+	    "JOIN counterfoil.key_material m USING (key_id) "
+	    "JOIN counterfoil.master_key mk USING (master_id)" };
 
 	return cf_db_send(db, &stmt, keys);
 }
@@ -180,11 +184,12 @@ cf_db_issued_send(struct cf_db *db, const struct cf_db_args *keys)
 {
 	static const struct cf_db_stmt stmt = { "issued_find",
 	    "SELECT q.n, i.account_id, i.values_sha256, i.key_commitment, "
-	    "m.key_id IS NOT NULL, m.master_version::bigint, m.salt, "
+	    "m.key_id IS NOT NULL, m.master_id, mk.check_value, m.salt, "
 	    "m.wrapped "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_issue i USING (key_id) "
-	    "LEFT JOIN counterfoil.key_material m USING (key_id)" };
+	    "LEFT JOIN counterfoil.key_material m USING (key_id) "
+	    "LEFT JOIN counterfoil.master_key mk USING (master_id)" };
 
 	return cf_db_send(db, &stmt, keys);
 }
@@ -207,7 +212,7 @@ void
 cf_db_issue_args(struct cf_issue_args *args)
 {
 	cf_db_args_init(&args->issue, "bbibbbttttttbbbz");
-	cf_db_args_init(&args->material, "bibb");
+	cf_db_args_init(&args->material, "bbbb");
 	cf_db_args_init(&args->state, "bz");
 }
 
@@ -265,7 +270,8 @@ cf_db_issue_add(struct cf_issue_args *args, const struct cf_new_key *k)
 	cf_db_bytes(a, 14, k->key_commitment, CF_COMMITMENT_LEN);
 	cf_db_time(a, 15, k->issued_at_ms);
 	cf_db_bytes(&args->material, 0, k->key_id, CF_KEY_ID_LEN);
-	cf_db_int(&args->material, 1, k->material->version);
+	cf_db_bytes(&args->material, 1, k->material->master.id,
+	    sizeof k->material->master.id);
 	cf_db_bytes(&args->material, 2, k->material->salt,
 	    sizeof k->material->salt);
 	cf_db_bytes(&args->material, 3, k->material->wrapped,
@@ -302,8 +308,8 @@ static void
 material_insert(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "material_insert",
-	    "INSERT INTO counterfoil.key_material (key_id, master_version, "
-	    "salt, wrapped) SELECT a, b::integer, c, d "
+	    "INSERT INTO counterfoil.key_material (key_id, master_id, "
+	    "salt, wrapped) SELECT a, b, c, d "
 	    "FROM unnest($1, $2, $3, $4) AS q (a, b, c, d) "
 	    "ORDER BY a ON CONFLICT DO NOTHING" };
 

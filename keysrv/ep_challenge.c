@@ -19,7 +19,7 @@ answer(struct cf_req *req, const struct cf_read_item *item)
 
 	cf_secret_random(&fresh, sizeof random);
 	memcpy(random, fresh.bytes, sizeof random);
-	cf_challenge_make(&req->ks->challenge_secret, item->ask.key_id,
+	cf_challenge_make(req->ks->challenge_secret, item->ask.key_id,
 	    cf_clock_ms() / 1000, random, challenge);
 	cf_jout_begin(&out, cf_req_ok(req, 200));
 	cf_jout_str(&out, "challenge", challenge);

@@ -101,7 +101,10 @@ ready(struct cf_req *req, const struct cf_read_item *item)
 	(void)healthz(req, NULL);
 }
 
-/* Ready means: a worker has just read from the database. */
+/*
+ * Ready means: a worker has just read from the database, and all master keys
+ * are there.
+ */
 static enum cf_err
 readyz(struct cf_req *req, struct cf_why *why)
 {
@@ -109,6 +112,7 @@ readyz(struct cf_req *req, struct cf_why *why)
 
 	(void)why;
 	item->has_key = false;
+	item->needs_masters = true;
 	item->answer = ready;
 	return CF_OK;
 }

@@ -15,6 +15,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "keysrv/db_master.h"
 #include "keysrv/json_out.h"
 
 #define KEYS_IN_BATCH 2048	/* keys in one transaction */
@@ -27,6 +28,12 @@ item_of(const struct cf_batch *batch, size_t i)
 }
 
 /* ---- find ---- */
+
+/* The master key for new keys. */
+struct sealing {
+	struct cf_master master;
+	bool there;
+};
 
 /* Which request and key position n of the query stands for. */
 struct place {
@@ -79,14 +86,19 @@ is_suspect(const struct cf_batch *batch)
 	return false;
 }
 
+/*
+ * Which master key seals is read in each transaction, so that all servers
+ * change together.
+ */
 static enum cf_err
-find(struct cf_batch *batch, struct cf_why *why)
+find(struct cf_batch *batch, struct sealing *ret_sealing,
+    struct cf_why *why)
 {
 	const bool look = is_suspect(batch);
 	CF_AUTO(cf_free) struct place *place = NULL;
 	struct cf_db_args senders, keys;
 	struct cf_issue_item *item;
-	size_t i, j, n = 0;
+	size_t i, j, active, n = 0;
 	enum cf_err rc;
 
 	for (i = 0; i < batch->count; i++)
@@ -110,6 +122,7 @@ find(struct cf_batch *batch, struct cf_why *why)
 	(void)cf_db_sender_send(batch->db, &senders);
 	if (look)
 		(void)cf_db_issued_send(batch->db, &keys);
+	active = cf_db_active_send(batch->db);
 	rc = cf_db_flush(batch->db, why);
 	cf_db_args_free(&senders);
 	cf_db_args_free(&keys);
@@ -117,6 +130,8 @@ find(struct cf_batch *batch, struct cf_why *why)
 		take_senders(batch);
 		if (look)
 			take_issued(batch, place);
+		cf_db_active_get(batch->db, active, &ret_sealing->master,
+		    &ret_sealing->there);
 	}
 	return rc;
 }
@@ -161,18 +176,23 @@ open_again(const struct cf_ks *ks, struct cf_issue_item *item,
 }
 
 static enum cf_err
-make_new(const struct cf_ks *ks, struct cf_issue_item *item,
-    struct cf_why *why)
+make_new(const struct cf_ks *ks, const struct sealing *sealing,
+    struct cf_issue_item *item, struct cf_why *why)
 {
 	struct cf_issue_key *key;
 	enum cf_err rc = CF_OK;
 	size_t i;
 
+	if (!sealing->there)
+		return cf_fail(CF_E_MASTER_KEY, why,
+		    "no master key is active; see counterfoil-admin "
+		    "masterkey status");
+
 	for (i = 0; i < item->key_count && rc == CF_OK; i++) {
 		key = &item->key[i];
-		rc = cf_vault_make(ks->vault, key->key_id, item->account_id,
-		    &key->token, &key->material, key->key_commitment,
-		    &key->kd, why);
+		rc = cf_vault_make(ks->vault, &sealing->master, key->key_id,
+		    item->account_id, &key->token, &key->material,
+		    key->key_commitment, &key->kd, why);
 	}
 	return rc;
 }
@@ -189,7 +209,8 @@ is_repeat(const struct cf_issue_item *item)
 }
 
 static enum cf_err
-decide(const struct cf_ks *ks, struct cf_issue_item *item)
+decide(const struct cf_ks *ks, const struct sealing *sealing,
+    struct cf_issue_item *item)
 {
 	enum cf_err rc;
 
@@ -200,8 +221,9 @@ decide(const struct cf_ks *ks, struct cf_issue_item *item)
 		return cf_fail(CF_E_SENDER, &item->why,
 		    "The account may not send for %s.", item->domain);
 	rc = is_repeat(item) ? open_again(ks, item, &item->why)
-	    : make_new(ks, item, &item->why);
-	if (cf_err_class(rc) == CF_CLASS_BUG) {
+	    : make_new(ks, sealing, item, &item->why);
+	/* For us, not for strangers. */
+	if (cf_err_class(rc) == CF_CLASS_BUG || rc == CF_E_MASTER_KEY) {
 		cf_log(CF_LOG_ERROR, "issue: %s", item->why.text);
 		item->why.text[0] = '\0';
 	}
@@ -389,19 +411,20 @@ static enum cf_err
 issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
+	struct sealing sealing = { .there = false };
 	struct cf_issue_item *item;
 	enum cf_err rc;
 	size_t i;
 
 	(void)db;
 	cf_fault("issue.begin");
-	rc = find(batch, why);
+	rc = find(batch, &sealing, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("issue.found");
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
-		item->rc = decide(batch->ks, item);
+		item->rc = decide(batch->ks, &sealing, item);
 	}
 	cf_fault("issue.decided");
 	rc = write_all(batch, cf_clock_ms(), why);

@@ -21,6 +21,7 @@
 #include "config.h"
 #include "keysrv/db_upkeep.h"
 #include "keysrv/http.h"
+#include "keysrv/match.h"
 #include "keysrv/outbox.h"
 #include "keysrv/queue.h"
 #include "keysrv/settings.h"
@@ -37,6 +38,7 @@ struct server {
 	struct cf_http *http;
 	struct cf_outbox *outbox;
 	struct cf_db *upkeep;
+	struct cf_match_secrets secrets;
 };
 
 /*
@@ -60,11 +62,10 @@ set_limits(void)
 static enum cf_err
 start_outbox(struct server *s, struct cf_why *why)
 {
-	CF_AUTO(cf_secret_wipe) struct cf_secret secret = CF_SECRET_EMPTY;
 	const struct cf_settings *c = &s->settings;
 	struct cf_outbox_options options = {
 		.database = c->database,
-		.server_secret = &secret,
+		.server_secret = &s->secrets.receipt,
 		.mailer = { .server = c->smtp_server,
 		    .ca_file = c->smtp_ca_file, .helo = c->smtp_helo },
 		.receipt_from = c->receipt_from,
@@ -77,19 +78,39 @@ start_outbox(struct server *s, struct cf_why *why)
 		return CF_OK;
 	if (!cf_mailer_tls_parse(c->smtp_tls, &options.mailer.tls))
 		return cf_fail(CF_E_CONFIG, why, "smtp_tls");
-	cf_vault_derive(s->vault, "counterfoil receipt v1", &secret);
 	return cf_outbox_start(&options, &s->outbox, why);
+}
+
+static struct cf_db *
+new_db(const struct cf_settings *settings)
+{
+	return cf_db_new(&(struct cf_db_options){
+	    .conninfo = settings->database,
+	    .role = "counterfoil_keysrv",
+	    .unsafe_database = settings->unsafe_database });
 }
 
 static enum cf_err
 make_partitions(struct server *s, struct cf_why *why)
 {
 	if (s->upkeep == NULL)
-		s->upkeep = cf_db_new(&(struct cf_db_options){
-		    .conninfo = s->settings.database,
-		    .role = "counterfoil_keysrv",
-		    .unsafe_database = s->settings.unsafe_database });
+		s->upkeep = new_db(&s->settings);
 	return cf_db_make_partitions(s->upkeep, why);
+}
+
+/* Is all here that this database needs?  Nothing is served before. */
+static enum cf_err
+match(struct server *s, struct cf_why *why)
+{
+	CF_AUTO(cf_db_free) struct cf_db *db = new_db(&s->settings);
+	enum cf_err rc;
+
+	rc = cf_db_connect(db, why);
+	if (rc == CF_OK)
+		rc = cf_match_masters(db, s->vault, &s->settings, why);
+	if (rc == CF_OK)
+		rc = cf_match_secrets(db, s->vault, &s->secrets, why);
+	return rc;
 }
 
 static enum cf_err
@@ -102,8 +123,10 @@ start(struct server *s, struct cf_why *why)
 		return rc;
 	s->ks.settings = &s->settings;
 	s->ks.vault = s->vault;
-	cf_vault_derive(s->vault, "counterfoil challenge v1",
-	    &s->ks.challenge_secret);
+	rc = match(s, why);
+	if (rc != CF_OK)
+		return rc;
+	s->ks.challenge_secret = &s->secrets.challenge;
 	s->ks.queue = cf_queue_new((size_t)s->settings.queue_limit,
 	    cf_http_done);
 	rc = cf_queue_start(s->ks.queue, &s->ks,
@@ -131,7 +154,7 @@ stop(struct server *s)
 	cf_outbox_stop(&s->outbox);
 	cf_queue_free(&s->ks.queue);
 	cf_db_free(&s->upkeep);
-	cf_secret_wipe(&s->ks.challenge_secret);
+	cf_match_secrets_wipe(&s->secrets);
 	cf_vault_free(&s->vault);
 }
 

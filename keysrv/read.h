@@ -15,6 +15,7 @@
 struct cf_read_item {
 	struct cf_ask ask;
 	bool has_key;		/* false: no token is needed (pages) */
+	bool needs_masters;	/* an error if a master key is missing */
 	bool found;
 	struct cf_key_row key;
 	/* Called with the key found and the token right. */

@@ -390,8 +390,9 @@ collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
 
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
-		if (item->rc == CF_E_UNKNOWN_KEY ||
-		    cf_err_class(item->rc) == CF_CLASS_BUG)
+		/* What is our fault is no refusal. */
+		if (item->rc == CF_E_UNKNOWN_KEY || (item->rc != CF_OK &&
+		    cf_err_class(item->rc) != CF_CLASS_PERM))
 			continue;
 		random_id(item->event_id, sizeof item->event_id);
 		if (item->rc == CF_OK)

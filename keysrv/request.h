@@ -33,8 +33,8 @@
 /* What the running server is made of; const after start. */
 struct cf_ks {
 	const struct cf_settings *settings;
-	const struct cf_vault *vault;
-	struct cf_secret challenge_secret;
+	struct cf_vault *vault;
+	const struct cf_secret *challenge_secret;
 	struct cf_queue *queue;
 };
 

@@ -94,8 +94,8 @@ const struct cf_conf_opt cf_settings_table[] = {
 	    "Accept a database that may lose committed receipts (fsync, "
 	    "full_page_writes or synchronous_commit off); for tests only."),
 	STR(masterkey_file, NULL, cf_conf_check_secret_file,
-	    "File with the master key, mode 0600, made by "
-	    "counterfoil-admin masterkey new."),
+	    "File with the master keys, mode 0600, made by "
+	    "counterfoil-admin masterkey new; the same on every server."),
 	INT(challenge_lifetime_s, "300", 1, 3600,
 	    "Seconds for which a challenge may be answered."),
 	INT(receipt_delay_s, "60", 0, 86400,

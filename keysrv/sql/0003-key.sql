@@ -64,7 +64,7 @@ CREATE INDEX key_issue_account ON counterfoil.key_issue
 
 CREATE TABLE counterfoil.key_material (
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
-	master_version integer NOT NULL,
+	master_id bytea NOT NULL CHECK (octet_length(master_id) = 8),
 	salt bytea NOT NULL CHECK (octet_length(salt) = 16),
 	wrapped bytea NOT NULL,
 	PRIMARY KEY (key_id)
@@ -73,8 +73,8 @@ COMMENT ON TABLE counterfoil.key_material IS
     'The decryption keys, wrapped twice: inside under the token of the '
     'link, outside under the master key.';
 COMMENT ON COLUMN counterfoil.key_material.key_id IS 'The key.';
-COMMENT ON COLUMN counterfoil.key_material.master_version IS
-    'Version of the master key for the outer layer.';
+COMMENT ON COLUMN counterfoil.key_material.master_id IS
+    'Name of the master key of the outer layer.';
 COMMENT ON COLUMN counterfoil.key_material.salt IS
     'Makes the outer layer''s key this row''s own.';
 COMMENT ON COLUMN counterfoil.key_material.wrapped IS
@@ -189,7 +189,7 @@ GRANT SELECT, INSERT ON counterfoil.key_issue, counterfoil.key_material,
     counterfoil.message_once TO counterfoil_keysrv;
 GRANT UPDATE (release_count, first_released_at, first_opened_at)
     ON counterfoil.key_state TO counterfoil_keysrv;
-GRANT SELECT, UPDATE (master_version, salt, wrapped)
+GRANT SELECT, UPDATE (master_id, salt, wrapped)
     ON counterfoil.key_material TO counterfoil_rotate;
 GRANT SELECT (key_id, account_id) ON counterfoil.key_issue
     TO counterfoil_rotate;

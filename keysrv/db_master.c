@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_db_master - see db_master.h. */
+#include "keysrv/db_master.h"
+
+static void
+get_master(const struct cf_db *db, size_t result, size_t row,
+    struct cf_master *ret)
+{
+	cf_db_get_fixed(db, result, row, 0, ret->id, sizeof ret->id);
+	cf_db_get_fixed(db, result, row, 1, ret->check, sizeof ret->check);
+}
+
+size_t
+cf_db_masters_send(struct cf_db *db)
+{
+	static const struct cf_db_stmt stmt = { "masters",
+	    "SELECT master_id, check_value, state = 'active', "
+	    "activated_at IS NOT NULL, created_at "
+	    "FROM counterfoil.master_key ORDER BY created_at, master_id" };
+
+	return cf_db_send(db, &stmt, NULL);
+}
+
+void
+cf_db_master_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_master_row *ret)
+{
+	get_master(db, result, row, &ret->master);
+	ret->active = cf_db_get_bool(db, result, row, 2);
+	ret->used = cf_db_get_bool(db, result, row, 3);
+	ret->created_at_ms = cf_db_get_time(db, result, row, 4);
+}
+
+size_t
+cf_db_active_send(struct cf_db *db)
+{
+	static const struct cf_db_stmt stmt = { "master_active",
+	    "SELECT master_id, check_value FROM counterfoil.master_key "
+	    "WHERE state = 'active'" };
+
+	return cf_db_send(db, &stmt, NULL);
+}
+
+void
+cf_db_active_get(const struct cf_db *db, size_t result,
+    struct cf_master *ret, bool *ret_there)
+{
+	*ret_there = cf_db_rows(db, result) == 1;
+	if (*ret_there)
+		get_master(db, result, 0, ret);
+}
+
+static size_t
+send_with_master(struct cf_db *db, const struct cf_db_stmt *stmt,
+    const struct cf_master *master, bool check)
+{
+	struct cf_db_args args;
+	size_t result;
+
+	cf_db_args_init(&args, check ? "BB" : "B");
+	cf_db_bytes(&args, 0, master->id, sizeof master->id);
+	if (check)
+		cf_db_bytes(&args, 1, master->check, sizeof master->check);
+	result = cf_db_send(db, stmt, &args);
+	cf_db_args_free(&args);
+	return result;
+}
+
+enum cf_err
+cf_db_master_first(struct cf_db *db, const struct cf_master *master,
+    struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "master_first",
+	    "SELECT counterfoil.first_master_key($1, $2)" };
+
+	(void)send_with_master(db, &stmt, master, true);
+	return cf_db_flush(db, why);
+}
+
+enum cf_err
+cf_db_master_add(struct cf_db *db, const struct cf_master *master,
+    struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "master_add",
+	    "INSERT INTO counterfoil.master_key (master_id, check_value) "
+	    "VALUES ($1, $2)" };
+
+	(void)send_with_master(db, &stmt, master, true);
+	return cf_db_flush(db, why);
+}
+
+/* One after the other: the index allows one active key at any moment. */
+static enum cf_err
+activate(struct cf_db *db, void *arg, struct cf_why *why)
+{
+	static const struct cf_db_stmt lock = { "master_lock",
+	    "LOCK TABLE counterfoil.master_key IN SHARE ROW EXCLUSIVE MODE" };
+	static const struct cf_db_stmt before = { "master_before",
+	    "UPDATE counterfoil.master_key SET state = 'known' "
+	    "WHERE state = 'active' AND master_id <> $1" };
+	static const struct cf_db_stmt now = { "master_activate",
+	    "UPDATE counterfoil.master_key SET state = 'active', "
+	    "activated_at = now() WHERE master_id = $1 RETURNING true" };
+	const struct cf_master *master = arg;
+	size_t result;
+	enum cf_err rc;
+
+	(void)cf_db_send(db, &lock, NULL);
+	(void)send_with_master(db, &before, master, false);
+	result = send_with_master(db, &now, master, false);
+	rc = cf_db_flush(db, why);
+	if (rc == CF_OK && cf_db_rows(db, result) != 1)
+		rc = cf_fail(CF_E_CONFIG, why, "this database knows no such "
+		    "master key; see counterfoil-admin masterkey status");
+	return rc;
+}
+
+enum cf_err
+cf_db_master_activate(struct cf_db *db, const struct cf_master *master,
+    struct cf_why *why)
+{
+	struct cf_master copy = *master;
+
+	return cf_db_run(db, CF_DB_WRITE, "masterkey activate", activate,
+	    &copy, why);
+}
+
+enum cf_err
+cf_db_master_count(struct cf_db *db, const struct cf_master *master,
+    int64_t *ret, struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "master_count",
+	    "SELECT count(*) FROM counterfoil.key_material "
+	    "WHERE master_id = $1" };
+	size_t result = send_with_master(db, &stmt, master, false);
+	enum cf_err rc = cf_db_flush(db, why);
+
+	if (rc == CF_OK)
+		*ret = cf_db_get_int(db, result, 0, 0);
+	return rc;
+}
+
+/* ---- secrets that all servers share ---- */
+
+enum cf_err
+cf_db_secret_find(struct cf_db *db, const char *name,
+    struct cf_vault_secret *ret, bool *ret_there, struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "secret_find",
+	    "SELECT master_id, m.check_value, s.salt, s.wrapped "
+	    "FROM counterfoil.service_secret s "
+	    "JOIN counterfoil.master_key m USING (master_id) "
+	    "WHERE s.name = $1" };
+	struct cf_db_args args;
+	enum cf_err rc;
+	size_t result;
+
+	cf_db_args_init(&args, "T");
+	cf_db_text(&args, 0, name);
+	result = cf_db_send(db, &stmt, &args);
+	rc = cf_db_flush(db, why);
+	cf_db_args_free(&args);
+	if (rc != CF_OK)
+		return rc;
+	*ret_there = cf_db_rows(db, result) == 1;
+	if (!*ret_there)
+		return CF_OK;
+	get_master(db, result, 0, &ret->master);
+	cf_db_get_fixed(db, result, 0, 2, ret->salt, sizeof ret->salt);
+	cf_db_get_fixed(db, result, 0, 3, ret->wrapped, sizeof ret->wrapped);
+	return CF_OK;
+}
+
+enum cf_err
+cf_db_secret_add(struct cf_db *db, const char *name,
+    const struct cf_vault_secret *secret, struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "secret_add",
+	    "INSERT INTO counterfoil.service_secret (name, master_id, salt, "
+	    "wrapped) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING" };
+	struct cf_db_args args;
+	enum cf_err rc;
+
+	cf_db_args_init(&args, "TBBB");
+	cf_db_text(&args, 0, name);
+	cf_db_bytes(&args, 1, secret->master.id, sizeof secret->master.id);
+	cf_db_bytes(&args, 2, secret->salt, sizeof secret->salt);
+	cf_db_bytes(&args, 3, secret->wrapped, sizeof secret->wrapped);
+	(void)cf_db_send(db, &stmt, &args);
+	rc = cf_db_flush(db, why);
+	cf_db_args_free(&args);
+	return rc;
+}

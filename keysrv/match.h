@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_match - does what is outside of the database fit what is in it?
+ *
+ * A key server that seals with a master key that the database does not know
+ * makes mail that nobody can open later; so it looks first, at start and
+ * whenever it is asked whether it is ready.
+ * Knows: which state there is.   Does not know: SQL (db_*.h), where the
+ * master key comes from (vault.h).
+ * Threads: as its cf_db.   Logging: never.
+ */
+#ifndef CF_KEYSRV_MATCH_H
+#define CF_KEYSRV_MATCH_H
+
+#include "keysrv/db.h"
+#include "keysrv/settings.h"
+#include "keysrv/vault.h"
+
+/*
+ * The master keys of the file against those of the database.  In a database
+ * without any, the file's first becomes the first and active one.
+ *
+ * CF_E_MASTER_KEY  the file lacks one with which something was sealed
+ * CF_E_CONFIG      the file has one that the database does not know
+ */
+CF_MUST_USE enum cf_err cf_match_masters(struct cf_db *db,
+    struct cf_vault *vault, const struct cf_settings *settings,
+    struct cf_why *why);
+/*
+ * For a server that runs: are all keys there that were ever used?  Reads
+ * results of cf_db_masters_send().  CF_E_MASTER_KEY  the first that is not
+ */
+CF_MUST_USE enum cf_err cf_match_used(const struct cf_db *db, size_t result,
+    struct cf_vault *vault, struct cf_why *why);
+
+/* Secrets of the service, the same for all servers and for ever. */
+struct cf_match_secrets {
+	struct cf_secret challenge;	/* makes challenges */
+	struct cf_secret receipt;	/* makes Message-IDs of receipts */
+};
+
+/* Take them out of the database; make those that are not there yet. */
+CF_MUST_USE enum cf_err cf_match_secrets(struct cf_db *db,
+    struct cf_vault *vault, struct cf_match_secrets *ret,
+    struct cf_why *why);
+void cf_match_secrets_wipe(struct cf_match_secrets *secrets);
+
+#endif
