@@ -274,6 +274,30 @@ def t_rows_swapped():
 	tap.equal(g.count("key_release"), releases + 1, "releases")
 
 
+@tap.case("an account that evidence needs cannot be deleted, by nobody")
+def t_account_stays():
+	m = g.issue()
+	g.release(m)
+	def delete(before=""):
+		done = proc.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c",
+		    "SET ROLE counterfoil_owner", "-c", before + "DELETE FROM "
+		    "counterfoil.account_domain; DELETE FROM "
+		    "counterfoil.api_token; DELETE FROM counterfoil.account "
+		    "WHERE name = 'gateway-a'", g.cluster.conninfo(
+		    g.server.database)], check=False)
+		tap.equal(done.returncode == 0, False, "deleted")
+		return done.stderr.decode()
+	tap.contains(delete(), "key_issue", "what holds it")
+	# The table of keys is not all that names it.
+	tap.contains(delete("ALTER TABLE counterfoil.key_issue DROP CONSTRAINT "
+	    "key_issue_account_id_fkey; "), "message_once", "what holds it")
+	g.psql("INSERT INTO counterfoil.account (name, kind) VALUES ('idle', "
+	    "'gateway')")
+	g.psql("SET ROLE counterfoil_owner; DELETE FROM counterfoil.account "
+	    "WHERE name = 'idle'")
+	tap.equal(g.retrieve(g.issue()).status, 200, "it works as before")
+
+
 @tap.case("a shredded key is gone, with a reason")
 def t_shredded():
 	m = g.issue()
