@@ -2,9 +2,7 @@
 /* cf_mconf - see mconf.h. */
 #include "milter/mconf.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -28,7 +26,6 @@ static enum cf_err check_mode(const char *value, struct cf_why *why);
 static enum cf_err check_socket(const char *value, struct cf_why *why);
 static enum cf_err check_metrics(const char *value, struct cf_why *why);
 static enum cf_err check_octal(const char *value, struct cf_why *why);
-static enum cf_err check_network(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
 static enum cf_err check_kind(const char *value, struct cf_why *why);
 static enum cf_err check_pattern(const char *value, struct cf_why *why);
@@ -85,7 +82,7 @@ static const struct cf_conf_opt table[] = {
 	LIST(allowed_key_servers, NULL, cf_conf_check_service_url,
 	    "Key servers whose messages are rewritten inbound; others are "
 	    "delivered as they came."),
-	LIST(networks, "127.0.0.0/8 ::1/128", check_network,
+	LIST(networks, "127.0.0.0/8 ::1/128", cf_network_check,
 	    "Clients in these networks may use the flag."),
 	BOOL(trust_authenticated, "true",
 	    "Clients that have authenticated may use the flag."),
@@ -341,67 +338,6 @@ check_octal(const char *value, struct cf_why *why)
 	return CF_OK;
 }
 
-static bool
-parse_network(const char *text, struct cf_network *ret)
-{
-	char host[INET6_ADDRSTRLEN + 1];
-	const char *slash = strchr(text, '/');
-	size_t len = slash == NULL ? strlen(text) : (size_t)(slash - text);
-	unsigned width;
-	char *end;
-	long prefix;
-
-	if (len >= sizeof host)
-		return false;
-	memcpy(host, text, len);
-	host[len] = '\0';
-	memset(ret, 0, sizeof *ret);
-	ret->family = strchr(host, ':') == NULL ? AF_INET : AF_INET6;
-	if (inet_pton(ret->family, host, ret->bits) != 1)
-		return false;
-	width = ret->family == AF_INET ? 32 : 128;
-	ret->prefix = width;
-	if (slash == NULL)
-		return true;
-	prefix = strtol(slash + 1, &end, 10);
-	if (slash[1] < '0' || slash[1] > '9' || *end != '\0' ||
-	    prefix > (long)width)
-		return false;
-	ret->prefix = (unsigned)prefix;
-	return true;
-}
-
-static bool
-prefix_equal(const unsigned char *a, const unsigned char *b, unsigned bits)
-{
-	unsigned whole = bits / 8, rest = bits % 8;
-
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return rest == 0 ||
-	    ((a[whole] ^ b[whole]) & (0xff << (8 - rest) & 0xff)) == 0;
-}
-
-static enum cf_err
-check_network(const char *value, struct cf_why *why)
-{
-	static const unsigned char zero[16];
-	struct cf_network net;
-	unsigned char masked[16];
-	unsigned i;
-
-	if (!parse_network(value, &net))
-		return cf_fail(CF_E_CONFIG, why,
-		    "%s is not an address or ADDRESS/PREFIX", value);
-	memcpy(masked, net.bits, sizeof masked);
-	for (i = 0; i < net.prefix; i++)
-		masked[i / 8] &= (unsigned char)~(0x80 >> i % 8);
-	if (memcmp(masked, zero, sizeof masked) != 0)
-		return cf_fail(CF_E_CONFIG, why,
-		    "%s has bits set behind its prefix", value);
-	return CF_OK;
-}
-
 static enum cf_err
 check_domain(const char *value, struct cf_why *why)
 {
@@ -578,7 +514,7 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		cf_bug("mode was checked");
 	s->networks = cf_calloc(nets->count, sizeof *s->networks);
 	for (i = 0; i < nets->count; i++)
-		if (!parse_network(nets->item[i], &s->networks[i]))
+		if (!cf_network_parse(nets->item[i], &s->networks[i]))
 			cf_bug("network was checked");
 	s->network_count = nets->count;
 	if (s->conf.default_options != NULL && cf_want_parse(
@@ -669,30 +605,13 @@ bool
 cf_snapshot_listed(const struct cf_snapshot *snapshot,
     const struct sockaddr *address)
 {
-	static const unsigned char mapped[12] = {
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff
-	};
-	unsigned char bits[16];
-	int family = address->sa_family;
+	struct cf_network client;
 	size_t i;
 
-	if (family == AF_INET) {
-		memcpy(bits, &((const struct sockaddr_in *)
-		    (const void *)address)->sin_addr, 4);
-	} else if (family == AF_INET6) {
-		memcpy(bits, &((const struct sockaddr_in6 *)
-		    (const void *)address)->sin6_addr, 16);
-		if (memcmp(bits, mapped, sizeof mapped) == 0) {
-			memmove(bits, bits + 12, 4);
-			family = AF_INET;
-		}
-	} else {
+	if (!cf_network_of(address, &client))
 		return false;
-	}
 	for (i = 0; i < snapshot->network_count; i++)
-		if (snapshot->networks[i].family == family &&
-		    prefix_equal(bits, snapshot->networks[i].bits,
-		    snapshot->networks[i].prefix))
+		if (cf_network_has(&snapshot->networks[i], &client))
 			return true;
 	return false;
 }

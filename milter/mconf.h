@@ -19,6 +19,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/httpc.h"
+#include "common/network.h"
 #include "common/secret.h"
 #include "milter/want.h"
 
@@ -54,12 +55,6 @@ struct cf_mconf {
 };
 
 struct cf_rules;
-
-struct cf_network {
-	int family;		/* AF_INET or AF_INET6 */
-	unsigned char bits[16];
-	unsigned prefix;	/* leading bits that must agree */
-};
 
 struct cf_snapshot {
 	atomic_uint users;

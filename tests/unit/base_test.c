@@ -21,6 +21,7 @@
 #include "common/link.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/network.h"
 #include "common/secret.h"
 
 static void
@@ -262,6 +263,90 @@ t_conf_refuses_with_file_and_line(void **state)
 	}
 }
 
+static struct cf_network
+network(const char *text)
+{
+	struct cf_network n;
+
+	if (!cf_network_parse(text, &n))
+		fail_msg("%s", text);
+	return n;
+}
+
+static void
+t_network_holds_what_is_in_it(void **state)
+{
+	static const struct {
+		const char *network, *address;
+		bool inside;
+	} cases[] = {
+		{ "192.0.2.0/24", "192.0.2.255", true },
+		{ "192.0.2.0/24", "192.0.3.0", false },
+		{ "192.0.2.0/25", "192.0.2.128", false },
+		{ "0.0.0.0/0", "203.0.113.9", true },
+		{ "0.0.0.0/0", "::1", false },
+		{ "192.0.2.1", "192.0.2.0/24", false },
+		{ "2001:db8::/64", "2001:db8::ffff:0:0:1", true },
+		{ "2001:db8::/64", "2001:db8:0:1::", false },
+		{ "10.0.0.0/8", "::ffff:10.1.2.3", true },
+		{ "::ffff:10.0.0.0/104", "10.1.2.3", true },
+	};
+	static const char *const bad[] = {
+		"", "1.2.3", "1.2.3.4/", "1.2.3.4/33", "1.2.3.4/x", "::1/129",
+		"1.2.3.4 ", "a.test", "[::1]",
+	};
+	struct cf_network n, inside;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		n = network(cases[i].network);
+		inside = network(cases[i].address);
+		if (cf_network_has(&n, &inside) != cases[i].inside)
+			fail_msg("%s %s", cases[i].network, cases[i].address);
+	}
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (cf_network_parse(bad[i], &n))
+			fail_msg("%s", bad[i]);
+}
+
+static void
+t_client_is_the_last_that_is_no_proxy(void **state)
+{
+	static const struct {
+		const char *peer, *forwarded, *client;
+	} cases[] = {
+		{ "198.51.100.7", "203.0.113.1", "198.51.100.7" },
+		{ "192.0.2.1", NULL, "192.0.2.1" },
+		{ "192.0.2.1", "", "192.0.2.1" },
+		{ "192.0.2.1", "203.0.113.1", "203.0.113.1" },
+		{ "::ffff:192.0.2.1", "203.0.113.1", "203.0.113.1" },
+		{ "192.0.2.1", "9.9.9.9, 203.0.113.1", "203.0.113.1" },
+		{ "192.0.2.1", "9.9.9.9,203.0.113.1 , 192.0.2.2",
+		    "203.0.113.1" },
+		{ "192.0.2.1", "192.0.2.3", "192.0.2.3" },
+		{ "192.0.2.1", "203.0.113.1:4711", "203.0.113.1" },
+		{ "fd00::1", "[2001:db8::5]:80", "2001:db8::5" },
+		{ "fd00::1", "9.9.9.9, 2001:db8::5", "2001:db8::5" },
+		{ "192.0.2.1", "9.9.9.9, unknown", "192.0.2.1" },
+		{ "192.0.2.1", "9.9.9.9, 10.0.0.0/8", "192.0.2.1" },
+		{ "192.0.2.1", "9.9.9.9, unknown, 192.0.2.2", "192.0.2.2" },
+	};
+	struct cf_network proxies[] = { network("192.0.2.0/29"),
+	    network("fd00::1") };
+	struct cf_network client, want;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		client = network(cases[i].peer);
+		want = network(cases[i].client);
+		cf_network_behind(proxies, 2, cases[i].forwarded, &client);
+		if (memcmp(&client, &want, sizeof client) != 0)
+			fail_msg("%s: %s", cases[i].peer, cases[i].forwarded);
+	}
+}
+
 static void
 t_secret_file_round_trips_and_is_guarded(void **state)
 {
@@ -388,6 +473,8 @@ main(void)
 		cmocka_unit_test(t_link_rejects),
 		cmocka_unit_test(t_conf_loads_and_defaults),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
+		cmocka_unit_test(t_network_holds_what_is_in_it),
+		cmocka_unit_test(t_client_is_the_last_that_is_no_proxy),
 		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
 		cmocka_unit_test(t_error_table_is_consistent),
 		cmocka_unit_test(t_why_is_one_printable_line),
