@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import postfix, proc, wire, world  # noqa: E402
 
-KINDS = ("identical", "changed", "refused", "failed")
+KINDS = ("identical", "changed", "lined", "refused", "failed")
 SIZE_LIMIT = 150000000
 # Fields of a header, and their bytes: what the milter is set to take.
 HEADER_COUNT = 15000
@@ -312,6 +312,38 @@ class Gateways:
 						pass
 
 
+def compare(content, wanted, shown):
+	"""The Result of an opened message; Trouble if it is damaged.
+
+	shown: what came out without the milters.
+	"""
+	kind = wire.kind_of(content, wanted, shown)
+	if kind is None:
+		raise Trouble("opened " + wire.difference(content, shown)
+		    + " behind the control run")
+	return Result(kind, "" if kind == "identical" else wire.difference(
+	    content if kind == "lined" else shown, wanted))
+
+
+def reason_of(refusal):
+	"""A refusal without what differs from run to run."""
+	return re.sub(r"\brt-\d+@|\b[0-9A-F]{6,}\b|\[[^\]]*\](?::\d+)?", "#",
+	    refusal)
+
+
+def compare_refusals(refusal, also):
+	"""The Result of a refused one; Trouble if it is by our doing.
+
+	also: the refusal without the milters, None if there was none.
+	"""
+	if also is None:
+		raise Trouble("refused, but not without the milters: " + refusal)
+	if reason_of(also) != reason_of(refusal):
+		raise Trouble("refused: %s; but without the milters: %s"
+		    % (refusal, also))
+	return Result("refused", also)
+
+
 class Worker:
 	"""Takes messages through, one after the other."""
 
@@ -355,20 +387,15 @@ class Worker:
 			    "the milters: " + refusal)
 		if shown is None:
 			raise Trouble("no trace field behind the control run")
-		shown = wire.without(shown, wire.DROPPED)
-		if wire.same_message(content, shown):
-			return Result("changed", wire.difference(shown, wanted))
-		raise Trouble("opened " + wire.difference(content, shown)
-		    + " behind the control run")
+		return compare(content, wanted,
+		    wire.without(shown, wire.DROPPED))
 
 	def judge_refusal(self, refusal, plain):
 		reason = self.run.over_limit(refusal, plain)
 		if reason:
 			return Result("refused", reason)
 		also, _ = self.pass_control(plain, Notes(None, None))
-		if also is not None:
-			return Result("refused", also)
-		raise Trouble("refused, but not without the milters: " + refusal)
+		return compare_refusals(refusal, also)
 
 	def open(self, flagged, notes):
 		"""(refusal or None, the opened message behind its trace)"""
@@ -598,7 +625,8 @@ class Run:
 
 	def last_line(self):
 		return "%d identical, %d changed by the MTA alone (shown by a " \
-		    "control run without the milters), %d refused, %d failed" \
+		    "control run without the milters), %d with an empty line " \
+		    "added behind a bare header, %d refused, %d failed" \
 		    % tuple(self.count[k] for k in KINDS)
 
 

@@ -11,6 +11,8 @@ FLAG_NAME = b"x-return-receipt"
 FLAG = b"X-Return-Receipt: yes\r\n"
 # What the opened message may lack: design and counterfoil-format(7) say so.
 DROPPED = (FLAG_NAME, b"bcc", b"resent-bcc")
+# What Postfix drops of every message (its message_drop_headers).
+DROPPED_BY_POSTFIX = (b"return-path", b"content-length")
 
 FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 MAILBOX_LINE = re.compile(rb">*From ")
@@ -130,7 +132,8 @@ def flagged(content):
 
 def expected(plain):
 	"""What the opened message is to be, behind Postfix's trace field."""
-	return without(plain, DROPPED, _flag_place(plain))
+	return without(plain, DROPPED + DROPPED_BY_POSTFIX,
+	    _flag_place(plain))
 
 
 def opened(content):
@@ -145,18 +148,36 @@ def delivered(content):
 	return opened(content[m.end():].replace(b"\n", b"\r\n")) if m else None
 
 
-def _header_and_body(content):
+def lacks_line(content):
+	"""Is there no empty line behind the header?"""
 	end = header(content, traced=True)[1]
 	text, after = _line(content, end)
-	return content[:end], content[end if text else after:]
+	return after == end or text != b""
 
 
-def same_message(a, b):
-	"""Header block and body alike?
+def _with_line(content):
+	"""The message with an empty line behind a header that lacks it."""
+	end = header(content, traced=True)[1]
+	return content[:end] + b"\r\n" + content[end:]
 
-	A milter is not told whether an empty line stood between them.
+
+def kind_of(content, wanted, shown):
+	"""The kind of an opened message, None if it is damaged.
+
+	`shown` is what came out without the milters.  A milter is not told
+	whether an empty line stands behind the header, so one may have been
+	added ("lined"), or not where only the MTA adds it.  None may be lost.
 	"""
-	return a == b or _header_and_body(a) == _header_and_body(b)
+	if content == wanted:
+		return "identical"
+	if content == shown:
+		return "changed"
+	if lacks_line(shown) and content == _with_line(shown):
+		return "lined"
+	if (lacks_line(wanted) and lacks_line(content)
+	    and _with_line(content) == shown):
+		return "changed"
+	return None
 
 
 def difference(got, wanted):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail that is easily damaged: {name: (what comes of it, content)}.
 
-"changed" is what Postfix changes by itself, "refused" what it refuses.
+"changed" is what Postfix changes by itself, "refused" what it refuses, and
+"lined" what comes out with an empty line behind a header that had none.
 """
 
 import base64
@@ -15,7 +16,7 @@ TEXT = b"\r\nOne line.\r\nAnother line.\r\n"
 MIXED = H + MIME + b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n"
 BIG = 30 << 20
 
-same, changed, refused = {}, {}, {}
+same, changed, lined, refused = {}, {}, {}, {}
 
 
 def part(boundary, kind, body):
@@ -152,14 +153,14 @@ same["30 MB"] = H + b"\r\n" + base64.encodebytes(os.urandom(BIG * 3 // 4)
 # ---- what Postfix changes by itself ----
 
 changed["no header"] = b"This line is no field.\r\nNor is this: one.\r\n"
-changed["no empty line"] = H
-changed["nothing"] = b""
+lined["no empty line"] = H
+lined["nothing"] = b""
 changed["no final newline"] = H + b"\r\nThe end"
 changed["one byte"] = b"x"
 changed["stray CR"] = H + b"X-A: a\rb\r\n\r\nc\rd\r\r\n\r.\r\ne\r"
 changed["stray CR first"] = b"\rfoo: bar\r\n" + H + TEXT
 changed["stray CR twice first"] = b"\r\r\n" + H + TEXT
-changed["stray CR first, no end"] = b"\rfoo: bar\r\n a\r\n" + H + b"X: y"
+lined["stray CR first, no end"] = b"\rfoo: bar\r\n a\r\n" + H + b"X: y"
 changed["stray LF"] = H + b"\r\nfirst\n.\r\nsecond\n\n.\nthird\r\n"
 changed["LF . CRLF and more"] = (H + b"\r\nend\n.\r\nMAIL FROM:<evil@x.test>"
     b"\r\nRCPT TO:<bob@b.test>\r\nDATA\r\nSubject: smuggled\r\n\r\nx\r\n")
@@ -173,10 +174,10 @@ changed["a mailbox line in capitals"] = b"FROM a\r\n" + H + TEXT
 changed["a blank first"] = b" " + H + TEXT
 changed["a blank first, no end"] = b"\tx\r\n" + H + b"\r\nThe end"
 changed["a mailbox line first, no end"] = b"From alice\r\n" + H + b"\r\nx"
-changed["only a fold, no end"] = b"\t\r"
-changed["only a stray CR, no end"] = b"\rx"
+lined["only a fold, no end"] = b"\t\r"
+lined["only a stray CR, no end"] = b"\rx"
 changed["only a mailbox line"] = b"From alice"
-changed["a flag at the end, no end"] = H + b"X-Return-Receipt: no"
+lined["a flag at the end, no end"] = H + b"X-Return-Receipt: no"
 changed["a line that is no field"] = (H + b"This is no field\r\nX-After: 1\r\n"
     + TEXT)
 changed["8-bit name"] = H + b"Gr\xfc\xdfe: x\r\nX-After: 1\r\n" + TEXT
@@ -184,7 +185,7 @@ changed["blank in a name"] = H + b"Sub ject: x\r\n" + TEXT
 changed["blank before the colon"] = H + b"Comments : x\r\nX-T\t: y\r\n" + TEXT
 changed["no name"] = H + b": x\r\n" + TEXT
 changed["NUL in a field"] = H + b"X-Nul: a\0b\r\n c\r\nX-After: 1\r\n" + TEXT
-changed["dropped fields"] = (b"Return-Path: <x@x.test>\r\n" + H
+same["dropped fields"] = (b"Return-Path: <x@x.test>\r\n" + H
     + b"Content-Length: 5\r\n" + TEXT)
 changed["UTF-16"] = ("\ufeff" + (H + TEXT).decode()).encode("utf-16-le")
 changed["BOM first"] = b"\xef\xbb\xbf" + H + TEXT
@@ -205,7 +206,8 @@ refused["70 kB in long lines"] = (H + b"X-Long: " + b"\r\n\t".join(
 refused["a field over Postfix's limit"] = (H + b"X-Huge: " + b"\r\n ".join(
     [b"h" * 70] * 2000) + b"\r\nX-After: 1\r\n" + TEXT)
 
-KINDS = {"identical": same, "changed": changed, "refused": refused}
+KINDS = {"identical": same, "changed": changed, "lined": lined,
+    "refused": refused}
 
 
 def openssl(*words, **kw):
