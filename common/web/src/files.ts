@@ -5,22 +5,20 @@
  * The names are the sender's and are not trusted: no path, no control or
  * direction-changing character, no leading dot, a sensible length.
  */
+import { visible } from "./visible";
 
 const MAX_NAME = 120;
 
-/* Characters that hide, reorder or separate paths. */
-const UNSAFE = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u061c"
-	+ "\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\uffff"
-	+ "\\ud800-\\udfff"
-	+ "/\\\\:*?\"<>|]", "gu");
+/* What separates paths, and what stands for a character not to be seen. */
+const UNSAFE = /[\ufffd/\\:*?"<>|]/g;
 
 /* Names that are devices on some systems. */
 const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
 
 export function safeName(name: string | null, fallback: string): string
 {
-	let safe = (name ?? "").normalize("NFC").replace(UNSAFE, "_")
-		.replace(/\s+/g, " ").replace(/^[ .]+|[ .]+$/g, "");
+	let safe = visible((name ?? "").normalize("NFC")).replace(UNSAFE, "_")
+		.replace(/^[ .]+|[ .]+$/g, "");
 
 	if (safe === "" || /^_+$/.test(safe))
 		return fallback;
@@ -38,16 +36,19 @@ export function safeName(name: string | null, fallback: string): string
 /* The same name twice becomes name (2). */
 export function distinctNames(names: string[]): string[]
 {
-	const used = new Set<string>();
+	const used = new Map<string, number>();	/* how often it was asked for */
 
 	return names.map(name => {
 		const dot = name.lastIndexOf(".") > 0 ? name.lastIndexOf(".")
 			: name.length;
+		let n = used.get(name.toLowerCase()) ?? 0;
 		let candidate = name;
 
-		for (let n = 2; used.has(candidate.toLowerCase()); n++)
-			candidate = `${name.slice(0, dot)} (${n})${name.slice(dot)}`;
-		used.add(candidate.toLowerCase());
+		for (; used.has(candidate.toLowerCase()); n++)
+			candidate = `${name.slice(0, dot)} (${n + 1})${name.slice(dot)}`;
+		used.set(name.toLowerCase(), Math.max(n, 1));
+		used.set(candidate.toLowerCase(),
+			used.get(candidate.toLowerCase()) ?? 1);
 		return candidate;
 	});
 }

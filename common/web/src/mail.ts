@@ -2,24 +2,27 @@
 /*
  * mail - what a message says, for showing.
  *
- * Knows: MIME, by way of postal-mime.   Does not know: keys, pages.
+ * Knows: which parts are the text and which are files.
+ * Does not know: how parts are found or decoded, keys, pages.
  */
-import PostalMime, { addressParser, decodeWords, type Address }
-	from "postal-mime";
 import type { Bytes } from "./bytes";
+import { textOf } from "./charset";
 import { distinctNames, safeName } from "./files";
+import { unflowed } from "./flowed";
+import {
+	fieldOf, parameter, structured, takeApart, type Field, type Part,
+} from "./mime";
+import { transferDecoded } from "./transfer";
+import { visible } from "./visible";
+import { addresses, fieldText, parameterText, type Person } from "./words";
 
-export interface Person {
-	name: string;
-	address: string;
-}
+export type { Person } from "./words";
 
 export interface MailFile {
 	name: string;		/* safe to save under */
 	type: string;
-	bytes: Bytes;
+	bytes: Bytes;		/* as the sender's, whatever the encoding */
 	contentId: string;	/* without < >, or "" */
-	inline: boolean;	/* meant to stand in the HTML */
 }
 
 export interface Mail {
@@ -31,44 +34,29 @@ export interface Mail {
 	text: string | null;
 	html: string | null;
 	files: MailFile[];
+	notes: string[];	/* sentences: what could not be done with it */
 }
 
-/* Characters that are not seen but change how others are read. */
-const UNSEEN = new RegExp("[\\u0000-\\u001f\\u007f-\\u009f\\u061c"
-	+ "\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]", "gu");
+/* --- leaves ------------------------------------------------------------ */
 
-function visible(text: string): string
+/* The bytes that the sender's program put into a leaf. */
+function contentOf(message: Bytes, part: Part): Bytes
 {
-	return text.replace(UNSEEN, " ").replace(/ +/g, " ").trim();
+	return transferDecoded(message.subarray(part.body, part.end),
+		fieldOf(part.fields, "content-transfer-encoding"));
 }
 
-function people(list: Address[] | undefined): Person[]
+function leafText(message: Bytes, part: Part): string
 {
-	return (list ?? []).flatMap(one => one.group ?? [one])
-		.map(({ name, address }) => ({ name: visible(name),
-			address: visible(address ?? "") }));
-}
+	const label = parameter(part.parameters, "charset")?.value ?? "";
+	const text = textOf(contentOf(message, part),
+		label.split(/[\s;,(]/, 1)[0] ?? "", part.type === "text/html")
+		.replace(/\r\n?/g, "\n");
+	const says = (name: string): string =>
+		(part.parameters.get(name) ?? "").toLowerCase();
 
-/*
- * Everybody in the From field.  Two such fields, or none: nobody, so that
- * no program's choice between them is shown as the truth.
- */
-function senders(headers: { key: string, value: string }[]): Person[]
-{
-	const [first, second] = headers.filter(({ key }) => key === "from");
-
-	if (first === undefined || second !== undefined)
-		return [];
-	return people(addressParser(first.value)
-		.map(one => ({ ...one, name: decodeWords(one.name) })));
-}
-
-function bytesOf(content: ArrayBuffer | Uint8Array | string): Bytes
-{
-	if (typeof content === "string")
-		return new TextEncoder().encode(content) as Bytes;
-	return content instanceof Uint8Array ? content as Bytes
-		: new Uint8Array(content);
+	return part.type === "text/plain" && says("format") === "flowed"
+		? unflowed(text, says("delsp") === "yes") : text;
 }
 
 const WITHOUT_NAME: Record<string, string> = {
@@ -78,41 +66,194 @@ const WITHOUT_NAME: Record<string, string> = {
 	"text/html": "attachment.html",
 };
 
-export async function readMail(message: Bytes): Promise<Mail>
-{
-	const mail = await PostalMime.parse(message,
-		{ attachmentEncoding: "arraybuffer", forceRfc822Attachments: true });
-	const names = distinctNames(mail.attachments.map(file =>
-		safeName(file.filename,
-			WITHOUT_NAME[file.mimeType] ?? "attachment")));
+/* --- text -------------------------------------------------------------- */
 
+/* A piece of the text: as plain text, as HTML, or both ways. */
+interface Piece {
+	plain: string | null;
+	html: string | null;
+}
+
+const UNSEEN = /\s|&nbsp;?|&#(?:160|xa0);?|[\u200b-\u200d\ufeff]/gi;
+const SEEN = /<(?:img|image|svg|hr|input|table)\b|background/i;
+
+/*
+ * Does an HTML document show nothing?  Tags and what stands in comments,
+ * <style>, <script> and <title> is not seen.
+ */
+function isBlank(html: string): boolean
+{
+	const raw = /<(?:!--|(style|script|title)\b)/iy;
+
+	if (SEEN.test(html))
+		return false;
+	for (let at = 0; at < html.length; ) {
+		const tag = html.indexOf("<", at);
+		const text = html.slice(at, tag < 0 ? html.length : tag);
+
+		if (text.replace(UNSEEN, "") !== "")
+			return false;
+		if (tag < 0)
+			break;
+		raw.lastIndex = tag;
+		const hides = raw.exec(html);
+		const end = hides === null ? /[>]/g
+			: hides[1] === undefined ? /-->/g
+			: new RegExp(`</${hides[1]}[^>]*>`, "gi");
+
+		end.lastIndex = tag;
+		if (end.exec(html) === null)
+			break;
+		at = end.lastIndex;
+	}
+	return true;
+}
+
+const escaped = (text: string): string => text.replace(/&/g, "&amp;")
+	.replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
+/* Plain text among HTML. */
+const asHtml = (text: string): string =>
+	`<div style="white-space:pre-wrap">${escaped(text)}</div>`;
+
+function joined(texts: (string | null)[]): string | null
+{
+	const said = texts.filter(text => text !== null);
+
+	return said.length === 0 ? null : said.join("\n");
+}
+
+/* --- the message ------------------------------------------------------- */
+
+const NOT_APART = "Part of this message could not be taken apart. It is shown"
+	+ " as it came; “Save as .eml” has all of it.";
+const NOT_WHOLE = "This message has more parts, one within the other or in"
+	+ " number, than this page shows; “Save as .eml” has all of them.";
+
+class Reading {
+	readonly found: { part: Part, name: string | null }[] = [];
+	isApart = true;
+
+	constructor(private readonly message: Bytes) {}
+
+	private file(part: Part, name: string | null): void
+	{
+		this.found.push({ part, name });
+	}
+
+	private leaf(part: Part, isAlternative: boolean): Piece[]
+	{
+		const { fields, parameters, type } = part;
+		const [disposition, more] = structured(
+			fieldOf(fields, "content-disposition"));
+		const name = parameterText(more, "filename")
+			?? parameterText(parameters, "name");
+
+		if (type.startsWith("multipart/")) {
+			const raw = textOf(
+				this.message.subarray(part.body, part.end), "");
+
+			this.isApart &&= raw.trim() === "";
+			return [{ plain: raw.replace(/\r\n?/g, "\n"), html: null }];
+		}
+		if (disposition.trim().toLowerCase() === "attachment"
+		    || (type !== "text/plain" && type !== "text/html")) {
+			this.file(part, name);
+			return [];
+		}
+		/* What has a name of its own is worth saving, too. */
+		if (name !== null && !isAlternative)
+			this.file(part, name);
+		const text = leafText(this.message, part);
+
+		return type === "text/html"
+			? [{ plain: null, html: isBlank(text) ? null : text }]
+			: [{ plain: text.trim() === "" ? null : text, html: null }];
+	}
+
+	/* The text in a part, piece by piece; its files are remembered. */
+	pieces(part: Part, isAlternative = false): Piece[]
+	{
+		const { parts } = part;
+
+		if (parts === null)
+			return this.leaf(part, isAlternative);
+		const alternative = part.type === "multipart/alternative";
+		const inside = parts.flatMap(one => this.pieces(one, alternative));
+
+		return !alternative ? inside : [{
+			plain: joined(inside.map(({ plain }) => plain)),
+			html: joined(inside.map(({ html }) => html)),
+		}];
+	}
+}
+
+function people(fields: Field[], name: string): Person[]
+{
+	return fields.filter(field => field.name === name)
+		.flatMap(({ value }) => addresses(value))
+		.map(person => ({ name: visible(person.name),
+			address: visible(person.address) }));
+}
+
+/*
+ * Everybody in the From field.  Two such fields, or none: nobody, so that
+ * no program's choice between them is shown as the truth.
+ */
+function senders(fields: Field[]): Person[]
+{
+	const [first, second] = fields.filter(({ name }) => name === "from");
+
+	return first === undefined || second !== undefined ? []
+		: people(fields, "from");
+}
+
+export function readMail(message: Bytes): Mail
+{
+	const { root, isWhole } = takeApart(message);
+	const { fields } = root;
+	const reading = new Reading(message);
+	const pieces = reading.pieces(root)
+		.filter(({ plain, html }) => plain !== null || html !== null);
+	const hasHtml = pieces.some(({ html }) => html !== null);
+	const names = distinctNames(reading.found.map(({ part, name }) =>
+		safeName(name, WITHOUT_NAME[part.type] ?? "attachment")));
+	const notes: string[] = [];
+
+	if (!isWhole)
+		notes.push(NOT_WHOLE);
+	if (!reading.isApart)
+		notes.push(NOT_APART);
 	return {
-		from: senders(mail.headers),
-		to: people(mail.to),
-		cc: people(mail.cc),
-		subject: visible(mail.subject ?? ""),
-		date: mail.headers.find(({ key }) => key === "date")?.value ?? "",
-		text: mail.text ?? null,
-		html: mail.html ?? null,
-		files: mail.attachments.map((file, i) => ({
+		from: senders(fields),
+		to: people(fields, "to"),
+		cc: people(fields, "cc"),
+		subject: visible(fieldText(fieldOf(fields, "subject"))),
+		date: visible(fieldText(fieldOf(fields, "date"))),
+		text: pieces.some(({ plain }) => plain === null) ? null
+			: joined(pieces.map(({ plain }) => plain)),
+		html: !hasHtml ? null : joined(pieces.map(({ plain, html }) =>
+			html ?? asHtml(plain ?? ""))),
+		files: reading.found.map(({ part }, i) => ({
 			name: names[i] ?? "attachment",
-			type: file.mimeType,
-			bytes: bytesOf(file.content),
-			contentId: (file.contentId ?? "").replace(/^<|>$/g, ""),
-			inline: file.related === true,
+			type: part.type,
+			bytes: contentOf(message, part),
+			contentId: fieldOf(part.fields, "content-id")
+				.replace(/^<|>$/g, ""),
 		})),
+		notes,
 	};
 }
 
-/* Does the sender named inside lie within the domain the issuer proved? */
+/* Does the sender named inside lie in the domain the issuer proved? */
 export function senderIsVouchedFor(from: Person[], domain: string): boolean
 {
 	const verified = domain.toLowerCase();
 
 	return verified !== "" && from.length > 0 && from.every(({ address }) => {
-		const at = address.lastIndexOf("@");
-		const own = address.slice(at + 1).toLowerCase();
+		const [local, own, more] = address.split("@");
 
-		return at > 0 && (own === verified || own.endsWith(`.${verified}`));
+		return local !== "" && own?.toLowerCase() === verified
+			&& more === undefined;
 	});
 }

@@ -106,7 +106,7 @@ async function openAndShow(mine: number, sealed: Sealed): Promise<void>
 	const opened = await open(sealed);
 	const { message } = opened.original;
 	const { issuer } = opened.release;
-	const mail = await readMail(message);
+	const mail = readMail(message);
 
 	if (mine !== run)
 		return;

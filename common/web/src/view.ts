@@ -282,6 +282,7 @@ function messageParts(mail: Mail): Parts
 		box.prepend(switcher(views));
 	if (views.length === 0)
 		box.append(el("p", { class: "note" }, "This message has no text."));
+	box.append(...mail.notes.map(note => el("p", { class: "note" }, note)));
 	box.append(...views.map(({ element }) => element));
 	return { element: box, listed };
 }
