@@ -5,17 +5,22 @@
 #include <confuse.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/conf_scan.h"
+#include "common/file.h"
 #include "common/link.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/secret.h"
+
+#define FILE_MAX ((size_t)1 << 20)
 
 /*
  * libconfuse's callbacks carry no user pointer, so the load under way is
@@ -25,7 +30,7 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct load {
 	const struct cf_conf_opt *table;
 	size_t count;
-	unsigned char *seen;	/* was it given? one flag an option */
+	bool *seen;		/* was it given? one flag an option */
 	struct cf_why *why;
 	const char *path;
 	bool failed;		/* the first error is the one told */
@@ -43,48 +48,6 @@ const_field(const void *base, const struct cf_conf_opt *opt)
 	return (const char *)base + opt->offset;
 }
 
-/* Edit distance (Levenshtein) of two short names, for "did you mean". */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[64], i, j, up, left, m = strlen(b);
-
-	if (m >= 64)
-		return m;
-	for (j = 0; j <= m; j++)
-		row[j] = j;
-	for (i = 1; a[i - 1] != '\0'; i++) {
-		up = row[0];
-		row[0] = i;
-		for (j = 1; j <= m; j++) {
-			left = row[j];
-			row[j] = up + (a[i - 1] != b[j - 1]);
-			if (left + 1 < row[j])
-				row[j] = left + 1;
-			if (row[j - 1] + 1 < row[j])
-				row[j] = row[j - 1] + 1;
-			up = left;
-		}
-	}
-	return row[m];
-}
-
-static const char *
-nearest(const char *name)
-{
-	const char *best = current->table[0].key;
-	size_t i, d, best_d = SIZE_MAX;
-
-	for (i = 0; i < current->count; i++) {
-		d = distance(name, current->table[i].key);
-		if (d < best_d) {
-			best_d = d;
-			best = current->table[i].key;
-		}
-	}
-	return best;
-}
-
 static void
 fail_at(int line, const char *text)
 {
@@ -95,19 +58,84 @@ fail_at(int line, const char *text)
 	    line, text);
 }
 
+/* What the scanner lets through and libconfuse does not take. */
 static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
-	char text[200], full[400], name[64];
+	char text[200];
 
 	(void)vsnprintf(text, sizeof text, fmt, ap);
-	if (sscanf(text, "no such option '%63[^']'", name) == 1)
-		(void)snprintf(full, sizeof full,
-		    "unknown option \"%s\"; the nearest one is \"%s\"", name,
-		    nearest(name));
-	else
-		(void)snprintf(full, sizeof full, "%s", text);
-	fail_at(cfg->line, full);
+	fail_at(cfg->line, text);
+}
+
+static bool
+is_number(const struct cf_conf_opt *opt)
+{
+	return opt->type == CF_CONF_INT || opt->type == CF_CONF_SIZE ||
+	    opt->type == CF_CONF_TIME_S || opt->type == CF_CONF_TIME_MS;
+}
+
+/* As Postfix and nginx count: k, M and G go by 1024, with B or iB, too. */
+static const struct {
+	enum cf_conf_type type;
+	const char *name;
+	long factor;
+} units[] = {
+	{ CF_CONF_SIZE, "k", 1L << 10 }, { CF_CONF_SIZE, "kb", 1L << 10 },
+	{ CF_CONF_SIZE, "kib", 1L << 10 }, { CF_CONF_SIZE, "m", 1L << 20 },
+	{ CF_CONF_SIZE, "mb", 1L << 20 }, { CF_CONF_SIZE, "mib", 1L << 20 },
+	{ CF_CONF_SIZE, "g", 1L << 30 }, { CF_CONF_SIZE, "gb", 1L << 30 },
+	{ CF_CONF_SIZE, "gib", 1L << 30 },
+	{ CF_CONF_TIME_S, "s", 1 }, { CF_CONF_TIME_S, "m", 60 },
+	{ CF_CONF_TIME_S, "h", 3600 }, { CF_CONF_TIME_S, "d", 86400 },
+	{ CF_CONF_TIME_MS, "ms", 1 }, { CF_CONF_TIME_MS, "s", 1000 },
+	{ CF_CONF_TIME_MS, "m", 60000 },
+};
+
+static bool
+parse_number(enum cf_conf_type type, const char *text, long *ret)
+{
+	char *end;
+	size_t i;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (end == text || errno != 0)
+		return false;
+	for (i = 0; *end != '\0' && i < sizeof units / sizeof units[0]; i++)
+		if (units[i].type == type &&
+		    strcasecmp(end, units[i].name) == 0 &&
+		    n <= LONG_MAX / units[i].factor &&
+		    n >= LONG_MIN / units[i].factor) {
+			*ret = n * units[i].factor;
+			return true;
+		}
+	if (*end != '\0')
+		return false;
+	*ret = n;
+	return true;
+}
+
+static enum cf_err
+check_number(const struct cf_conf_opt *opt, const char *text,
+    struct cf_why *why)
+{
+	const char *kind = opt->type == CF_CONF_INT ? "a whole number" :
+	    opt->type == CF_CONF_SIZE ?
+	    "a number of bytes, such as 5000, 64k, 60M or 2G" :
+	    opt->type == CF_CONF_TIME_S ?
+	    "a number of seconds, or a time such as 30s, 5m, 2h or 1d" :
+	    "a number of milliseconds, or a time such as 500ms or 2s";
+	long n;
+
+	if (!parse_number(opt->type, text, &n))
+		return cf_fail(CF_E_CONFIG, why, "\"%s\" is not %s", text,
+		    kind);
+	if (n < opt->min || n > opt->max)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s is not between %ld and %ld", text, opt->min, opt->max);
+	return CF_OK;
 }
 
 static enum cf_err
@@ -115,16 +143,9 @@ check_values(cfg_opt_t *copt, const struct cf_conf_opt *opt,
     struct cf_why *why)
 {
 	unsigned i;
-	long n;
 
-	if (opt->type == CF_CONF_INT) {
-		n = cfg_opt_getnint(copt, 0);
-		if (n < opt->min || n > opt->max)
-			return cf_fail(CF_E_CONFIG, why,
-			    "%ld is not between %ld and %ld", n, opt->min,
-			    opt->max);
-		return CF_OK;
-	}
+	if (is_number(opt))
+		return check_number(opt, cfg_opt_getnstr(copt, 0), why);
 	if (opt->type == CF_CONF_BOOL || opt->check == NULL)
 		return CF_OK;
 	for (i = 0; i < cfg_opt_size(copt); i++)
@@ -133,6 +154,7 @@ check_values(cfg_opt_t *copt, const struct cf_conf_opt *opt,
 	return CF_OK;
 }
 
+/* libconfuse asks once for each item of a list. */
 static int
 on_validate(cfg_t *cfg, cfg_opt_t *copt)
 {
@@ -145,14 +167,6 @@ on_validate(cfg_t *cfg, cfg_opt_t *copt)
 			break;
 	if (i == current->count)
 		cf_bug("option without a row");
-	/* libconfuse asks once for each item of a list, and adds lists up. */
-	if (current->seen[i] && current->table[i].type != CF_CONF_LIST) {
-		(void)snprintf(text, sizeof text, "\"%s\" is given twice",
-		    copt->name);
-		fail_at(cfg->line, text);
-		return -1;
-	}
-	current->seen[i] = 1;
 	if (check_values(copt, &current->table[i], &why) == CF_OK)
 		return 0;
 	(void)snprintf(text, sizeof text, "%s: %s", copt->name, why.text);
@@ -191,6 +205,9 @@ set_default(const struct cf_conf_opt *opt, void *to)
 		*(char **)to = def == NULL ? NULL : cf_strdup(def);
 		break;
 	case CF_CONF_INT:
+	case CF_CONF_SIZE:
+	case CF_CONF_TIME_S:
+	case CF_CONF_TIME_MS:
 		*(long *)to = def == NULL ? 0 : strtol(def, NULL, 10);
 		break;
 	case CF_CONF_BOOL:
@@ -233,7 +250,11 @@ set_value(cfg_t *cfg, const struct cf_conf_opt *opt, void *to)
 		*(char **)to = cf_strdup(cfg_opt_getnstr(copt, 0));
 		break;
 	case CF_CONF_INT:
-		*(long *)to = cfg_opt_getnint(copt, 0);
+	case CF_CONF_SIZE:
+	case CF_CONF_TIME_S:
+	case CF_CONF_TIME_MS:
+		if (!parse_number(opt->type, cfg_opt_getnstr(copt, 0), to))
+			cf_bug("a number that was checked");
 		break;
 	case CF_CONF_BOOL:
 		*(bool *)to = cfg_opt_getnbool(copt, 0) == cfg_true;
@@ -256,21 +277,20 @@ make_opts(const struct cf_conf_opt *table, size_t count)
 
 	for (i = 0; i < count; i++) {
 		cfg_opt_t str = CFG_STR(table[i].key, NULL, CFGF_NONE);
-		cfg_opt_t num = CFG_INT(table[i].key, 0, CFGF_NONE);
 		cfg_opt_t boolean = CFG_BOOL(table[i].key, cfg_false,
 		    CFGF_NONE);
 		cfg_opt_t list = CFG_STR_LIST(table[i].key, NULL, CFGF_NONE);
 
-		opts[i] = table[i].type == CF_CONF_STR ? str :
-		    table[i].type == CF_CONF_INT ? num :
-		    table[i].type == CF_CONF_BOOL ? boolean : list;
+		/* Numbers may have units, which libconfuse does not know. */
+		opts[i] = table[i].type == CF_CONF_BOOL ? boolean :
+		    table[i].type == CF_CONF_LIST ? list : str;
 	}
 	opts[count] = (cfg_opt_t)CFG_END();
 	return opts;
 }
 
 static enum cf_err
-parse(struct load *load, void *into)
+parse(struct load *load, const char *plain, void *into)
 {
 	CF_AUTO(cf_free) cfg_opt_t *opts = make_opts(load->table, load->count);
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
@@ -280,14 +300,9 @@ parse(struct load *load, void *into)
 	cfg_set_error_function(cfg, on_error);
 	for (i = 0; i < load->count; i++)
 		cfg_set_validate_func(cfg, load->table[i].key, on_validate);
-	rc = cfg_parse(cfg, load->path);
-	if (rc == CFG_FILE_ERROR && !load->failed) {
-		load->failed = true;
-		(void)cf_fail(CF_E_CONFIG, load->why, "%s: %s", load->path,
-		    strerrordesc_np(errno));
-	} else if (rc != CFG_SUCCESS) {
+	rc = cfg_parse_buf(cfg, plain);
+	if (rc != CFG_SUCCESS)
 		fail_at(cfg->line, "syntax error");
-	}
 	for (i = 0; i < load->count && !load->failed; i++)
 		if (load->seen[i])
 			set_value(cfg, &load->table[i],
@@ -296,20 +311,61 @@ parse(struct load *load, void *into)
 	return load->failed ? CF_E_CONFIG : CF_OK;
 }
 
+static enum cf_err
+read_file(const char *path, struct cf_buf *text, struct cf_why *why)
+{
+	struct cf_why inner = { "" };
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum cf_err rc;
+
+	if (fd < 0)
+		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
+		    strerrordesc_np(errno));
+	rc = cf_file_read_fd(fd, text, &inner);
+	close(fd);
+	if (rc != CF_OK)
+		return cf_fail(CF_E_CONFIG, why, "%s: %s", path, inner.text);
+	return CF_OK;
+}
+
+/* The text in the form that libconfuse counts right. */
+static enum cf_err
+read_plain(const struct load *load, struct cf_buf *ret)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf text = CF_BUF_INIT(FILE_MAX);
+	struct cf_why inner = { "" };
+	enum cf_err rc;
+	int line = 0;
+
+	rc = read_file(load->path, &text, load->why);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_conf_scan(&text, load->table, load->count, load->seen, ret,
+	    &line, &inner);
+	if (rc != CF_OK)
+		return cf_fail(rc, load->why, "%s:%d: %s", load->path, line,
+		    inner.text);
+	return CF_OK;
+}
+
 enum cf_err
 cf_conf_load(const char *path, const struct cf_conf_opt *table, size_t count,
     void *into, struct cf_why *why)
 {
-	CF_AUTO(cf_free) unsigned char *seen = cf_calloc(count, 1);
+	CF_AUTO(cf_free) bool *seen = cf_calloc(count, sizeof *seen);
+	CF_AUTO(cf_buf_free) struct cf_buf plain = CF_BUF_INIT(4 * FILE_MAX);
 	struct load load = { table, count, seen, why, path, false };
 	enum cf_err rc;
 
 	cf_conf_defaults(table, count, into);
-	pthread_mutex_lock(&load_lock);
-	current = &load;
-	rc = parse(&load, into);
-	current = NULL;
-	pthread_mutex_unlock(&load_lock);
+	rc = read_plain(&load, &plain);
+	if (rc == CF_OK) {
+		pthread_mutex_lock(&load_lock);
+		current = &load;
+		rc = parse(&load, cf_buf_str(&plain), into);
+		current = NULL;
+		pthread_mutex_unlock(&load_lock);
+	}
 	if (rc != CF_OK)
 		cf_conf_free(table, count, into);
 	return rc;
@@ -338,9 +394,12 @@ print_quoted(const char *s, FILE *out)
 {
 	putc('"', out);
 	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			putc('\\', out);
-		putc(*s, out);
+		if (strchr("\"\\$", *s) != NULL)
+			fprintf(out, "\\%c", *s);
+		else if (*s == '\n')
+			fputs("\\n", out);
+		else
+			putc(*s, out);
 	}
 	putc('"', out);
 }
@@ -357,6 +416,9 @@ print_value(const struct cf_conf_opt *opt, const void *from, FILE *out)
 		print_quoted(*str, out);
 		break;
 	case CF_CONF_INT:
+	case CF_CONF_SIZE:
+	case CF_CONF_TIME_S:
+	case CF_CONF_TIME_MS:
 		fprintf(out, "%ld", *(const long *)from);
 		break;
 	case CF_CONF_BOOL:

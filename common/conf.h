@@ -19,6 +19,9 @@
 enum cf_conf_type {
 	CF_CONF_STR,	/* field: char * (NULL when default is NULL) */
 	CF_CONF_INT,	/* field: long */
+	CF_CONF_SIZE,	/* long, bytes; in the file with k, M or G, too */
+	CF_CONF_TIME_S,	/* long, seconds; with s, m, h or d, too */
+	CF_CONF_TIME_MS,	/* long, milliseconds; with ms, s or m, too */
 	CF_CONF_BOOL,	/* field: bool */
 	CF_CONF_LIST	/* field: struct cf_conf_list */
 };
@@ -32,8 +35,9 @@ struct cf_conf_opt {
 	const char *key;
 	enum cf_conf_type type;
 	size_t offset;		/* offsetof(struct, field) */
-	const char *def;	/* default as text; lists: "a b" by blanks */
-	long min, max;		/* CF_CONF_INT only; inclusive */
+	const char *def;	/* default as text; lists: "a b" by blanks;
+				 * numbers without units */
+	long min, max;		/* numbers only; inclusive */
 	/* Checks a string or one list item, or NULL.  `why` gets a sentence. */
 	enum cf_err (*check)(const char *value, struct cf_why *why);
 	const char *manual;	/* one sentence, for the manual page */

@@ -56,8 +56,14 @@ check_database(const char *value, struct cf_why *why)
 
 #define STR(key, def, check, manual) { #key, CF_CONF_STR, \
 	offsetof(struct cf_settings, key), def, 0, 0, check, manual }
-#define INT(key, def, min, max, manual) { #key, CF_CONF_INT, \
+#define NUMBER(key, type, def, min, max, manual) { #key, type, \
 	offsetof(struct cf_settings, key), def, min, max, NULL, manual }
+#define INT(key, def, min, max, manual) \
+	NUMBER(key, CF_CONF_INT, def, min, max, manual)
+#define TIME(key, def, min, max, manual) \
+	NUMBER(key, CF_CONF_TIME_S, def, min, max, manual)
+#define TIME_MS(key, def, min, max, manual) \
+	NUMBER(key, CF_CONF_TIME_MS, def, min, max, manual)
 #define BOOL(key, def, manual) { #key, CF_CONF_BOOL, \
 	offsetof(struct cf_settings, key), def, 0, 0, NULL, manual }
 
@@ -79,7 +85,7 @@ const struct cf_conf_opt cf_settings_table[] = {
 	INT(connections_per_address, "0", 0, 60000,
 	    "HTTP connections at a time from one address; 0 sets no limit "
 	    "beyond connection_limit."),
-	INT(request_timeout_s, "30", 1, 600,
+	TIME(request_timeout_s, "30", 1, 600,
 	    "Seconds after which a client that has not sent its request, or "
 	    "not taken its answer, is cut off."),
 	STR(database, "dbname=counterfoil", check_database,
@@ -96,15 +102,15 @@ const struct cf_conf_opt cf_settings_table[] = {
 	STR(masterkey_file, NULL, cf_conf_check_secret_file,
 	    "File with the master keys, mode 0600, made by "
 	    "counterfoil-admin masterkey new; the same on every server."),
-	INT(challenge_lifetime_s, "300", 1, 3600,
+	TIME(challenge_lifetime_s, "300", 1, 3600,
 	    "Seconds for which a challenge may be answered."),
-	INT(receipt_delay_s, "60", 0, 86400,
+	TIME(receipt_delay_s, "60", 0, 86400,
 	    "Seconds after a release for which its receipt waits for the "
 	    "proof of opening, to make one mail of both."),
 	STR(outbox, "on", check_outbox,
 	    "Whether this server sends the receipts: on or off; one server of "
 	    "several is enough."),
-	INT(outbox_poll_ms, "500", 10, 60000,
+	TIME_MS(outbox_poll_ms, "500", 10, 60000,
 	    "Milliseconds between two looks for receipts that are due."),
 	STR(smtp_server, "127.0.0.1:25", cf_conf_check_hostport,
 	    "Mail server that takes the receipts, as host:port."),

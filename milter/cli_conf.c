@@ -28,12 +28,12 @@ const struct cf_conf_opt cf_cli_options[] = {
 	    0, 0, cf_conf_check_service_url,
 	    "Key servers that you believe, beside key_servers; open asks "
 	    "another one only after a yes, and checks nothing it says." },
-	{ "timeout_s", CF_CONF_INT, F(timeout_s), "30", 1, 600, NULL,
+	{ "timeout_s", CF_CONF_TIME_S, F(timeout_s), "30", 1, 600, NULL,
 	    "Seconds to wait for one answer of a key server." },
-	{ "deadline_s", CF_CONF_INT, F(deadline_s), "60", 1, 3600, NULL,
+	{ "deadline_s", CF_CONF_TIME_S, F(deadline_s), "60", 1, 3600, NULL,
 	    "Seconds after which a request that fails for the moment is not "
 	    "repeated any more." },
-	{ "size_limit", CF_CONF_INT, F(size_limit), "268435456", 65536,
+	{ "size_limit", CF_CONF_SIZE, F(size_limit), "268435456", 65536,
 	    4294967295, NULL,
 	    "Bytes of the largest file that is read; it is held in memory." },
 };

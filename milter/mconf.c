@@ -42,9 +42,15 @@ static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
 #define LIST(key, def, check, manual) \
 	{ #key, CF_CONF_LIST, offsetof(struct cf_mconf, key), (def), 0, 0, \
 	    (check), (manual) }
+#define NUMBER(key, type, def, min, max, manual) \
+	{ #key, type, offsetof(struct cf_mconf, key), (def), (min), (max), \
+	    NULL, (manual) }
 #define INT(key, def, min, max, manual) \
-	{ #key, CF_CONF_INT, offsetof(struct cf_mconf, key), (def), (min), \
-	    (max), NULL, (manual) }
+	NUMBER(key, CF_CONF_INT, def, min, max, manual)
+#define SIZE(key, def, min, max, manual) \
+	NUMBER(key, CF_CONF_SIZE, def, min, max, manual)
+#define TIME(key, def, min, max, manual) \
+	NUMBER(key, CF_CONF_TIME_S, def, min, max, manual)
 #define BOOL(key, def, manual) \
 	{ #key, CF_CONF_BOOL, offsetof(struct cf_mconf, key), (def), 0, 0, \
 	    NULL, (manual) }
@@ -122,20 +128,20 @@ static const struct cf_conf_opt table[] = {
 	STR(on_inbound_failure, "tempfail", check_failure,
 	    "Sealed mail that cannot be rewritten because of trouble here: "
 	    "tempfail makes it wait, pass delivers it as it came."),
-	INT(message_size_limit, "10240000", 0, 2000000000,
+	SIZE(message_size_limit, "10240000", 0, 2000000000,
 	    "The mail server's limit for a message in bytes, 0 for none: what "
 	    "would be larger when sealed is refused."),
-	INT(memory_limit, "262144", 0, 1000000000,
+	SIZE(memory_limit, "262144", 0, 1000000000,
 	    "Bytes of one message kept in memory; what is larger goes to "
 	    "spool_directory, encrypted if it is to be sealed."),
-	INT(header_limit, "1048576", 1024, 100000000,
+	SIZE(header_limit, "1048576", 1024, 100000000,
 	    "Bytes of header fields that a message to be sealed may have."),
 	/* More, with what is added on the way, nobody would open again. */
 	INT(header_count, "5000", 10, 15000,
 	    "Number of header fields that a message to be sealed may have."),
-	INT(request_timeout_s, "15", 1, 300,
+	TIME(request_timeout_s, "15", 1, 300,
 	    "Seconds to wait for one answer of a key server."),
-	INT(deadline_s, "60", 1, 600,
+	TIME(deadline_s, "60", 1, 600,
 	    "Seconds that the work at the end of one message may take; then "
 	    "it is deferred."),
 	INT(max_key_requests, "64", 1, 10000,
@@ -145,12 +151,12 @@ static const struct cf_conf_opt table[] = {
 	INT(max_messages, "500", 1, 100000,
 	    "Messages under way of which anything is kept; more are deferred "
 	    "if they concern us."),
-	INT(header_total, "268435456", 1024, 100000000000,
+	SIZE(header_total, "268435456", 1024, 100000000000,
 	    "Bytes of headers and envelopes of all messages under way."),
-	INT(body_total, "8000000000", 1024, 1000000000000,
+	SIZE(body_total, "8000000000", 1024, 1000000000000,
 	    "Bytes of bodies of all messages under way, in memory and in "
 	    "files."),
-	INT(drain_s, "30", 0, 600,
+	TIME(drain_s, "30", 0, 600,
 	    "Seconds to wait at a stop for messages under way."),
 	BOOL(log_passed, "true",
 	    "Log one line for mail that passes, too; false leaves out mail "

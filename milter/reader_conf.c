@@ -44,15 +44,15 @@ const struct cf_conf_opt cf_reader_options[] = {
 	    "0", 0, 60000, NULL,
 	    "Connections from one address at the same time; 0 is no limit, "
 	    "as it must be behind a proxy." },
-	{ "request_timeout_s", CF_CONF_INT, F(request_timeout_s), "30", 1,
+	{ "request_timeout_s", CF_CONF_TIME_S, F(request_timeout_s), "30", 1,
 	    3600, NULL,
 	    "Seconds for a client to send its request, and the longest "
 	    "silence while it is answered." },
-	{ "answer_timeout_s", CF_CONF_INT, F(answer_timeout_s), "900", 1,
+	{ "answer_timeout_s", CF_CONF_TIME_S, F(answer_timeout_s), "900", 1,
 	    86400, NULL,
 	    "Seconds after which an answer is broken off, however steadily "
 	    "the client reads." },
-	{ "drain_s", CF_CONF_INT, F(drain_s), "20", 0, 3600, NULL,
+	{ "drain_s", CF_CONF_TIME_S, F(drain_s), "20", 0, 3600, NULL,
 	    "Seconds that answers under way get to finish when the program "
 	    "is told to end." },
 	{ "user", CF_CONF_STR, F(user), NULL, 0, 0, NULL,

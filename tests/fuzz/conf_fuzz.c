@@ -12,7 +12,7 @@
 
 struct settings {
 	char *name, *where, *log;
-	long count;
+	long count, size, time;
 	bool on;
 	struct cf_conf_list list;
 };
@@ -26,6 +26,8 @@ static const struct cf_conf_opt table[] = {
 	ROW(where, CF_CONF_STR, NULL, 0, 0, cf_conf_check_service_url),
 	ROW(log, CF_CONF_STR, "stderr", 0, 0, cf_conf_check_log),
 	ROW(count, CF_CONF_INT, "7", -5, 1000, NULL),
+	ROW(size, CF_CONF_SIZE, "100", 0, 3L << 30, NULL),
+	ROW(time, CF_CONF_TIME_S, "30", 0, 86400, NULL),
 	ROW(on, CF_CONF_BOOL, "true", 0, 0, NULL),
 	ROW(list, CF_CONF_LIST, "a:1 b:2", 0, 0, cf_conf_check_hostport),
 };

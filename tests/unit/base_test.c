@@ -170,6 +170,7 @@ struct sample {
 	long number;
 	bool yes;
 	struct cf_conf_list items;
+	long size, time, ms;
 	char *secret;
 };
 
@@ -182,11 +183,31 @@ static const struct cf_conf_opt sample_table[] = {
 	    NULL, "Whether." },
 	{ "items", CF_CONF_LIST, offsetof(struct sample, items), "a b", 0, 0,
 	    cf_conf_check_service_url, "The items." },
+	{ "size", CF_CONF_SIZE, offsetof(struct sample, size), "100", -1,
+	    3L << 30, NULL, "The size." },
+	{ "time_s", CF_CONF_TIME_S, offsetof(struct sample, time), "30", 1,
+	    864000, NULL, "The time." },
+	{ "time_ms", CF_CONF_TIME_MS, offsetof(struct sample, ms), "500", 1,
+	    864000, NULL, "The short time." },
 	{ "secret_file", CF_CONF_STR, offsetof(struct sample, secret), NULL,
 	    0, 0, cf_conf_check_secret_file, "The secret." },
 };
 
 #define N_OPTS (sizeof sample_table / sizeof sample_table[0])
+
+static enum cf_err
+load_bytes(const void *text, size_t len, struct sample *s, struct cf_why *why)
+{
+	char path[] = "/tmp/cfconfXXXXXX";
+	enum cf_err rc;
+	int fd = mkstemp(path);
+
+	assert_int_equal(cf_file_write_all(fd, text, len, NULL), CF_OK);
+	close(fd);
+	rc = cf_conf_load(path, sample_table, N_OPTS, s, why);
+	unlink(path);
+	return rc;
+}
 
 static enum cf_err
 load(const char *text, mode_t secret_mode, struct sample *s,
@@ -227,6 +248,186 @@ t_conf_loads_and_defaults(void **state)
 	assert_int_equal(s.items.count, 1);
 	cf_conf_free(sample_table, N_OPTS, &s);
 	assert_null(s.name);
+}
+
+/* What comes before: each line of it must count as one. */
+#define BEFORE "# one\n\n## three, with = and \"\n// four\n" \
+	"/* five\n # six */ name = 'b' # \"\nyes=on // seven\n\t\r\n"
+#define BEFORE_LINES 8
+
+static const struct {
+	const char *text;
+	int line;		/* of the text */
+	const char *want;
+} mistakes[] = {
+	{ "numbr = 3", 1, "unknown option \"numbr\"; the nearest one is "
+	    "\"number\"" },
+	{ "include(\"x\")", 1, "unknown option \"include\"" },
+	{ "number = 3\nnumber = 3", 2, "\"number\" is given twice" },
+	{ "items = {}\n\nitems = {}", 3, "\"items\" is given twice" },
+	{ "number\nsize = 1", 1, "no = behind \"number\"" },
+	{ "number: 3", 1, "no = behind \"number\"" },
+	{ "number { }", 1, "no = behind \"number\"" },
+	{ "items += {}", 1, "no = behind \"items\"" },
+	{ "number =\nsize = 1", 1, "number: there is no value" },
+	{ "number =", 1, "number: there is no value" },
+	{ "number = # 3\n3", 1, "number: there is no value" },
+	{ "number = ,", 1, "number: a value is expected, not \",\"" },
+	{ "number = 3 size = 4", 1, "number: there is more behind" },
+	{ "size = 60 M", 1, "size: there is more behind the value" },
+	{ "number = {3}", 1, "number: there must be one value" },
+	{ "= 3", 1, "an option is expected, not \"=\"" },
+	{ "}", 1, "an option is expected, not \"}\"" },
+	{ "\x01", 1, "an option is expected, not \"?\"" },
+	{ "number = x", 1, "number: \"x\" is not a whole number" },
+	{ "number = 3k", 1, "number: \"3k\" is not a whole number" },
+	{ "number = 10", 1, "number: 10 is not between 1 and 9" },
+	{ "number = 99999999999999999999", 1, "is not a whole number" },
+	{ "size = 60x", 1, "size: \"60x\" is not a number of bytes, such as" },
+	{ "size = 4G", 1, "size: 4G is not between -1 and 3221225472" },
+	{ "size = 9999999999999999G", 1, "is not a number of bytes" },
+	{ "time_s = 5k", 1, "time_s: \"5k\" is not a number of seconds" },
+	{ "time_s = 20d", 1, "time_s: 20d is not between" },
+	{ "time_ms = 2h", 1, "time_ms: \"2h\" is not a number of milli" },
+	{ "yes = 7up", 1, "yes" },
+	{ "items = {\n\t\"https://x.example\", # a\n\n\tb, c\n}", 4,
+	    "items: " },
+	{ "items = {\n\"https://x.example\"\n\"https://y.example\"\n}", 3,
+	    "items: there is no comma between" },
+	{ "items = {,\n}", 1, "items: a value is expected, not \",\"" },
+	{ "\nitems = {\n\"https://x.example\",\nnumber = 3\n", 2,
+	    "items: the list that begins here has no }" },
+	{ "items = {\n\"https://x.example\"\n\n", 1,
+	    "items: the list that begins here has no }" },
+	{ "items = {\n\"https://x.example\n\n}\nnumber = \"3\"", 2,
+	    "the text that begins with \" has no end in its line" },
+	{ "\"", 1, "an option is expected" },
+	{ "size = \"3\nnumber = \"3\"", 1, "has no end in its line" },
+	{ "size = '3\nnumber = 3", 1, "begins with ' has no end" },
+	{ "size = \"3\\", 1, "has no end in its line" },
+	{ "size = \"3\\\n\"", 1, "has no end in its line" },
+	{ "size = \"3\"3", 1, "size: there is more behind" },
+	{ "number = 3\n/* and\nso on", 2, "the comment that begins here" },
+};
+
+/* `text` behind BEFORE, its lines ended by `end`, with or without the last. */
+static void
+check_mistake(size_t i, const char *end, bool last)
+{
+	char want[40], why_not[700];
+	struct cf_buf buf = CF_BUF_INIT(4096);
+	struct cf_why why = { "" };
+	struct sample s;
+	const char *p;
+
+	cf_buf_adds(&buf, BEFORE);
+	for (p = mistakes[i].text; *p != '\0'; p++)
+		if (*p == '\n')
+			cf_buf_adds(&buf, end);
+		else
+			cf_buf_addc(&buf, *p);
+	if (last)
+		cf_buf_adds(&buf, end);
+	(void)snprintf(want, sizeof want, ":%d: ",
+	    BEFORE_LINES + mistakes[i].line);
+	(void)snprintf(why_not, sizeof why_not, "%zu: %s", i,
+	    mistakes[i].text);
+	if (load_bytes(buf.data, buf.len, &s, &why) != CF_E_CONFIG)
+		fail_msg("loads: %s", why_not);
+	if (strstr(why.text, want) == NULL ||
+	    strstr(why.text, mistakes[i].want) == NULL)
+		fail_msg("%s: got \"%s\"", why_not, why.text);
+	cf_buf_free(&buf);
+}
+
+static void
+t_conf_names_the_line(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+		check_mistake(i, "\n", true);
+		check_mistake(i, "\n", false);
+		check_mistake(i, "\r\n", true);
+		check_mistake(i, "\r\n", false);
+	}
+}
+
+static void
+t_conf_takes_what_is_well_formed(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf" BEFORE "number=3\r\n"
+	    "size =\t60M /* a\nb */ # c\n"
+	    "items = { https://a.example, 'https://b.example'\n,\n"
+	    "\"https://c.example\", }";
+	struct cf_why why = { "" };
+	struct sample s;
+
+	(void)state;
+	if (load_bytes(text, sizeof text - 1, &s, &why) != CF_OK)
+		fail_msg("%s", why.text);
+	assert_string_equal(s.name, "b");
+	assert_true(s.yes);
+	assert_int_equal(s.number, 3);
+	assert_int_equal(s.size, 60L << 20);
+	assert_int_equal(s.items.count, 3);
+	assert_string_equal(s.items.item[0], "https://a.example");
+	assert_string_equal(s.items.item[2], "https://c.example");
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("items = {}", 10, &s, &why), CF_OK);
+	assert_int_equal(s.items.count, 0);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("name = a\\b=c", 12, &s, &why), CF_OK);
+	assert_string_equal(s.name, "a\\b=c");
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("yes = on\nn\0", 11, &s, &why),
+	    CF_E_CONFIG);
+	assert_non_null(strstr(why.text, ":2: "));
+	assert_int_equal(cf_conf_load("/", sample_table, N_OPTS, &s, &why),
+	    CF_E_CONFIG);
+	assert_string_equal(why.text, "/: read: Is a directory");
+}
+
+static void
+t_conf_numbers_take_units(void **state)
+{
+	static const struct {
+		const char *text;
+		long size, time, ms;
+	} rows[] = {
+		{ "size = 0", 0, 30, 500 }, { "size = -1", -1, 30, 500 },
+		{ "size = \"7\"", 7, 30, 500 }, { "size = 2k", 2048, 30, 500 },
+		{ "size = 2K", 2048, 30, 500 },
+		{ "size = 60M", 62914560, 30, 500 },
+		{ "size = 60MB", 62914560, 30, 500 },
+		{ "size = \"60MiB\"", 62914560, 30, 500 },
+		{ "size = 1g", 1073741824, 30, 500 },
+		{ "size = 010", 10, 30, 500 },
+		{ "time_s = 45", 100, 45, 500 },
+		{ "time_s = 45s", 100, 45, 500 },
+		{ "time_s = 5m", 100, 300, 500 },
+		{ "time_s = 2h", 100, 7200, 500 },
+		{ "time_s = 1d", 100, 86400, 500 },
+		{ "time_ms = 20", 100, 30, 20 },
+		{ "time_ms = 20ms", 100, 30, 20 },
+		{ "time_ms = 2s", 100, 30, 2000 },
+	};
+	struct cf_why why;
+	struct sample s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (load_bytes(rows[i].text, strlen(rows[i].text), &s, &why)
+		    != CF_OK)
+			fail_msg("%s: %s", rows[i].text, why.text);
+		if (s.size != rows[i].size || s.time != rows[i].time ||
+		    s.ms != rows[i].ms)
+			fail_msg("%s: %ld %ld %ld", rows[i].text, s.size,
+			    s.time, s.ms);
+		cf_conf_free(sample_table, N_OPTS, &s);
+	}
 }
 
 static void
@@ -472,6 +673,9 @@ main(void)
 		cmocka_unit_test(t_link_parses_and_formats),
 		cmocka_unit_test(t_link_rejects),
 		cmocka_unit_test(t_conf_loads_and_defaults),
+		cmocka_unit_test(t_conf_names_the_line),
+		cmocka_unit_test(t_conf_takes_what_is_well_formed),
+		cmocka_unit_test(t_conf_numbers_take_units),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 		cmocka_unit_test(t_network_holds_what_is_in_it),
 		cmocka_unit_test(t_client_is_the_last_that_is_no_proxy),
