@@ -58,6 +58,7 @@ static const struct command {
 	const char *words;
 } commands[] = {
 	{ "migrate", NULL, true, cf_admin_migrate, "" },
+	{ "accept", NULL, true, cf_admin_accept, "service_url|signer" },
 	{ "gateway", "add", true, cf_admin_gateway_add,
 	    "NAME --domain DOMAIN [--domain DOMAIN ...] --token-file FILE" },
 	{ "gateway", "list", true, cf_admin_gateway_list, "" },

@@ -2,6 +2,8 @@
 /* cf_db_master - see db_master.h. */
 #include "keysrv/db_master.h"
 
+#include "common/mem.h"
+
 static void
 get_master(const struct cf_db *db, size_t result, size_t row,
     struct cf_master *ret)
@@ -190,4 +192,73 @@ cf_db_secret_add(struct cf_db *db, const char *name,
 	rc = cf_db_flush(db, why);
 	cf_db_args_free(&args);
 	return rc;
+}
+
+/* ---- URL and signer ---- */
+
+static size_t
+registered_send(struct cf_db *db, const char *what)
+{
+	static const struct cf_db_stmt stmt = { "registered_find",
+	    "SELECT value FROM counterfoil.registered WHERE what = $1" };
+	struct cf_db_args args;
+	size_t result;
+
+	cf_db_args_init(&args, "T");
+	cf_db_text(&args, 0, what);
+	result = cf_db_send(db, &stmt, &args);
+	cf_db_args_free(&args);
+	return result;
+}
+
+static void
+send_value(struct cf_db *db, const struct cf_db_stmt *stmt, const char *what,
+    const char *value)
+{
+	struct cf_db_args args;
+
+	cf_db_args_init(&args, "TT");
+	cf_db_text(&args, 0, what);
+	cf_db_text(&args, 1, value);
+	(void)cf_db_send(db, stmt, &args);
+	cf_db_args_free(&args);
+}
+
+enum cf_err
+cf_db_registered_find(struct cf_db *db, const char *what, char **ret,
+    struct cf_why *why)
+{
+	size_t result = registered_send(db, what);
+	enum cf_err rc = cf_db_flush(db, why);
+
+	if (rc == CF_OK)
+		*ret = cf_db_rows(db, result) == 0 ? NULL :
+		    cf_strdup(cf_db_get_text(db, result, 0, 0));
+	return rc;
+}
+
+enum cf_err
+cf_db_registered(struct cf_db *db, const char *what, const char *value,
+    char **ret, struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "registered_first",
+	    "INSERT INTO counterfoil.registered (what, value) "
+	    "VALUES ($1, $2) ON CONFLICT DO NOTHING" };
+
+	/* What another server inserts meanwhile is seen by the second. */
+	send_value(db, &stmt, what, value);
+	return cf_db_registered_find(db, what, ret, why);
+}
+
+enum cf_err
+cf_db_registered_set(struct cf_db *db, const char *what, const char *value,
+    struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "registered_set",
+	    "INSERT INTO counterfoil.registered (what, value) "
+	    "VALUES ($1, $2) ON CONFLICT (what) DO UPDATE "
+	    "SET value = excluded.value, at = now()" };
+
+	send_value(db, &stmt, what, value);
+	return cf_db_flush(db, why);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cf_db_master - statements on master keys and what they wrap but keys. */
+/*
+ * cf_db_master - statements on what stands outside of the database and must
+ * fit it: master keys, what they wrap but keys, URL and signer.
+ */
 #ifndef CF_KEYSRV_DB_MASTER_H
 #define CF_KEYSRV_DB_MASTER_H
 
@@ -46,5 +49,18 @@ CF_MUST_USE enum cf_err cf_db_secret_find(struct cf_db *db, const char *name,
 /* Store it, unless another server was faster. */
 CF_MUST_USE enum cf_err cf_db_secret_add(struct cf_db *db, const char *name,
     const struct cf_vault_secret *secret, struct cf_why *why);
+
+/*
+ * What is registered under a name (see 0005-masterkey.sql); `value` if
+ * nothing was before.  Gives *ret; free it.
+ */
+CF_MUST_USE enum cf_err cf_db_registered(struct cf_db *db, const char *what,
+    const char *value, char **ret, struct cf_why *why);
+/* As it is and no more: NULL if nothing is registered. */
+CF_MUST_USE enum cf_err cf_db_registered_find(struct cf_db *db,
+    const char *what, char **ret, struct cf_why *why);
+/* From now on it is `value`.  As owner. */
+CF_MUST_USE enum cf_err cf_db_registered_set(struct cf_db *db,
+    const char *what, const char *value, struct cf_why *why);
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "config.h"
 #include "keysrv/db_upkeep.h"
 #include "keysrv/http.h"
@@ -98,6 +99,17 @@ make_partitions(struct server *s, struct cf_why *why)
 	return cf_db_make_partitions(s->upkeep, why);
 }
 
+static enum cf_err
+match_registered(const struct server *s, struct cf_db *db,
+    enum cf_match_what what, struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *value = NULL;
+	enum cf_err rc;
+
+	rc = cf_match_value(what, &s->settings, &value, why);
+	return rc == CF_OK ? cf_match_registered(db, what, value, why) : rc;
+}
+
 /* Is all here that this database needs?  Nothing is served before. */
 static enum cf_err
 match(struct server *s, struct cf_why *why)
@@ -110,6 +122,10 @@ match(struct server *s, struct cf_why *why)
 		rc = cf_match_masters(db, s->vault, &s->settings, why);
 	if (rc == CF_OK)
 		rc = cf_match_secrets(db, s->vault, &s->secrets, why);
+	if (rc == CF_OK)
+		rc = match_registered(s, db, CF_MATCH_SERVICE_URL, why);
+	if (rc == CF_OK && strcmp(s->settings.outbox, "on") == 0)
+		rc = match_registered(s, db, CF_MATCH_SIGNER, why);
 	return rc;
 }
 

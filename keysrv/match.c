@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "common/mem.h"
 #include "keysrv/db_master.h"
+#include "keysrv/signer.h"
 
 /* ---- master keys ---- */
 
@@ -145,4 +147,63 @@ cf_match_secrets_wipe(struct cf_match_secrets *secrets)
 {
 	cf_secret_wipe(&secrets->challenge);
 	cf_secret_wipe(&secrets->receipt);
+}
+
+/* ---- URL and signer ---- */
+
+const char *
+cf_match_name(enum cf_match_what what)
+{
+	return what == CF_MATCH_SERVICE_URL ? "service_url" : "signer";
+}
+
+enum cf_err
+cf_match_value(enum cf_match_what what, const struct cf_settings *settings,
+    char **ret, struct cf_why *why)
+{
+	CF_AUTO(cf_signer_free) struct cf_signer *signer = NULL;
+	char name[CF_SIGNER_NAME_LEN + 1];
+	enum cf_err rc;
+
+	if (what == CF_MATCH_SERVICE_URL) {
+		*ret = cf_strdup(settings->service_url);
+		return CF_OK;
+	}
+	rc = cf_signer_load(settings->signer_certificate,
+	    settings->signer_key, settings->receipt_from, &signer, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_signer_name(signer, name);
+	*ret = cf_strdup(name);
+	return CF_OK;
+}
+
+enum cf_err
+cf_match_differs(enum cf_match_what what, const char *value,
+    const char *registered, struct cf_why *why)
+{
+	if (strcmp(value, registered) == 0)
+		return CF_OK;
+	if (what == CF_MATCH_SERVICE_URL)
+		return cf_fail(CF_E_CONFIG, why, "service_url is %s, but "
+		    "links that were given out lead to %s; if these come here "
+		    "too, run: counterfoil-admin accept service_url", value,
+		    registered);
+	return cf_fail(CF_E_CONFIG, why, "signer_certificate has another key "
+	    "(%s) than the signer whose receipts people have (%s); if it is "
+	    "to sign from now on, run: counterfoil-admin accept signer",
+	    value, registered);
+}
+
+enum cf_err
+cf_match_registered(struct cf_db *db, enum cf_match_what what,
+    const char *value, struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *registered = NULL;
+	enum cf_err rc;
+
+	rc = cf_db_registered(db, cf_match_name(what), value, &registered,
+	    why);
+	return rc == CF_OK ? cf_match_differs(what, value, registered, why)
+	    : rc;
 }

@@ -45,4 +45,25 @@ CF_MUST_USE enum cf_err cf_match_secrets(struct cf_db *db,
     struct cf_why *why);
 void cf_match_secrets_wipe(struct cf_match_secrets *secrets);
 
+/* What people have from us; it changes only when somebody says so. */
+enum cf_match_what {
+	CF_MATCH_SERVICE_URL,	/* where links lead */
+	CF_MATCH_SIGNER		/* who signs receipts */
+};
+
+/*
+ * Is it as registered?  `value` is registered if nothing was.  CF_E_CONFIG:
+ * another is; `why` says which command accepts it.
+ */
+CF_MUST_USE enum cf_err cf_match_registered(struct cf_db *db,
+    enum cf_match_what what, const char *value, struct cf_why *why);
+/* The same of what was read. */
+CF_MUST_USE enum cf_err cf_match_differs(enum cf_match_what what,
+    const char *value, const char *registered, struct cf_why *why);
+/* Its name in the database and for counterfoil-admin.  Lends: static. */
+const char *cf_match_name(enum cf_match_what what);
+/* The value of the configuration.  Gives *ret; free it. */
+CF_MUST_USE enum cf_err cf_match_value(enum cf_match_what what,
+    const struct cf_settings *settings, char **ret, struct cf_why *why);
+
 #endif

@@ -136,6 +136,20 @@ cf_signer_free(struct cf_signer **signer)
 	*signer = NULL;
 }
 
+void
+cf_signer_name(const struct cf_signer *s, char out[CF_SIGNER_NAME_LEN + 1])
+{
+	unsigned char digest[32], *der = NULL;
+	const int len = i2d_PUBKEY(s->key, &der);
+	unsigned digest_len = sizeof digest;
+
+	if (len <= 0 || EVP_Digest(der, (size_t)len, digest, &digest_len,
+	    EVP_sha256(), NULL) != 1)
+		cf_bug("name of a key");
+	OPENSSL_free(der);
+	cf_b64url_encode(digest, sizeof digest, out);
+}
+
 int64_t
 cf_signer_not_after_ms(const struct cf_signer *s)
 {

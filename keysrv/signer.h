@@ -32,6 +32,10 @@ CF_MUST_USE enum cf_err cf_signer_load(const char *certificate_file,
     struct cf_why *why);
 void cf_signer_free(struct cf_signer **signer);
 
+/* The SHA-256 of its public key; a renewed certificate keeps it. */
+#define CF_SIGNER_NAME_LEN 43	/* base64url */
+void cf_signer_name(const struct cf_signer *signer,
+    char out[CF_SIGNER_NAME_LEN + 1]);
 /* When the certificate ends, in clock.h's milliseconds. */
 int64_t cf_signer_not_after_ms(const struct cf_signer *signer);
 

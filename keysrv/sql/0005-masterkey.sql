@@ -71,6 +71,22 @@ COMMENT ON COLUMN counterfoil.service_secret.salt IS
 COMMENT ON COLUMN counterfoil.service_secret.wrapped IS
     'Nonce, ciphertext and tag.';
 
+CREATE TABLE counterfoil.registered (
+	what text PRIMARY KEY CHECK (what IN ('service_url', 'signer')),
+	value text NOT NULL,
+	at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE counterfoil.registered IS
+    'What people have from us and count on: where links lead, who signs '
+    'receipts.';
+COMMENT ON COLUMN counterfoil.registered.what IS
+    'service_url, or signer: of its public key.';
+COMMENT ON COLUMN counterfoil.registered.value IS
+    'The URL; the SHA-256 in base64url.';
+COMMENT ON COLUMN counterfoil.registered.at IS
+    'Since when, by the first start or by an administrator.';
+
+GRANT SELECT, INSERT ON counterfoil.registered TO counterfoil_keysrv;
 GRANT SELECT ON counterfoil.master_key
     TO counterfoil_keysrv, counterfoil_rotate;
 GRANT EXECUTE ON FUNCTION counterfoil.first_master_key(bytea, bytea)

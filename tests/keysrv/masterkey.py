@@ -332,4 +332,62 @@ def t_rights():
 	    "a second first key")
 
 
+# ---- the rest that must fit ----
+
+def refuses(words, **changes):
+	"""It does not start with these options, and says these words."""
+	before = dict(g.server.options)
+	g.server.stop()
+	g.server.configure(**changes)
+	done = proc.run([proc.program("counterfoil-keysrv"), "-c",
+	    g.server.config], check=False, limit_s=60)
+	tap.equal(done.returncode, 1, "exit status (%s)" % done.stderr)
+	for word in words:
+		tap.contains(done.stderr.decode(), word, "sentence")
+	return before
+
+
+@tap.case("another service_url than that of the links is refused until it is "
+    "accepted")
+def t_service_url():
+	m = g.issue()
+	before = refuses([g.server.url, "accept service_url"],
+	    service_url="http://localhost:1")
+	out = g.server.admin("accept", "service_url").stdout.decode()
+	tap.contains(out, "service_url is http://localhost:1", "accepted")
+	g.server.start()
+	tap.equal(g.retrieve(m).status, 200, "mail of before")
+	refuses(["http://localhost:1"], **before)
+	g.server.admin("accept", "service_url")
+	g.server.start()
+
+
+@tap.case("another signer is refused until it is accepted; a renewed "
+    "certificate is not another")
+def t_signer():
+	def sign(name, key):
+		"""A certificate of this key for the address of receipts."""
+		path = os.path.join(g.folder, name)
+		proc.run(["openssl", "req", "-x509", "-new", "-key", key,
+		    "-subj", "/CN=r", "-addext", "subjectAltName=email:"
+		    + g.server.receipt_from, "-out", path])
+		return path
+	key = g.server.options["signer_key"]
+	g.server.restart(outbox="on")
+	g.server.restart(signer_certificate=sign("renewed.pem", key))
+	other_key = os.path.join(g.folder, "other.key")
+	g.server.admin("signer", "new", "--address", g.server.receipt_from,
+	    "--cert", os.path.join(g.folder, "other.pem"), "--key", other_key)
+	before = refuses(["another key", "accept signer"],
+	    signer_certificate=os.path.join(g.folder, "other.pem"),
+	    signer_key=other_key)
+	done = g.server.admin("accept", "signer").stdout.decode()
+	tap.contains(done, "signer is ", "accepted")
+	g.server.start()
+	# A server that sends no receipts has no say in who signs them.
+	g.server.restart(**dict(before, outbox="off"))
+	tap.equal(g.server.admin("accept", "receipts", check=False).returncode,
+	    2, "accept of something else")
+
+
 tap.main(setup, teardown)
