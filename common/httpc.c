@@ -10,6 +10,7 @@
 
 #include "common/b64url.h"
 #include "common/clock.h"
+#include "common/crypto_tls.h"
 #include "common/link.h"
 #include "common/mem.h"
 
@@ -35,6 +36,8 @@ struct cf_httpc {
 struct transfer {
 	struct cf_buf *body;
 	const struct cf_httpc_request *request;
+	long verdict;			/* on the certificate, OpenSSL's */
+	char text[CURL_ERROR_SIZE];	/* curl's about the last error */
 };
 
 enum cf_err
@@ -186,11 +189,25 @@ set_options(struct cf_httpc *client, CURL *curl, struct transfer *t,
 	}
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->text);
 	if (r->json != NULL) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)r->json_len);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->json);
 	}
+}
+
+/* A handshake that ended without a word of TLS is a lost connection. */
+static enum cf_err
+handshake_error(const struct transfer *t, const char *service,
+    struct cf_why *why)
+{
+	const char *trouble = cf_tls_handshake_trouble(t->text);
+
+	if (trouble == NULL)
+		return cf_fail(CF_E_NETWORK, why,
+		    "%s: the connection ended before it was secure", service);
+	return cf_fail(CF_E_TLS, why, "%s: %s", service, trouble);
 }
 
 static enum cf_err
@@ -206,10 +223,13 @@ map_error(CURLcode code, const struct transfer *t, const char *service,
 	case CURLE_ABORTED_BY_CALLBACK:
 		return cf_fail(CF_E_TIMEOUT, why, "%s: %s", service, text);
 	case CURLE_PEER_FAILED_VERIFICATION:
+		return cf_fail(CF_E_TLS, why, "%s: %s", service,
+		    cf_tls_certificate_trouble(t->verdict));
 	case CURLE_SSL_CONNECT_ERROR:
+		return handshake_error(t, service, why);
 	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-		return cf_fail(CF_E_TLS, why, "%s: %s", service, text);
+		return cf_fail(CF_E_TLS, why, "%s: %s; see ca_file", service,
+		    text);
 	case CURLE_WRITE_ERROR:
 		if (t->body->full)
 			return cf_fail(CF_E_PROTOCOL, why,
@@ -276,7 +296,7 @@ enum cf_err
 cf_httpc_send(struct cf_httpc *client, const struct cf_httpc_request *request,
     long *ret_status, struct cf_buf *body, struct cf_why *why)
 {
-	struct transfer t = { body, request };
+	struct transfer t = { .body = body, .request = request };
 	CF_AUTO(cf_free) char *url = NULL;
 	struct curl_slist *headers;
 	struct handle h;
@@ -292,6 +312,7 @@ cf_httpc_send(struct cf_httpc *client, const struct cf_httpc_request *request,
 	set_options(client, h.easy, &t, url, headers);
 	code = perform(&h, request);
 	curl_easy_getinfo(h.easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(h.easy, CURLINFO_SSL_VERIFYRESULT, &t.verdict);
 	return_handle(client, &h);
 	free_headers(headers);
 	if (code == CURLE_OK)

@@ -51,7 +51,8 @@ void cf_httpc_free(struct cf_httpc **client);
  * *ret_status is set and the body is appended to `body`.
  * CF_E_NETWORK  not reached, or the answer ended too early
  * CF_E_TIMEOUT  `timeout_ms` passed, or tick() gave up
- * CF_E_TLS      certificate not valid, or not for that name
+ * CF_E_TLS      no TLS, too old a one, or a certificate that is not valid:
+ *               `why` says which, and what to do
  * CF_E_PROTOCOL answer larger than the ceiling of `body`, or not HTTP
  */
 CF_MUST_USE enum cf_err cf_httpc_send(struct cf_httpc *client,

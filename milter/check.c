@@ -50,8 +50,7 @@ advice(enum cf_err rc)
 {
 	switch (rc) {
 	case CF_E_TLS:
-		return "its certificate must be valid for that name; see "
-		    "ca_file";
+		return "flagged mail waits";
 	case CF_E_UNAUTHORIZED:
 		return "api_token_file must have the token that "
 		    "counterfoil-admin gateway add wrote there";

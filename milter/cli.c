@@ -130,8 +130,6 @@ advice(enum cf_err rc)
 		    "it, add it to the option \"allowed_key_servers\".";
 	case CF_E_UNAUTHORIZED:
 		return "Check the option \"api_token_file\".";
-	case CF_E_TLS:
-		return "Check the name, or the option \"ca_file\".";
 	case CF_E_BUSY:
 	case CF_E_DATABASE:
 	case CF_E_NETWORK:

@@ -6,6 +6,7 @@ not through a switch that turns checking off.
 """
 
 import os
+import time
 
 from lab import proc
 
@@ -29,13 +30,25 @@ extendedKeyUsage = serverAuth
 subjectAltName = %s
 """
 
+# openssl x509 cannot date a certificate.
+SIGN = """\
+[ca]
+default_ca = ca_default
+[ca_default]
+database = %s.index
+serial = %s.serial
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+
 
 class Authority:
 	def __init__(self, folder, name="Counterfoil test authority"):
 		self.folder = folder
 		self.file = os.path.join(folder, "ca.pem")
 		self.key = os.path.join(folder, "ca.key")
-		self.serial = 0
 		os.makedirs(folder, mode=0o755, exist_ok=True)
 		conf = os.path.join(folder, "ca.cnf")
 		proc.write_file(conf, CA_EXT % name)
@@ -54,8 +67,12 @@ class Authority:
 		finally:
 			os.umask(old)
 
-	def server(self, name, hosts=("localhost", "127.0.0.1"), rsa=False):
-		"""A server certificate; gives (certificate file, key file)."""
+	def server(self, name, hosts=("localhost", "127.0.0.1"), rsa=False,
+	    days=(0, 30)):
+		"""A server certificate; gives (certificate file, key file).
+
+		days: from when to when, counted from now
+		"""
 		cert = os.path.join(self.folder, name + ".pem")
 		key = os.path.join(self.folder, name + ".key")
 		request = os.path.join(self.folder, name + ".csr")
@@ -66,11 +83,17 @@ class Authority:
 		self._new_key(key, rsa)
 		proc.run(["openssl", "req", "-new", "-key", key, "-subj",
 		    "/CN=" + hosts[0], "-out", request])
-		self.serial += 1
-		proc.run(["openssl", "x509", "-req", "-sha256", "-days", "30",
-		    "-in", request, "-CA", self.file, "-CAkey", self.key,
-		    "-set_serial", str(self.serial), "-extfile", ext,
-		    "-extensions", "server", "-out", cert])
+		begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(
+		    time.time() + 86400 * day)) for day in days)
+		conf = os.path.join(self.folder, name + ".sign")
+		proc.write_file(os.path.join(self.folder, name + ".index"), "")
+		proc.write_file(conf, SIGN % ((os.path.join(
+		    self.folder, name),) * 2))
+		proc.run(["openssl", "ca", "-batch", "-notext", "-config", conf,
+		    "-cert", self.file, "-keyfile", self.key, "-create_serial",
+		    "-outdir", self.folder, "-in", request, "-extfile", ext,
+		    "-extensions", "server", "-startdate", begin, "-enddate",
+		    end, "-out", cert])
 		return cert, key
 
 	def nss_home(self, home):

@@ -628,7 +628,7 @@ def t_tls():
 		os.unlink(c.out)
 		c.server.opened.clear()
 		c.configure(ca_file=other.file)
-		c.must_fail(c.open(), 75, "certificate is not valid")
+		c.must_fail(c.open(), 75, "not known here")
 		c.write(c.sealed.mail(link=c.sealed.link.replace("https://"
 		    "localhost", "http://keys.test")))
 		c.must_fail(c.open(), 1, "")
