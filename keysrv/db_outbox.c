@@ -238,13 +238,12 @@ read_row(const PGresult *result, int i, struct cf_db_outbox_row *row)
 /*
  * FOR UPDATE SKIP LOCKED: several key servers share the table without
  * waiting for each other.  `attempts` grows with each lease and so tells a
- * late holder's answer from the present one's.
+ * late holder's answer from the present one's.  Materialized: the choice is
+ * made once; a plan that made it anew for each row would lease all of them.
  */
 static const char lease_sql[] =
-    "UPDATE counterfoil.outbox o"
-    " SET lease_until = clock_timestamp() + $2::bigint * interval '1 ms',"
-    "  attempts = o.attempts + 1"
-    " FROM (SELECT w.outbox_id FROM counterfoil.outbox w"
+    "WITH due AS MATERIALIZED (SELECT w.outbox_id"
+    "  FROM counterfoil.outbox w"
     "  WHERE w.state = 'waiting' AND w.not_before <= now()"
     "   AND w.next_try <= now()"
     "   AND (w.lease_until IS NULL OR w.lease_until <= now())"
@@ -252,8 +251,11 @@ static const char lease_sql[] =
     "    FROM counterfoil.outbox f WHERE f.key_id = w.key_id"
     "    AND f.principal = w.principal AND f.kind = 'released'"
     "    AND f.state = 'waiting'))"
-    "  ORDER BY w.not_before LIMIT $1::bigint FOR UPDATE SKIP LOCKED) due"
-    " WHERE o.outbox_id = due.outbox_id"
+    "  ORDER BY w.not_before LIMIT $1::bigint FOR UPDATE SKIP LOCKED)"
+    " UPDATE counterfoil.outbox o"
+    " SET lease_until = clock_timestamp() + $2::bigint * interval '1 ms',"
+    "  attempts = o.attempts + 1"
+    " FROM due WHERE o.outbox_id = due.outbox_id"
     " RETURNING o.outbox_id, o.attempts, o.event_id, o.key_id, o.kind,"
     "  o.assurance, o.sender, o.recipient, o.principal,"
     "  o.original_message_id,"

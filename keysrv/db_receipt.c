@@ -12,35 +12,34 @@
 void
 cf_db_event_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bztbbt");
+	cf_db_args_init(args, "btbbt");
 }
 
 void
 cf_db_event_add(struct cf_db_args *args,
-    const unsigned char event_id[CF_EVENT_ID_LEN], int64_t at_ms,
-    const char *type, const unsigned char key_id[CF_KEY_ID_LEN],
+    const unsigned char event_id[CF_EVENT_ID_LEN], const char *type,
+    const unsigned char key_id[CF_KEY_ID_LEN],
     const unsigned char *release_id, const struct cf_buf *record)
 {
 	if (record->full)
 		cf_bug("event record too long");
 	cf_db_bytes(args, 0, event_id, CF_EVENT_ID_LEN);
-	cf_db_time(args, 1, at_ms);
-	cf_db_text(args, 2, type);
-	cf_db_bytes(args, 3, key_id, CF_KEY_ID_LEN);
+	cf_db_text(args, 1, type);
+	cf_db_bytes(args, 2, key_id, CF_KEY_ID_LEN);
 	if (release_id == NULL)
-		cf_db_null(args, 4);
+		cf_db_null(args, 3);
 	else
-		cf_db_bytes(args, 4, release_id, CF_RELEASE_ID_LEN);
-	cf_db_text(args, 5, cf_buf_str(record));
+		cf_db_bytes(args, 3, release_id, CF_RELEASE_ID_LEN);
+	cf_db_text(args, 4, cf_buf_str(record));
 }
 
 void
 cf_db_event_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "event_insert",
-	    "INSERT INTO counterfoil.event (event_id, at, type, key_id, "
+	    "INSERT INTO counterfoil.event (event_id, type, key_id, "
 	    "release_id, record) "
-	    "SELECT * FROM unnest($1, $2, $3, $4, $5, $6)" };
+	    "SELECT * FROM unnest($1, $2, $3, $4, $5)" };
 
 	(void)cf_db_send(db, &stmt, args);
 }

@@ -10,12 +10,12 @@
 #include "keysrv/db_key.h"
 #include "keysrv/record.h"
 
-/* ---- events: rows are only ever added ---- */
+/* ---- events: rows are only ever added, their time is the database's ---- */
 
 void cf_db_event_args(struct cf_db_args *args);
 void cf_db_event_add(struct cf_db_args *args,
-    const unsigned char event_id[CF_EVENT_ID_LEN], int64_t at_ms,
-    const char *type, const unsigned char key_id[CF_KEY_ID_LEN],
+    const unsigned char event_id[CF_EVENT_ID_LEN], const char *type,
+    const unsigned char key_id[CF_KEY_ID_LEN],
     const unsigned char *release_id, const struct cf_buf *record);
 void cf_db_event_send(struct cf_db *db, const struct cf_db_args *args);
 

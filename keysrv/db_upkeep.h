@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cf_db_upkeep - what the server does for the database from time to time. */
+/*
+ * cf_db_upkeep - the database's clock, and what the server does for the
+ * database from time to time.
+ */
 #ifndef CF_KEYSRV_DB_UPKEEP_H
 #define CF_KEYSRV_DB_UPKEEP_H
 
 #include "keysrv/db.h"
+
+/*
+ * The moment of the database's clock at which it comes to this statement.
+ * What is recorded has its time from there: key servers may differ.
+ */
+size_t cf_db_now_send(struct cf_db *db);
+int64_t cf_db_now_get(const struct cf_db *db, size_t result);
 
 /* Make the event partitions of the months to come. */
 CF_MUST_USE enum cf_err cf_db_make_partitions(struct cf_db *db,

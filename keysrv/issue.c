@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "keysrv/db_master.h"
+#include "keysrv/db_upkeep.h"
 #include "keysrv/json_out.h"
 
 #define KEYS_IN_BATCH 2048	/* keys in one transaction */
@@ -92,13 +93,13 @@ is_suspect(const struct cf_batch *batch)
  */
 static enum cf_err
 find(struct cf_batch *batch, struct sealing *ret_sealing,
-    struct cf_why *why)
+    int64_t *ret_now_ms, struct cf_why *why)
 {
 	const bool look = is_suspect(batch);
 	CF_AUTO(cf_free) struct place *place = NULL;
 	struct cf_db_args senders, keys;
 	struct cf_issue_item *item;
-	size_t i, j, active, n = 0;
+	size_t i, j, active, now, n = 0;
 	enum cf_err rc;
 
 	for (i = 0; i < batch->count; i++)
@@ -123,6 +124,7 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 	if (look)
 		(void)cf_db_issued_send(batch->db, &keys);
 	active = cf_db_active_send(batch->db);
+	now = cf_db_now_send(batch->db);
 	rc = cf_db_flush(batch->db, why);
 	cf_db_args_free(&senders);
 	cf_db_args_free(&keys);
@@ -132,6 +134,7 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 			take_issued(batch, place);
 		cf_db_active_get(batch->db, active, &ret_sealing->master,
 		    &ret_sealing->there);
+		*ret_now_ms = cf_db_now_get(batch->db, now);
 	}
 	return rc;
 }
@@ -310,8 +313,8 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 	cf_secret_random(&id, CF_EVENT_ID_LEN);
 	cf_db_issue_add(&w->keys, &row);
 	write_record(&w->rec, id.bytes, item, key, now_ms);
-	cf_db_event_add(&w->event, id.bytes, now_ms, "issued", key->key_id,
-	    NULL, &w->rec);
+	cf_db_event_add(&w->event, id.bytes, "issued", key->key_id, NULL,
+	    &w->rec);
 	w->count++;
 }
 
@@ -413,12 +416,13 @@ issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 	struct cf_batch *batch = arg;
 	struct sealing sealing = { .there = false };
 	struct cf_issue_item *item;
+	int64_t now_ms = 0;
 	enum cf_err rc;
 	size_t i;
 
 	(void)db;
 	cf_fault("issue.begin");
-	rc = find(batch, &sealing, why);
+	rc = find(batch, &sealing, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("issue.found");
@@ -427,7 +431,7 @@ issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 		item->rc = decide(batch->ks, &sealing, item);
 	}
 	cf_fault("issue.decided");
-	rc = write_all(batch, cf_clock_ms(), why);
+	rc = write_all(batch, now_ms, why);
 	cf_fault("issue.written");
 	for (i = 0; i < batch->count && rc == CF_OK; i++)
 		reply(batch->req[i]);

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "keysrv/db_upkeep.h"
 #include "keysrv/fields.h"
 #include "keysrv/json_out.h"
 
@@ -164,9 +164,9 @@ take_seen(struct cf_batch *batch, const size_t *position)
 }
 
 static enum cf_err
-lock(struct cf_batch *batch, struct cf_why *why)
+lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 {
-	size_t position[CF_BATCH_MAX], count = 0, i;
+	size_t position[CF_BATCH_MAX], count = 0, now, i;
 	struct cf_opening_item *item;
 	struct cf_db_args keys, once;
 	enum cf_err rc = CF_OK;
@@ -190,9 +190,12 @@ lock(struct cf_batch *batch, struct cf_why *why)
 	if (count > 0) {
 		(void)cf_db_lock_send(batch->db, &keys);
 		(void)cf_db_once_find(batch->db, &once);
+		now = cf_db_now_send(batch->db);
 		rc = cf_db_flush(batch->db, why);
-		if (rc == CF_OK)
+		if (rc == CF_OK) {
 			take_seen(batch, position);
+			*ret_now_ms = cf_db_now_get(batch->db, now);
+		}
 	}
 	cf_db_args_free(&keys);
 	cf_db_args_free(&once);
@@ -274,7 +277,7 @@ add_item(struct writes *w, struct cf_opening_item *item, int64_t now_ms)
 	cf_db_once_add(&w->once, item->key_id, once_of(item),
 	    item->release_id, sizeof item->release_id, now_ms);
 	write_record(&w->rec, item, now_ms);
-	cf_db_event_add(&w->event, item->event_id, now_ms, event_of(item),
+	cf_db_event_add(&w->event, item->event_id, event_of(item),
 	    item->key_id, item->release_id, &w->rec);
 	w->events++;
 	if (item->verb != CF_PROOF_OPEN)
@@ -353,7 +356,7 @@ static enum cf_err
 opening_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
-	int64_t now_ms;
+	int64_t now_ms = 0;
 	enum cf_err rc;
 	size_t i;
 
@@ -366,11 +369,16 @@ opening_all(struct cf_db *db, void *arg, struct cf_why *why)
 	for (i = 0; i < batch->count; i++)
 		item_of(batch, i)->rc = check(item_of(batch, i));
 	cf_fault("open.checked");
-	rc = lock(batch, why);
+	rc = lock(batch, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("open.locked");
-	now_ms = cf_clock_ms();
+	/* A database that took over may be behind: no opening is before its
+	 * release. */
+	for (i = 0; i < batch->count; i++)
+		if (item_of(batch, i)->found &&
+		    item_of(batch, i)->release.released_at_ms > now_ms)
+			now_ms = item_of(batch, i)->release.released_at_ms;
 	rc = record(batch, now_ms, why);
 	for (i = 0; i < batch->count && rc == CF_OK; i++)
 		reply(batch->req[i], now_ms);

@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "keysrv/criteria.h"
 #include "keysrv/db_receipt.h"
+#include "keysrv/db_upkeep.h"
 #include "keysrv/json_out.h"
 #include "keysrv/release.h"
 
@@ -143,13 +143,13 @@ take_locks(struct cf_batch *batch, const struct positions *p)
  * they see of the key cannot change before our COMMIT.
  */
 static enum cf_err
-lock(struct cf_batch *batch, struct cf_why *why)
+lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 {
 	struct positions p = { .count = 0 };
 	struct cf_db_args keys, once;
 	struct cf_release_item *item;
 	enum cf_err rc = CF_OK;
-	size_t i;
+	size_t i, now;
 
 	cf_db_key_args(&keys);
 	cf_db_once_args(&once);
@@ -168,9 +168,12 @@ lock(struct cf_batch *batch, struct cf_why *why)
 		(void)cf_db_lock_send(batch->db, &keys);
 		(void)cf_db_material_send(batch->db, &keys);
 		(void)cf_db_once_find(batch->db, &once);
+		now = cf_db_now_send(batch->db);
 		rc = cf_db_flush(batch->db, why);
-		if (rc == CF_OK)
+		if (rc == CF_OK) {
 			take_locks(batch, &p);
+			*ret_now_ms = cf_db_now_get(batch->db, now);
+		}
 	}
 	cf_db_args_free(&keys);
 	cf_db_args_free(&once);
@@ -367,7 +370,7 @@ add_release(struct writes *w, const struct cf_ks *ks,
 		add_notice(w, ks, item, now_ms);
 	}
 	write_released(&w->rec, item, now_ms);
-	cf_db_event_add(&w->event, item->event_id, now_ms, "released",
+	cf_db_event_add(&w->event, item->event_id, "released",
 	    item->ask.key_id, item->release_id, &w->rec);
 	w->events++;
 }
@@ -377,7 +380,7 @@ add_refusal(struct writes *w, const struct cf_release_item *item,
     int64_t now_ms)
 {
 	write_refused(&w->rec, item, now_ms);
-	cf_db_event_add(&w->event, item->event_id, now_ms, "refused",
+	cf_db_event_add(&w->event, item->event_id, "refused",
 	    item->ask.key_id, NULL, &w->rec);
 	w->events++;
 }
@@ -481,7 +484,7 @@ static enum cf_err
 release_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
-	int64_t now_ms;
+	int64_t now_ms = 0;
 	enum cf_err rc;
 	size_t i;
 
@@ -492,11 +495,16 @@ release_all(struct cf_db *db, void *arg, struct cf_why *why)
 		return rc;
 	cf_fault("release.found");
 	check_proofs(batch);
-	rc = lock(batch, why);
+	rc = lock(batch, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("release.locked");
-	now_ms = cf_clock_ms();
+	/* A database that took over may be behind: no release is before its
+	 * issue. */
+	for (i = 0; i < batch->count; i++)
+		if (item_of(batch, i)->locked &&
+		    item_of(batch, i)->key.issued_at_ms > now_ms)
+			now_ms = item_of(batch, i)->key.issued_at_ms;
 	for (i = 0; i < batch->count; i++)
 		if (item_of(batch, i)->rc != CF_E_UNKNOWN_KEY)
 			item_of(batch, i)->rc = decide(batch, i, now_ms);

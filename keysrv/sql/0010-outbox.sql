@@ -82,4 +82,17 @@ CREATE INDEX outbox_due ON counterfoil.outbox (not_before)
 -- For the opening proof, the second mail's wording and the status page.
 CREATE INDEX outbox_key ON counterfoil.outbox (key_id);
 
-GRANT SELECT, INSERT, UPDATE ON counterfoil.outbox TO counterfoil_keysrv;
+GRANT SELECT, INSERT ON counterfoil.outbox TO counterfoil_keysrv;
+-- The opening's upgrade of a row that waits, then lease and outcome.  To whom
+-- the mail goes and what it says of the release stays as it was inserted.
+GRANT UPDATE (kind, event_id, opened_at, not_before, next_try, lease_until,
+    attempts, state, last_error, sent_at)
+    ON counterfoil.outbox TO counterfoil_keysrv;
+-- What was sent or given up stays so; the owner may have it sent again.
+ALTER TABLE counterfoil.outbox ENABLE ROW LEVEL SECURITY;
+CREATE POLICY outbox_read ON counterfoil.outbox FOR SELECT
+    TO counterfoil_keysrv USING (true);
+CREATE POLICY outbox_add ON counterfoil.outbox FOR INSERT
+    TO counterfoil_keysrv WITH CHECK (state = 'waiting');
+CREATE POLICY outbox_change ON counterfoil.outbox FOR UPDATE
+    TO counterfoil_keysrv USING (state = 'waiting') WITH CHECK (true);

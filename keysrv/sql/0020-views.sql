@@ -1,5 +1,9 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Views for people with psql.  No secret and no proof stands in them.
+--
+-- What they say of releases and openings comes from tables that the key
+-- server can only add to: event, key_issue, key_release and key_once.  A
+-- column that tells of anything else has a comment that says "not evidence".
 
 -- One value out of a record.
 CREATE FUNCTION counterfoil.record_value(record text, name text)
@@ -27,7 +31,8 @@ JOIN counterfoil.key_release r
 WHERE e.type IN ('released', 'opened', 'mismatch');
 COMMENT ON VIEW counterfoil.receipt_log IS
     'Receipts: what was released or opened, when, and how it was checked.';
-COMMENT ON COLUMN counterfoil.receipt_log.at IS 'When.';
+COMMENT ON COLUMN counterfoil.receipt_log.at IS
+    'When, by the database''s clock.';
 COMMENT ON COLUMN counterfoil.receipt_log.grade IS
     'released, opened or mismatch.';
 COMMENT ON COLUMN counterfoil.receipt_log.assurance IS
@@ -44,25 +49,53 @@ COMMENT ON COLUMN counterfoil.receipt_log.principal IS
 COMMENT ON COLUMN counterfoil.receipt_log.origin IS
     'Web origin of the page that asked.';
 
--- The columns of the status page of WO 01/97432, fig. 10.
+-- The columns of the status page of WO 01/97432, fig. 10.  The first release
+-- is in key_once, whatever key_state says; a key stays listed though its
+-- account or its state should be gone.
 CREATE VIEW counterfoil.message_key_status AS
 SELECT counterfoil.b64url(i.key_id) AS "Key ID #",
     i.issued_at AS "Creation Date & Time",
     '/k/' || counterfoil.b64url(i.key_id) AS "Key Locator",
-    coalesce(to_char(s.first_released_at AT TIME ZONE 'UTC',
+    coalesce(to_char(r.at AT TIME ZONE 'UTC',
 	'YYYY-MM-DD HH24:MI:SS "UTC"'),
 	CASE WHEN s.revoked_at IS NOT NULL THEN 'Revoked'
+	WHEN s.expires_at <= now() THEN 'Expired Unread'
 	ELSE 'Not Yet Retrieved' END) AS "Retrieval Status",
-    CASE WHEN s.first_released_at IS NULL THEN 'N. A.'
+    CASE WHEN r.at IS NULL THEN 'N. A.'
 	ELSE array_to_string(i.recipients, ', ') END AS "Recipient",
-    a.name AS "Account",
+    coalesce(a.name, '(account ' || i.account_id || ')') AS "Account",
     i.sender AS "Sender",
-    i.message_id AS "Message-ID"
+    i.message_id AS "Message-ID",
+    coalesce((SELECT string_agg(DISTINCT o.state, ', ')
+	FROM counterfoil.outbox o WHERE o.key_id = i.key_id),
+	'none') AS "Receipt Mail"
 FROM counterfoil.key_issue i
-JOIN counterfoil.key_state s USING (key_id)
-JOIN counterfoil.account a USING (account_id);
+LEFT JOIN counterfoil.key_state s USING (key_id)
+LEFT JOIN counterfoil.account a USING (account_id)
+LEFT JOIN LATERAL (SELECT min(o.at) AS at FROM counterfoil.key_once o
+    WHERE o.key_id = i.key_id AND o.kind = 'first-release') r ON true;
 COMMENT ON VIEW counterfoil.message_key_status IS
     'Keys and whether they were retrieved, as in WO 01/97432, fig. 10.';
+COMMENT ON COLUMN counterfoil.message_key_status."Key ID #" IS
+    'The key, as in the link.';
+COMMENT ON COLUMN counterfoil.message_key_status."Creation Date & Time" IS
+    'When the key was issued.';
+COMMENT ON COLUMN counterfoil.message_key_status."Key Locator" IS
+    'Where it is asked for, below the service''s URL.';
+COMMENT ON COLUMN counterfoil.message_key_status."Retrieval Status" IS
+    'When the key was first given out, or that it was not.  Revoked and '
+    'Expired Unread add what the key''s state says now: not evidence.';
+COMMENT ON COLUMN counterfoil.message_key_status."Recipient" IS
+    'Envelope recipient, once the key was given out.';
+COMMENT ON COLUMN counterfoil.message_key_status."Account" IS
+    'Present name of the issuer''s account; not evidence.';
+COMMENT ON COLUMN counterfoil.message_key_status."Sender" IS
+    'Envelope sender.';
+COMMENT ON COLUMN counterfoil.message_key_status."Message-ID" IS
+    'Message-ID of the mail.';
+COMMENT ON COLUMN counterfoil.message_key_status."Receipt Mail" IS
+    'Where the receipt mails about it are: waiting, sent, undeliverable or '
+    'none; not evidence.';
 
 CREATE VIEW counterfoil.refusal_log AS
 SELECT e.at,
@@ -77,6 +110,19 @@ JOIN counterfoil.key_issue i USING (key_id)
 WHERE e.type = 'refused';
 COMMENT ON VIEW counterfoil.refusal_log IS
     'Requests for a key that were refused, and why.';
+COMMENT ON COLUMN counterfoil.refusal_log.at IS
+    'When, by the database''s clock.';
+COMMENT ON COLUMN counterfoil.refusal_log.reason IS
+    'The criterion or proof that failed.';
+COMMENT ON COLUMN counterfoil.refusal_log.sender IS 'Envelope sender.';
+COMMENT ON COLUMN counterfoil.refusal_log.recipient IS
+    'Envelope recipient, to whom the mail was addressed.';
+COMMENT ON COLUMN counterfoil.refusal_log.message_id IS
+    'Message-ID of the mail.';
+COMMENT ON COLUMN counterfoil.refusal_log.key_handle IS
+    'The key, as in the link.';
+COMMENT ON COLUMN counterfoil.refusal_log.origin IS
+    'Web origin of the page that asked.';
 
 GRANT SELECT ON counterfoil.receipt_log, counterfoil.message_key_status,
     counterfoil.refusal_log TO counterfoil_auditor;

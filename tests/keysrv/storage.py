@@ -76,8 +76,7 @@ def t_comments():
 	    WHERE c.relnamespace = 'counterfoil'::regnamespace
 		AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
 		AND (obj_description(c.oid, 'pg_class') IS NULL
-		    OR (c.relkind <> 'v'
-		    AND col_description(c.oid, a.attnum) IS NULL))
+		    OR col_description(c.oid, a.attnum) IS NULL)
 	    UNION ALL SELECT p.proname || '()' FROM pg_proc p
 	    WHERE p.pronamespace = 'counterfoil'::regnamespace
 		AND obj_description(p.oid, 'pg_proc') IS NULL""")
@@ -115,6 +114,70 @@ def t_partitions():
 	tap.equal(made, "2", "two more")
 	tap.equal(g.psql("SELECT counterfoil.make_event_partitions(5)"), "0",
 	    "again")
+
+
+def month(ahead, form):
+	return g.psql("SET timezone = 'UTC'; SELECT to_char(date_trunc('month', "
+	    "now()) + interval '%d months 3 days', '%s')" % (ahead, form))
+
+
+def attached(name):
+	return g.psql("SELECT count(*) FROM pg_inherits WHERE inhparent = "
+	    "'counterfoil.event'::regclass AND inhrelid = "
+	    "to_regclass('counterfoil.%s')" % name) == "1"
+
+
+def late_event(at):
+	"""An event of that time, as a clock that was wrong leaves it."""
+	event = os.urandom(16).hex()
+	g.psql("INSERT INTO counterfoil.event (event_id, at, type, key_id, "
+	    "record) VALUES ('\\x%s', '%s', 'issued', '\\x%s', '')"
+	    % (event, at, os.urandom(16).hex()))
+	return event
+
+
+def table_of(event):
+	return g.psql("SELECT tableoid::regclass FROM counterfoil.event WHERE "
+	    "event_id = '\\x%s'" % event)
+
+
+@tap.case("events in the default partition move to their month's, whenever "
+    "that is made or attached again")
+def t_partitions_late():
+	names = ["event_" + month(n, "YYYY_MM") for n in (2, 8, -7)]
+	g.psql("ALTER TABLE counterfoil.event DETACH PARTITION counterfoil."
+	    + names[0])
+	events = [late_event(month(n, "YYYY-MM-DD")) for n in (2, 8, -7)]
+	tap.equal([table_of(e) for e in events],
+	    ["counterfoil.event_default"] * 3, "at first")
+	tap.equal(g.psql("SET ROLE counterfoil_keysrv; SELECT "
+	    "counterfoil.make_event_partitions(3)"), "3", "made or attached")
+	tap.equal([table_of(e) for e in events],
+	    ["counterfoil." + n for n in names], "afterwards")
+	tap.equal(g.count("event_default"), 0, "left in the default partition")
+	# Old months can still be taken out, and put back by hand.
+	g.psql("ALTER TABLE counterfoil.event DETACH PARTITION counterfoil."
+	    + names[2])
+	more = late_event(month(-7, "YYYY-MM-DD"))
+	tap.equal(g.psql("SET ROLE counterfoil_owner; SELECT "
+	    "counterfoil.attach_event_month('%s')" % month(-7, "YYYY-MM-DD")),
+	    "t", "by hand")
+	tap.equal(table_of(more), "counterfoil." + names[2], "its table")
+	tap.true(refused("counterfoil_keysrv",
+	    "SELECT counterfoil.attach_event_month(now())"), "for the owner")
+
+
+@tap.case("a month whose partition cannot be made keeps no other from it")
+def t_partitions_broken():
+	broken, good = ["event_" + month(n, "YYYY_MM") for n in (20, 21)]
+	g.psql("CREATE TABLE counterfoil.%s (other integer)" % broken)
+	events = [late_event(month(n, "YYYY-MM-DD")) for n in (20, 21)]
+	g.psql("SELECT counterfoil.make_event_partitions(0)")
+	tap.equal([table_of(e) for e in events], ["counterfoil.event_default",
+	    "counterfoil." + good], "where they are")
+	g.psql("DROP TABLE counterfoil." + broken)
+	g.psql("SELECT counterfoil.make_event_partitions(0)")
+	tap.equal(table_of(events[0]), "counterfoil." + broken, "afterwards")
 
 
 # ---- who may do what ----
@@ -161,6 +224,79 @@ def t_roles_keysrv():
 			    check=False)
 			denied = "must be owner" in done.stderr.decode()
 		tap.true(denied, sql)
+
+
+@tap.case("the application does not choose when an event was")
+def t_event_time():
+	tap.true(refused("counterfoil_keysrv", "INSERT INTO counterfoil.event "
+	    "(event_id, at, type, key_id, record) VALUES (sha256('x'), "
+	    "now() - interval '400 days', 'issued', sha256('x'), '')"), "at")
+	m = g.issue()
+	g.open(m, g.release(m))
+	tap.equal(g.psql("SELECT count(*) FROM counterfoil.event WHERE key_id = "
+	    "'\\x%s' AND at BETWEEN counterfoil.record_value(record, 'time')"
+	    "::timestamptz AND clock_timestamp()" % m.key_id.hex()), "3",
+	    "events, each after the time in its record")
+
+
+def as_keysrv(sql):
+	return g.psql("SET ROLE counterfoil_keysrv; " + sql)
+
+
+@tap.case("a receipt mail that was sent stays so, and says what it said")
+def t_outbox_fence():
+	m, n = g.issue(), g.issue()
+	g.release(m)
+	g.release(n)
+	where = " WHERE key_id = '\\x%s'" % m.key_id.hex()
+	for column in ("sender", "recipient", "original_message_id",
+	    "released_at", "assurance", "principal", "key_id", "message_ref",
+	    "created_at"):
+		tap.true(refused("counterfoil_keysrv", "UPDATE "
+		    "counterfoil.outbox SET %s = %s" % (column, column)), column)
+	as_keysrv("UPDATE counterfoil.outbox SET state = 'sent', "
+	    "sent_at = now()" + where)
+	before = g.psql("SELECT * FROM counterfoil.outbox" + where)
+	for change in ("state = 'waiting', sent_at = NULL", "attempts = 0",
+	    "kind = 'opened', opened_at = now()", "not_before = now()"):
+		as_keysrv("UPDATE counterfoil.outbox SET " + change + where)
+		tap.equal(g.psql("SELECT * FROM counterfoil.outbox" + where),
+		    before, change)
+	# The others wait and change as before; the owner may send again.
+	tap.equal(as_keysrv("UPDATE counterfoil.outbox SET attempts = 1 WHERE "
+	    "key_id = '\\x%s' RETURNING attempts" % n.key_id.hex()), "1",
+	    "waiting")
+	tap.equal(g.psql("SET ROLE counterfoil_owner; UPDATE counterfoil.outbox "
+	    "SET state = 'waiting', sent_at = NULL%s RETURNING state" % where),
+	    "waiting", "by the owner")
+
+
+@tap.case("nothing that the application may change alters what the auditor "
+    "reads")
+def t_auditor_evidence():
+	m, n = g.issue(), g.issue()
+	r = g.release(m)
+	g.open(m, r)
+	def seen():
+		return [g.psql("SET ROLE counterfoil_auditor; SELECT * FROM "
+		    "counterfoil.%s WHERE \"%s\" IN ('%s', '%s') ORDER BY 1"
+		    % (view, key, m.handle, n.handle), options=("-qA",))
+		    for view, key in (("receipt_log", "key_handle"),
+		    ("refusal_log", "key_handle"),
+		    ("message_key_status", "Key ID #"))]
+	before = seen()
+	tap.contains(before[2], "UTC|bob@b.test|", "released")
+	as_keysrv("UPDATE counterfoil.key_state SET first_released_at = NULL, "
+	    "first_opened_at = NULL, release_count = 0")
+	tap.equal(seen(), before, "after a release was struck out")
+	as_keysrv("UPDATE counterfoil.key_state SET first_released_at = now(), "
+	    "first_opened_at = now(), release_count = 7")
+	tap.equal(seen(), before, "after one was made up")
+	# What the owner may take away does not hide a key.
+	rows = before[2].count("\n")
+	g.psql("DELETE FROM counterfoil.key_state WHERE key_id IN ('\\x%s', "
+	    "'\\x%s')" % (m.key_id.hex(), n.key_id.hex()))
+	tap.equal(seen()[2].count("\n"), rows, "rows")
 
 
 @tap.case("the auditor sees the views and nothing else")
