@@ -22,7 +22,7 @@ def start():
 	folder = proc.private_dir()
 	admin = proc.program("counterfoil-admin")
 	proc.run([admin, "masterkey", "new", folder + "/masterkey"])
-	proc.run([admin, "signer", "new", "--address", "receipts@keys.example",
+	proc.run([admin, "signer", "new", "--address", "receipts@keys.example.net",
 	    "--cert", folder + "/signer.pem", "--key", folder + "/signer.key"])
 	for name in ("gateway.token", "api-token", "ref.secret"):
 		proc.write_file(os.path.join(folder, name), "A" * 43 + "\n",
