@@ -35,13 +35,52 @@ cf_json_free(json_t **json)
 	*json = NULL;
 }
 
+/*
+ * Each value but the first of its kind has a comma before it, each that holds
+ * others an opening bracket.  False: too many, or too deep.
+ */
+static bool
+is_small(const char *text, size_t len, size_t values_max)
+{
+	size_t i, values = 0, depth = 0;
+	bool quoted = false;
+
+	for (i = 0; i < len; i++) {
+		if (text[i] == '"') {
+			quoted = !quoted;
+		} else if (quoted) {
+			i += text[i] == '\\';
+		} else if (text[i] == '[' || text[i] == '{') {
+			values += 2;
+			depth++;
+		} else if (text[i] == ']' || text[i] == '}') {
+			depth -= depth > 0;
+		} else {
+			values += text[i] == ',';
+		}
+		if (values > values_max || depth > CF_JSON_DEPTH_MAX)
+			return false;
+	}
+	return true;
+}
+
 enum cf_err
 cf_json_parse(const char *text, size_t len, json_t **ret, struct cf_why *why)
+{
+	return cf_json_parse_few(text, len, CF_JSON_VALUES_MAX, ret, why);
+}
+
+enum cf_err
+cf_json_parse_few(const char *text, size_t len, size_t values_max,
+    json_t **ret, struct cf_why *why)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	json_error_t error;
 	json_t *json;
 
+	if (!is_small(text, len, values_max))
+		return cf_fail(CF_E_SYNTAX, why,
+		    "more than %zu JSON values, or too deep", values_max);
 	pthread_once(&once, set_allocator);
 	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	/* jansson's text may quote the input, which may be a secret. */

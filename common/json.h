@@ -17,15 +17,26 @@
 #include "common/err.h"
 #include "common/secret.h"
 
+#define CF_JSON_VALUES_MAX 10000	/* of the longest list of messages */
+#define CF_JSON_DEPTH_MAX 16
+
 /* For CF_AUTO. */
 void cf_json_free(json_t **json);
 /*
- * Parse one JSON object, whole (untrusted): duplicate keys, NUL in strings
- * and bytes after the end are refused.  Gives *ret.
+ * Parse one JSON object, whole (untrusted): duplicate keys, NUL in strings,
+ * bytes after the end and more than CF_JSON_VALUES_MAX values are refused.
+ * Gives *ret.
  * CF_E_SYNTAX  not that; `why` says where
  */
 CF_MUST_USE enum cf_err cf_json_parse(const char *text, size_t len,
     json_t **ret, struct cf_why *why);
+/*
+ * The same for text of at most `values_max` values (members, elements and
+ * what holds them) and CF_JSON_DEPTH_MAX levels: counting costs next to
+ * nothing, making an object of each costs a thousand times as much.
+ */
+CF_MUST_USE enum cf_err cf_json_parse_few(const char *text, size_t len,
+    size_t values_max, json_t **ret, struct cf_why *why);
 /* A string member.  Lends: from `object`.  NULL if missing or no string. */
 const char *cf_json_string(const json_t *object, const char *name);
 /* A base64url member of exactly `len` bytes. */

@@ -116,6 +116,17 @@ cf_network_has(const struct cf_network *network,
 	    prefix_equal(network->bits, inside->bits, network->prefix);
 }
 
+void
+cf_network_cut(struct cf_network *network, unsigned prefix)
+{
+	size_t i;
+
+	network->prefix = prefix;
+	for (i = prefix / 8; i < sizeof network->bits; i++)
+		network->bits[i] &= i > prefix / 8 ? 0 :
+		    (unsigned char)(0xff00 >> prefix % 8);
+}
+
 /* One element of X-Forwarded-For: an address, some write a port behind it. */
 static bool
 parse_element(const char *text, size_t len, struct cf_network *ret)

@@ -33,6 +33,8 @@ bool cf_network_of(const struct sockaddr *address, struct cf_network *ret);
  */
 void cf_network_behind(const struct cf_network *proxies, size_t count,
     const char *forwarded, struct cf_network *address);
+/* The network of so many bits that it is in; it has no fewer. */
+void cf_network_cut(struct cf_network *network, unsigned prefix);
 /* Is the one (an address or a smaller network) inside the other? */
 bool cf_network_has(const struct cf_network *network,
     const struct cf_network *inside);

@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/httpd.h"
+#include "common/httpd_gate.h"
 #include "common/json.h"
 #include "common/listen.h"
 #include "common/log.h"
@@ -25,6 +26,9 @@
 #define HEADER_MEMORY 16384	/* request line and header fields, bytes */
 #define BACKLOG 1024
 #define REPLY_MAX (4u << 20)
+#define STRANGER_MAX 16384	/* of a body before its token is known */
+#define VALUES_STRANGER 64	/* in the JSON of a recipient */
+#define VALUES_GATEWAY 2048	/* in 64 keys and 100 recipients: 850 */
 
 static const struct cf_endpoint *const routes[] = {
 	&cf_ep_issue,
@@ -45,6 +49,7 @@ static const struct cf_endpoint *const routes[] = {
 struct peer {
 	struct peer *next, *prev;
 	int fd;
+	struct cf_httpd_place place;
 	atomic_llong since_ms;	/* waiting for the peer since, or NOT_WAITING */
 };
 #define NOT_WAITING INT64_MAX	/* the peer waits for us */
@@ -54,6 +59,7 @@ struct cf_http {
 	struct MHD_Daemon *daemon;
 	int listen_fd;
 	struct cf_httpd_tls tls;
+	struct cf_httpd_gate *gate;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
 	size_t under_way;		/* requests */
@@ -62,6 +68,7 @@ struct cf_http {
 
 enum phase {
 	PHASE_BODY,	/* reading */
+	PHASE_TOKEN,	/* suspended, a worker looks for the API token */
 	PHASE_WAITING,	/* suspended, a worker has it */
 	PHASE_REPLY
 };
@@ -73,6 +80,7 @@ struct exchange {
 	struct MHD_Connection *conn;
 	enum phase phase;
 	struct cf_buf body;
+	bool asked;		/* for the token; then `rc` says what it is */
 };
 
 static bool
@@ -92,6 +100,7 @@ peer_add(struct cf_http *http, struct MHD_Connection *conn, void **context)
 
 	peer->fd = info == NULL ? -1 : info->connect_fd;
 	atomic_init(&peer->since_ms, (long long)cf_clock_mono_ms());
+	cf_httpd_gate_enter(http->gate, conn, &peer->place);
 	pthread_mutex_lock(&http->lock);
 	peer->next = http->peers;
 	if (peer->next != NULL)
@@ -112,6 +121,7 @@ peer_remove(struct cf_http *http, struct peer *peer)
 	if (peer->next != NULL)
 		peer->next->prev = peer->prev;
 	pthread_mutex_unlock(&http->lock);
+	cf_httpd_gate_leave(http->gate, &peer->place);
 	free(peer);
 }
 
@@ -125,13 +135,20 @@ on_connection(void *cls, struct MHD_Connection *conn, void **context,
 		peer_remove(cls, *context);
 }
 
+static struct peer *
+peer_of(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info == NULL ? NULL : info->socket_context;
+}
+
 /* Something came or went whole: the peer's time starts anew, or stops. */
 static void
 set_since(struct MHD_Connection *conn, int64_t since_ms)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(conn,
-	    MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct peer *peer = info == NULL ? NULL : info->socket_context;
+	struct peer *peer = peer_of(conn);
 
 	if (peer != NULL)
 		atomic_store(&peer->since_ms, (long long)since_ms);
@@ -147,7 +164,9 @@ cf_http_sweep(struct cf_http *http)
 {
 	long long limit_ms = 1000 * http->ks->settings->request_timeout_s;
 	long long now = (long long)cf_clock_mono_ms();
+	char address[INET6_ADDRSTRLEN];
 	struct peer *peer;
+	unsigned refused;
 
 	pthread_mutex_lock(&http->lock);
 	for (peer = http->peers; peer != NULL; peer = peer->next)
@@ -155,6 +174,10 @@ cf_http_sweep(struct cf_http *http)
 		    now - atomic_load(&peer->since_ms) > limit_ms)
 			(void)shutdown(peer->fd, SHUT_RDWR);
 	pthread_mutex_unlock(&http->lock);
+	if (cf_httpd_gate_refused(http->gate, &refused, address))
+		cf_log(CF_LOG_WARN, "%u connections refused, as from %s: "
+		    "connections_per_address are open; a proxy of ours "
+		    "belongs into proxies", refused, address);
 }
 
 /* ---- life of an exchange ---- */
@@ -216,6 +239,7 @@ exchange_new(struct cf_http *http, struct MHD_Connection *conn,
 	x->body = (struct cf_buf)CF_BUF_INIT_SECRET(ep->body_max);
 	x->req.ks = http->ks;
 	x->req.ep = ep;
+	x->req.kind = ep->kind;
 	x->req.tail = tail;
 	x->req.query = query;
 	x->req.query_count = MHD_get_connection_values(conn,
@@ -314,11 +338,19 @@ take_bearer(struct MHD_Connection *conn, struct cf_secret *ret,
 	return CF_OK;
 }
 
+/* Bytes that the header announces; chunks say nothing. */
+static unsigned long long
+body_announced(struct MHD_Connection *conn)
+{
+	const char *length = header_of(conn, "Content-Length");
+
+	return length == NULL ? 0 : strtoull(length, NULL, 10);
+}
+
 /* What can be refused by the header alone. */
 static enum cf_err
 check_header(struct exchange *x, struct cf_why *why)
 {
-	const char *length = header_of(x->conn, "Content-Length");
 	const char *origin = header_of(x->conn, "Origin");
 	const struct cf_endpoint *ep = x->req.ep;
 
@@ -328,7 +360,7 @@ check_header(struct exchange *x, struct cf_why *why)
 	    origin == NULL ? "-" : origin);
 	if (ep->body_max > 0 && !is_json(header_of(x->conn, "Content-Type")))
 		return CF_E_MEDIA_TYPE;
-	if (length != NULL && strtoull(length, NULL, 10) > ep->body_max)
+	if (body_announced(x->conn) > ep->body_max)
 		return cf_fail(CF_E_TOO_LARGE, why,
 		    "The body may have at most %zu bytes.", ep->body_max);
 	if (ep->bearer)
@@ -347,10 +379,65 @@ parse_body(struct exchange *x, struct cf_why *why)
 		return cf_fail(CF_E_TOO_LARGE, why,
 		    "The body may have at most %zu bytes.",
 		    x->req.ep->body_max);
-	rc = cf_json_parse(cf_buf_str(&x->body), x->body.len, &x->req.json,
-	    why);
+	rc = cf_json_parse_few(cf_buf_str(&x->body), x->body.len,
+	    x->req.ep->bearer ? VALUES_GATEWAY : VALUES_STRANGER,
+	    &x->req.json, why);
 	cf_buf_free(&x->body);
 	return rc;
+}
+
+/*
+ * Suspended first: a worker may be done before push returns.  A place was
+ * reserved.
+ */
+static void
+hand_over(struct exchange *x, enum phase phase, enum cf_kind kind)
+{
+	x->phase = phase;
+	x->req.kind = kind;
+	set_since(x->conn, NOT_WAITING);
+	MHD_suspend_connection(x->conn);
+	cf_queue_push(x->req.ks->queue, &x->req);
+}
+
+/*
+ * More is to come than strangers may send: is the API token good?  The body
+ * waits meanwhile; if it is not, nothing of it is kept.  False: no place.
+ */
+static bool
+ask_token(struct exchange *x)
+{
+	x->asked = true;
+	if (!cf_queue_reserve(x->req.ks->queue)) {
+		cf_req_fail(&x->req, CF_E_BUSY, NULL);
+		return false;
+	}
+	hand_over(x, PHASE_TOKEN, CF_KIND_TOKEN);
+	return true;
+}
+
+/* The body is not waited for. */
+static enum MHD_Result
+refuse_unread(struct exchange *x)
+{
+	x->phase = PHASE_REPLY;
+	return cf_reply_send(x->conn, &x->req);
+}
+
+/*
+ * The answer to that is there.  Asked by the header alone, the library takes
+ * an answer now; within a body, only at its end.
+ */
+static enum MHD_Result
+take_token(struct exchange *x, bool in_body)
+{
+	x->phase = PHASE_BODY;
+	if (x->req.rc == CF_OK) {
+		x->req.rc = CF_ERR__COUNT;
+		return MHD_YES;
+	}
+	cf_buf_free(&x->body);
+	return in_body ? MHD_YES : refuse_unread(x);
 }
 
 /* All is here: read it, and either answer or hand it to the workers. */
@@ -361,6 +448,8 @@ whole(struct exchange *x)
 	struct cf_why why = { "" };
 	enum cf_err rc = CF_OK;
 
+	if (req->rc != CF_ERR__COUNT)
+		return refuse_unread(x);
 	if (req->ep->body_max > 0)
 		rc = parse_body(x, &why);
 	if (rc == CF_OK)
@@ -376,11 +465,7 @@ whole(struct exchange *x)
 		x->phase = PHASE_REPLY;
 		return cf_reply_send(x->conn, req);
 	}
-	/* Suspended first: a worker may be done before push returns. */
-	x->phase = PHASE_WAITING;
-	set_since(x->conn, NOT_WAITING);
-	MHD_suspend_connection(x->conn);
-	cf_queue_push(req->ks->queue, req);
+	hand_over(x, PHASE_WAITING, req->ep->kind);
 	return MHD_YES;
 }
 
@@ -389,7 +474,8 @@ cf_http_done(struct cf_req *req)
 {
 	struct exchange *x = (struct exchange *)req;
 
-	x->phase = PHASE_REPLY;
+	if (x->phase == PHASE_WAITING)
+		x->phase = PHASE_REPLY;
 	set_since(x->conn, cf_clock_mono_ms());
 	MHD_resume_connection(x->conn);
 }
@@ -429,6 +515,32 @@ begin(struct cf_http *http, struct MHD_Connection *conn, const char *url,
 		x->phase = PHASE_REPLY;
 		return cf_reply_problem(conn, http->ks, rc, &why, ep);
 	}
+	if (ep->bearer && body_announced(conn) > STRANGER_MAX &&
+	    !ask_token(x))
+		return refuse_unread(x);
+	return MHD_YES;
+}
+
+/* Who has shown a good API token has as many connections as he likes. */
+static void
+trust(struct exchange *x)
+{
+	struct peer *peer = peer_of(x->conn);
+
+	if (peer != NULL && x->req.ep->bearer && x->req.rc == CF_OK)
+		cf_httpd_gate_leave(x->http->gate, &peer->place);
+}
+
+static enum MHD_Result
+take_body(struct exchange *x, const char *upload, size_t *upload_len)
+{
+	if (x->req.ep->bearer && !x->asked &&
+	    x->body.len + *upload_len > STRANGER_MAX && ask_token(x))
+		return MHD_YES;
+	/* Over the ceiling nothing is kept; the rest is read and dropped. */
+	if (!x->body.full && x->req.rc == CF_ERR__COUNT)
+		cf_buf_add(&x->body, upload, *upload_len);
+	*upload_len = 0;
 	return MHD_YES;
 }
 
@@ -443,17 +555,17 @@ on_request(void *cls, struct MHD_Connection *conn, const char *url,
 	(void)version;
 	if (x == NULL)
 		return begin(http, conn, url, method, con_cls);
-	if (x->phase == PHASE_REPLY)
+	if (x->phase == PHASE_REPLY) {
+		trust(x);
 		return cf_reply_send(conn, &x->req);
+	}
 	if (x->phase == PHASE_WAITING)
 		cf_bug("woken without a reply");
+	if (x->phase == PHASE_TOKEN)
+		return take_token(x, *upload_len > 0);
 	if (*upload_len == 0)
 		return whole(x);
-	/* Over the ceiling nothing is kept; the rest is read and dropped. */
-	if (!x->body.full)
-		cf_buf_add(&x->body, upload, *upload_len);
-	*upload_len = 0;
-	return MHD_YES;
+	return take_body(x, upload, upload_len);
 }
 
 static void
@@ -487,12 +599,10 @@ start_daemon(struct cf_http *http, struct cf_why *why)
 	}
 	if (s->threads > 1)
 		ITEM(MHD_OPTION_THREAD_POOL_SIZE, s->threads, NULL);
-	if (s->connections_per_address > 0)
-		ITEM(MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		    s->connections_per_address, NULL);
 	ITEM(MHD_OPTION_END, 0, NULL);
 #undef ITEM
-	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, http,
+	http->daemon = MHD_start_daemon(flags, 0, cf_httpd_gate_ask, http->gate,
+	    on_request, http,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, http->listen_fd,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
@@ -521,6 +631,8 @@ cf_http_start(const struct cf_ks *ks, struct cf_http **ret, struct cf_why *why)
 
 	http->ks = ks;
 	http->listen_fd = -1;
+	http->gate = cf_httpd_gate_new(&ks->settings->proxies,
+	    ks->settings->connections_per_address);
 	pthread_mutex_init(&http->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -571,6 +683,7 @@ cf_http_stop(struct cf_http **ref)
 	if (http->listen_fd >= 0)
 		close(http->listen_fd);
 	cf_httpd_tls_free(&http->tls);
+	cf_httpd_gate_free(&http->gate);
 	pthread_cond_destroy(&http->idle);
 	pthread_mutex_destroy(&http->lock);
 	free(http);

@@ -27,6 +27,7 @@ static void (*const run_kind[CF_KIND__COUNT])(struct cf_batch *) = {
 	[CF_KIND_STATUS] = cf_status_batch,
 	[CF_KIND_RETRIEVE] = cf_release_batch,
 	[CF_KIND_OPEN] = cf_opening_batch,
+	[CF_KIND_TOKEN] = cf_token_batch,
 };
 
 struct line {
@@ -138,7 +139,7 @@ wake_one(struct cf_queue *q)
 void
 cf_queue_push(struct cf_queue *q, struct cf_req *req)
 {
-	struct line *line = &q->line[req->ep->kind];
+	struct line *line = &q->line[req->kind];
 	int64_t now = cf_clock_mono_ms();
 
 	req->queued_ms = now;
@@ -296,7 +297,7 @@ work(void *arg)
 		batch.count = refuse_stale(q, taken, n, stopping);
 		if (batch.count == 0)
 			continue;
-		run_kind[taken[0]->ep->kind](&batch);
+		run_kind[taken[0]->kind](&batch);
 		give_back(q, taken, batch.count);
 	}
 	return NULL;

@@ -46,6 +46,7 @@ enum cf_kind {
 	CF_KIND_STATUS,
 	CF_KIND_RETRIEVE,
 	CF_KIND_OPEN,		/* opening proofs and mismatch reports */
+	CF_KIND_TOKEN,		/* is the API token good?  Before a body */
 	CF_KIND__COUNT
 };
 
@@ -69,6 +70,7 @@ struct cf_endpoint {
 struct cf_req {
 	const struct cf_ks *ks;
 	const struct cf_endpoint *ep;
+	enum cf_kind kind;	/* what a worker is to do; mostly the ep's */
 	const char *tail;	/* path below ep->path, lent */
 	json_t *json;		/* the body, an object; NULL for GET */
 	struct cf_secret bearer;	/* API token, if ep->bearer */
@@ -122,6 +124,7 @@ void cf_read_batch(struct cf_batch *batch);
 void cf_status_batch(struct cf_batch *batch);
 void cf_release_batch(struct cf_batch *batch);
 void cf_opening_batch(struct cf_batch *batch);
+void cf_token_batch(struct cf_batch *batch);
 
 extern const struct cf_endpoint cf_ep_issue, cf_ep_challenge, cf_ep_describe,
     cf_ep_retrieve, cf_ep_open, cf_ep_mismatch, cf_ep_messages,

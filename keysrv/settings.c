@@ -6,6 +6,7 @@
 
 #include "common/link.h"
 #include "common/mem.h"
+#include "common/network.h"
 #include "keysrv/mailer.h"
 
 static enum cf_err
@@ -64,6 +65,8 @@ check_database(const char *value, struct cf_why *why)
 	NUMBER(key, CF_CONF_TIME_S, def, min, max, manual)
 #define TIME_MS(key, def, min, max, manual) \
 	NUMBER(key, CF_CONF_TIME_MS, def, min, max, manual)
+#define LIST(key, def, check, manual) { #key, CF_CONF_LIST, \
+	offsetof(struct cf_settings, key), def, 0, 0, check, manual }
 #define BOOL(key, def, manual) { #key, CF_CONF_BOOL, \
 	offsetof(struct cf_settings, key), def, 0, 0, NULL, manual }
 
@@ -82,9 +85,13 @@ const struct cf_conf_opt cf_settings_table[] = {
 	    "Threads that speak HTTP; they never wait for the database."),
 	INT(connection_limit, "2000", 16, 60000,
 	    "HTTP connections at a time; more wait until one ends."),
-	INT(connections_per_address, "0", 0, 60000,
-	    "HTTP connections at a time from one address; 0 sets no limit "
-	    "beyond connection_limit."),
+	INT(connections_per_address, "64", 0, 60000,
+	    "HTTP connections at a time from one address that is no proxy of "
+	    "ours and has shown no API token; 0 sets no limit beyond "
+	    "connection_limit."),
+	LIST(proxies, NULL, cf_network_check,
+	    "Addresses or networks of our own proxies in front, which say in "
+	    "X-Forwarded-For who is behind them."),
 	TIME(request_timeout_s, "30", 1, 600,
 	    "Seconds after which a client that has not sent its request, or "
 	    "not taken its answer, is cut off."),

@@ -22,6 +22,7 @@ struct cf_settings {
 	long threads;		/* that speak HTTP */
 	long connection_limit;	/* HTTP connections at a time */
 	long connections_per_address;	/* 0 = no limit of its own */
+	struct cf_conf_list proxies;	/* in front; they say who is behind */
 	long request_timeout_s;	/* for a client that stops in a request */
 	char *database;		/* libpq connection string */
 	long connections;	/* to the database, one worker each */

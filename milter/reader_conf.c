@@ -7,6 +7,7 @@
 
 #include "common/link.h"
 #include "common/listen.h"
+#include "common/network.h"
 
 #define F(field) offsetof(struct cf_reader_conf, field)
 
@@ -41,9 +42,11 @@ const struct cf_conf_opt cf_reader_options[] = {
 	    60000, NULL,
 	    "Connections served at the same time; more wait." },
 	{ "connections_per_address", CF_CONF_INT, F(connections_per_address),
-	    "0", 0, 60000, NULL,
-	    "Connections from one address at the same time; 0 is no limit, "
-	    "as it must be behind a proxy." },
+	    "64", 0, 60000, NULL,
+	    "Connections at the same time from one address that is no proxy "
+	    "of ours; 0 is no limit." },
+	{ "proxies", CF_CONF_LIST, F(proxies), NULL, 0, 0, cf_network_check,
+	    "Addresses or networks of our own proxies in front." },
 	{ "request_timeout_s", CF_CONF_TIME_S, F(request_timeout_s), "30", 1,
 	    3600, NULL,
 	    "Seconds for a client to send its request, and the longest "

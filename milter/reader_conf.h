@@ -16,6 +16,7 @@ struct cf_reader_conf {
 	char *store_directory, *page_directory;
 	struct cf_conf_list allowed_key_servers;
 	long threads, connection_limit, connections_per_address;
+	struct cf_conf_list proxies;
 	long request_timeout_s, answer_timeout_s, drain_s;
 	char *user, *group;
 	char *log, *log_level;

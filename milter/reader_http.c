@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/httpd.h"
+#include "common/httpd_gate.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "milter/reader.h"
@@ -30,6 +31,7 @@
 struct conn {
 	struct conn *next, *prev;
 	int fd;
+	struct cf_httpd_place place;
 	int64_t since_ms;	/* connected, or the last answer's end */
 	bool answering;		/* a request is in, its answer goes out */
 };
@@ -46,6 +48,7 @@ struct request {
 struct cf_reader_http {
 	const struct cf_reader_conf *conf;
 	struct MHD_Daemon *daemon;
+	struct cf_httpd_gate *gate;
 	struct MHD_Response *fixed[CF_READER__COUNT];
 	size_t fixed_len[CF_READER__COUNT];
 	struct cf_buf policy;
@@ -272,6 +275,7 @@ conn_add(struct cf_reader_http *http, struct MHD_Connection *connection,
 
 	conn->fd = info == NULL ? -1 : info->connect_fd;
 	conn->since_ms = cf_clock_mono_ms();
+	cf_httpd_gate_enter(http->gate, connection, &conn->place);
 	pthread_mutex_lock(&http->lock);
 	conn->next = http->conns;
 	if (conn->next != NULL)
@@ -294,6 +298,7 @@ conn_remove(struct cf_reader_http *http, struct conn *conn)
 	if (conn->next != NULL)
 		conn->next->prev = conn->prev;
 	pthread_mutex_unlock(&http->lock);
+	cf_httpd_gate_leave(http->gate, &conn->place);
 	free(conn);
 }
 
@@ -317,7 +322,9 @@ cf_reader_http_sweep(struct cf_reader_http *http)
 {
 	const struct cf_reader_conf *c = http->conf;
 	int64_t now = cf_clock_mono_ms(), limit;
+	char address[INET6_ADDRSTRLEN];
 	struct conn *conn;
+	unsigned refused;
 
 	pthread_mutex_lock(&http->lock);
 	for (conn = http->conns; conn != NULL; conn = conn->next) {
@@ -327,6 +334,10 @@ cf_reader_http_sweep(struct cf_reader_http *http)
 			shutdown(conn->fd, SHUT_RDWR);
 	}
 	pthread_mutex_unlock(&http->lock);
+	if (cf_httpd_gate_refused(http->gate, &refused, address))
+		cf_log(CF_LOG_WARN, "%u connections refused, as from %s: "
+		    "connections_per_address are open; a proxy of ours "
+		    "belongs into proxies", refused, address);
 }
 
 /* ---- life ---- */
@@ -409,6 +420,8 @@ cf_reader_http_new(const struct cf_reader_conf *conf,
 
 	http = cf_calloc(1, sizeof *http);
 	http->conf = conf;
+	http->gate = cf_httpd_gate_new(&conf->proxies,
+	    conf->connections_per_address);
 	http->policy.max = CF_READER_CSP_MAX;
 	pthread_mutex_init(&http->lock, NULL);
 	rc = load_all(http, why);
@@ -434,14 +447,12 @@ cf_reader_http_start(struct cf_reader_http *http, int fd, struct cf_why *why)
 		n = CF_HTTPD_TLS_ITEMS;
 	}
 	items[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
-	http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request,
-	    http,
+	http->daemon = MHD_start_daemon(flags, 0, cf_httpd_gate_ask, http->gate,
+	    on_request, http,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)c->threads,
 	    MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->connection_limit,
-	    MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	    (unsigned)c->connections_per_address,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->request_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
 	    MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -499,6 +510,7 @@ cf_reader_http_free(struct cf_reader_http **http)
 	for (i = 0; i < CF_READER__COUNT; i++)
 		if (h->fixed[i] != NULL)
 			MHD_destroy_response(h->fixed[i]);
+	cf_httpd_gate_free(&h->gate);
 	cf_buf_free(&h->policy);
 	cf_httpd_tls_free(&h->tls);
 	pthread_mutex_destroy(&h->lock);

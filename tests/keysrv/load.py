@@ -26,7 +26,7 @@ def setup():
 	global g
 	# Its workers' transactions would be counted with ours.
 	g = Ground(pg_settings="autovacuum = off\n",
-	    connections=CONNECTIONS).start()
+	    connections=CONNECTIONS, connections_per_address=0).start()
 
 
 def teardown():

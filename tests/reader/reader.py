@@ -84,7 +84,8 @@ def setup():
 	World.large = os.urandom(30 * MB)
 	put(SMALL, World.small)
 	put(LARGE, World.large)
-	World.reader = new_reader("reader").start()
+	# All its clients have one address.
+	World.reader = new_reader("reader", connections_per_address=0).start()
 
 
 def teardown():
@@ -449,7 +450,7 @@ def hold(port, held):
 	return len(held) == 3
 
 
-@tap.case("a limit of connections per address holds")
+@tap.case("a limit of connections per address holds, but for a proxy of ours")
 def t_per_address():
 	# None of those that are held ends by itself meanwhile.
 	r = new_reader("few", connections_per_address=3,
@@ -470,6 +471,17 @@ def t_per_address():
 			s.close()
 		proc.wait_for(r.ready, LIMIT_S, "a place to be free again")
 	finally:
+		r.stop()
+	r = new_reader("proxied", connections_per_address=3,
+	    proxies=["127.0.0.0/8"], request_timeout_s=600).start()
+	held = [socket.create_connection(("127.0.0.1", r.port), LIMIT_S)
+	    for _ in range(20)]
+	try:
+		tap.equal(ask("GET", "/healthz", r.port)[0], 200,
+		    "a proxy of ours has more")
+	finally:
+		for s in held:
+			s.close()
 		r.stop()
 
 

@@ -46,6 +46,33 @@ t_json_is_strict(void **state)
 	cf_json_free(&json);
 }
 
+/* Commas and brackets in strings are text. */
+static void
+t_json_has_few_values(void **state)
+{
+	static const char few[] = "{\"a\":[1,2,{\"b\":\"[[,,,\\\"{{\"}]}";
+	char deep[2 * CF_JSON_DEPTH_MAX + 10] = "{\"a\":";
+	json_t *json = NULL;
+
+	(void)state;
+	assert_int_equal(cf_json_parse_few(few, sizeof few - 1, 8, &json,
+	    NULL), CF_OK);
+	cf_json_free(&json);
+	assert_int_equal(cf_json_parse_few(few, sizeof few - 1, 7, &json,
+	    NULL), CF_E_SYNTAX);
+	memset(deep + 5, '[', CF_JSON_DEPTH_MAX - 1);
+	memset(deep + 5 + CF_JSON_DEPTH_MAX - 1, ']', CF_JSON_DEPTH_MAX - 1);
+	memcpy(deep + 5 + 2 * (CF_JSON_DEPTH_MAX - 1), "}", 2);
+	assert_int_equal(cf_json_parse(deep, strlen(deep), &json, NULL),
+	    CF_OK);
+	cf_json_free(&json);
+	memset(deep + 5, '[', CF_JSON_DEPTH_MAX);
+	memset(deep + 5 + CF_JSON_DEPTH_MAX, ']', CF_JSON_DEPTH_MAX);
+	memcpy(deep + 5 + 2 * CF_JSON_DEPTH_MAX, "}", 2);
+	assert_int_equal(cf_json_parse(deep, strlen(deep), &json, NULL),
+	    CF_E_SYNTAX);
+}
+
 static void
 t_json_says_nothing_of_the_input(void **state)
 {
@@ -438,6 +465,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_json_is_strict),
+		cmocka_unit_test(t_json_has_few_values),
 		cmocka_unit_test(t_json_says_nothing_of_the_input),
 		cmocka_unit_test(t_problem_gives_error_and_sentence),
 		cmocka_unit_test(t_unseal_gives_the_original),

@@ -37,7 +37,8 @@ static void
 t_push_answers_when_the_workers_have_gone(void **state)
 {
 	struct cf_queue *q = cf_queue_new(2, done);
-	struct cf_req req = { .ep = &cf_ep_retrieve, .rc = CF_ERR__COUNT };
+	struct cf_req req = { .ep = &cf_ep_retrieve,
+	    .kind = CF_KIND_RETRIEVE, .rc = CF_ERR__COUNT };
 
 	(void)state;
 	times = 0;
@@ -100,6 +101,7 @@ ask(void *arg)
 
 	for (i = 0; i < ROUNDS && !c->lost; i++) {
 		c->req.ep = &cf_ep_issue;
+		c->req.kind = CF_KIND_ISSUE;
 		c->req.rc = CF_ERR__COUNT;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += 60;
