@@ -10,6 +10,7 @@
 #include "common/mem.h"
 
 #define LABEL "counterfoil ref v1"
+#define CHECK_LABEL "counterfoil reference check v1"
 #define TEXT_MAX 16384
 
 struct cf_ref {
@@ -44,6 +45,18 @@ cf_ref_update(struct cf_ref *ref, const void *data, size_t len)
 		cf_bug("SHA-256 failed");
 }
 
+static void
+hmac(const struct cf_secret *secret, const char *text, size_t text_len,
+    unsigned char ret[CF_REF_LEN])
+{
+	unsigned len = 0;
+
+	if (HMAC(EVP_sha256(), secret->bytes, (int)secret->len,
+	    (const unsigned char *)text, text_len, ret, &len) == NULL ||
+	    len != CF_REF_LEN)
+		cf_bug("HMAC failed");
+}
+
 void
 cf_ref_final(struct cf_ref *ref, const struct cf_secret *secret,
     const char *sender, const char *recipient, const char *message_id,
@@ -63,8 +76,15 @@ cf_ref_final(struct cf_ref *ref, const struct cf_secret *secret,
 	cf_buf_add(&text, digest, len);
 	if (text.full)
 		cf_bug("addresses were not capped");
-	if (HMAC(EVP_sha256(), secret->bytes, (int)secret->len,
-	    (const unsigned char *)cf_buf_str(&text), text.len, ret, &len) ==
-	    NULL || len != CF_REF_LEN)
-		cf_bug("HMAC failed");
+	hmac(secret, cf_buf_str(&text), text.len, ret);
+}
+
+void
+cf_ref_check(const struct cf_secret *secret,
+    unsigned char ret[CF_REF_CHECK_LEN])
+{
+	unsigned char whole[CF_REF_LEN];
+
+	hmac(secret, CHECK_LABEL, sizeof CHECK_LABEL, whole);
+	memcpy(ret, whole, CF_REF_CHECK_LEN);
 }

@@ -28,4 +28,11 @@ void cf_ref_final(struct cf_ref *ref, const struct cf_secret *secret,
     const char *sender, const char *recipient, const char *message_id,
     unsigned char ret[CF_REF_LEN]);
 
+/*
+ * By what a key server knows the secret: gateways of one account that do not
+ * share it would make two messages of one mail.  It tells nothing of it.
+ */
+void cf_ref_check(const struct cf_secret *secret,
+    unsigned char ret[CF_REF_CHECK_LEN]);
+
 #endif

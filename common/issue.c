@@ -99,9 +99,11 @@ cf_issue_build(const struct cf_issue_request *request, struct cf_buf *json,
 	for (i = 0; i < request->key_count; i++)
 		good &= json_array_append_new(keys,
 		    key_to_json(&request->keys[i])) == 0;
-	root = json_pack("{s:o, s:o, s:s, s:s, s:o, s:s, s:o}",
+	root = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:o}",
 	    "request_id", b64(request->request_id, CF_ISSUE_ID_LEN),
 	    "message_ref", b64(request->message_ref, CF_REF_LEN),
+	    "reference_check",
+	    b64(request->reference_check, CF_REF_CHECK_LEN),
 	    "message_id", request->message_id,
 	    "sender", request->sender,
 	    "recipients", recipients,
@@ -230,6 +232,7 @@ as_answer(enum cf_err rc)
 	switch (rc) {
 	case CF_E_UNAUTHORIZED:
 	case CF_E_SENDER:
+	case CF_E_REFERENCE:
 	case CF_E_NEEDS_MAILBOX:
 	case CF_E_POLICY:
 	case CF_E_KEY_TAKEN:

@@ -37,6 +37,7 @@ struct cf_issue_key {
 struct cf_issue_request {
 	unsigned char request_id[CF_ISSUE_ID_LEN];
 	unsigned char message_ref[CF_REF_LEN];
+	unsigned char reference_check[CF_REF_CHECK_LEN];
 	const char *message_id;			/* may be "" */
 	const char *sender;
 	const char *const *recipients;

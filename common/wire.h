@@ -13,6 +13,7 @@
 #define CF_WIRE_ADDRESS_MAX 320
 #define CF_MESSAGE_ID_MAX 998		/* bytes */
 #define CF_REF_LEN 32			/* message reference, bytes */
+#define CF_REF_CHECK_LEN 16		/* check of its secret, bytes */
 #define CF_ISSUE_BODY_MAX 262144	/* bytes of a request */
 #define CF_ISSUE_RECIPIENTS_MAX 100
 #define CF_ISSUE_KEYS_MAX 64

@@ -21,6 +21,7 @@ typedef enum cf_err cf_admin_fn(const struct cf_settings *settings, int argc,
 
 cf_admin_fn cf_admin_accept, cf_admin_migrate,
     cf_admin_gateway_add, cf_admin_gateway_list,
+    cf_admin_gateway_reference,
     cf_admin_masterkey_new, cf_admin_masterkey_add,
     cf_admin_masterkey_activate, cf_admin_masterkey_status;
 

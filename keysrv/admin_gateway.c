@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/b64url.h"
 #include "common/clock.h"
 #include "common/link.h"
 #include "common/proofs.h"
@@ -81,6 +82,28 @@ cf_admin_gateway_add(const struct cf_settings *settings, int argc,
 	else
 		printf("gateway %s: its API token is in %s\n", gateway.name,
 		    file);
+	return rc;
+}
+
+enum cf_err
+cf_admin_gateway_reference(const struct cf_settings *settings, int argc,
+    char **argv, struct cf_why *why)
+{
+	CF_AUTO(cf_db_free) struct cf_db *db = NULL;
+	unsigned char check[CF_REF_CHECK_LEN];
+	enum cf_err rc;
+
+	if (argc != 2 || !cf_b64url_decode(argv[1], strlen(argv[1]), check,
+	    sizeof check))
+		return CF_ADMIN_USAGE;
+	db = cf_admin_open_db(settings);
+	rc = cf_db_connect(db, why);
+	if (rc == CF_OK)
+		rc = cf_db_gateway_reference(db, argv[0], check, why);
+	if (rc == CF_OK)
+		printf("gateway %s: its reference secret is the one of %s; a "
+		    "gateway of that account with another is refused\n",
+		    argv[0], argv[1]);
 	return rc;
 }
 

@@ -62,6 +62,8 @@ static const struct command {
 	{ "gateway", "add", true, cf_admin_gateway_add,
 	    "NAME --domain DOMAIN [--domain DOMAIN ...] --token-file FILE" },
 	{ "gateway", "list", true, cf_admin_gateway_list, "" },
+	{ "gateway", "reference", true, cf_admin_gateway_reference,
+	    "NAME CHECK" },
 	{ "masterkey", "new", false, cf_admin_masterkey_new, "FILE" },
 	{ "masterkey", "add", true, cf_admin_masterkey_add, "" },
 	{ "masterkey", "activate", true, cf_admin_masterkey_activate, "ID" },

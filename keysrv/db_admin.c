@@ -165,6 +165,33 @@ cf_db_gateway_add(struct cf_db *db, const struct cf_new_gateway *gateway,
 }
 
 enum cf_err
+cf_db_gateway_reference(struct cf_db *db, const char *name,
+    const unsigned char check[CF_REF_CHECK_LEN], struct cf_why *why)
+{
+	static const struct cf_db_stmt stmt = { "gateway_reference",
+	    "INSERT INTO counterfoil.account_reference "
+	    "(account_id, check_value) SELECT account_id, $2 "
+	    "FROM counterfoil.account WHERE name = $1 AND kind = 'gateway' "
+	    "ON CONFLICT (account_id) DO UPDATE "
+	    "SET check_value = excluded.check_value, at = now() "
+	    "RETURNING true" };
+	struct cf_db_args args;
+	enum cf_err rc;
+	size_t result;
+
+	cf_db_args_init(&args, "TB");
+	cf_db_text(&args, 0, name);
+	cf_db_bytes(&args, 1, check, CF_REF_CHECK_LEN);
+	result = cf_db_send(db, &stmt, &args);
+	rc = cf_db_flush(db, why);
+	cf_db_args_free(&args);
+	if (rc == CF_OK && cf_db_rows(db, result) == 0)
+		rc = cf_fail(CF_E_CONFIG, why, "there is no gateway of the "
+		    "name %s", name);
+	return rc;
+}
+
+enum cf_err
 cf_db_gateway_list(struct cf_db *db, size_t *ret_result, struct cf_why *why)
 {
 	static const struct cf_db_stmt stmt = { "gateway_list",

@@ -4,6 +4,7 @@
 #define CF_KEYSRV_DB_ADMIN_H
 
 #include "common/container.h"
+#include "common/wire.h"
 #include "keysrv/db.h"
 #include "keysrv/schema.h"
 
@@ -28,6 +29,10 @@ struct cf_new_gateway {
 /* CF_E_CONFIG  there is an account of that name */
 CF_MUST_USE enum cf_err cf_db_gateway_add(struct cf_db *db,
     const struct cf_new_gateway *gateway, struct cf_why *why);
+/* The account's reference is this one from now on.  CF_E_CONFIG: no account */
+CF_MUST_USE enum cf_err cf_db_gateway_reference(struct cf_db *db,
+    const char *name, const unsigned char check[CF_REF_CHECK_LEN],
+    struct cf_why *why);
 /* Rows: name, domains, made when. */
 CF_MUST_USE enum cf_err cf_db_gateway_list(struct cf_db *db,
     size_t *ret_result, struct cf_why *why);

@@ -160,9 +160,13 @@ size_t
 cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "sender_check",
-	    "SELECT q.n, t.account_id, d.domain IS NOT NULL "
+	    "SELECT q.n, t.account_id, a.name, d.domain IS NOT NULL, "
+	    "r.check_value "
 	    "FROM unnest($1, $2) WITH ORDINALITY AS q (token, domain, n) "
 	    "JOIN counterfoil.api_token t ON t.token_sha256 = q.token "
+	    "JOIN counterfoil.account a ON a.account_id = t.account_id "
+	    "LEFT JOIN counterfoil.account_reference r "
+	    "ON r.account_id = t.account_id "
 	    "LEFT JOIN counterfoil.account_domain d "
 	    "ON d.account_id = t.account_id AND d.domain = q.domain "
 	    "WHERE t.revoked_at IS NULL" };
@@ -172,11 +176,42 @@ cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args)
 
 void
 cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
-    size_t *ret_number, int64_t *ret_account_id, bool *ret_allowed)
+    struct cf_sender_row *ret)
 {
-	*ret_number = (size_t)cf_db_get_int(db, result, row, 0) - 1;
-	*ret_account_id = cf_db_get_int(db, result, row, 1);
-	*ret_allowed = cf_db_get_bool(db, result, row, 2);
+	ret->number = (size_t)cf_db_get_int(db, result, row, 0) - 1;
+	ret->account_id = cf_db_get_int(db, result, row, 1);
+	ret->account = cf_db_get_text(db, result, row, 2);
+	ret->allowed = cf_db_get_bool(db, result, row, 3);
+	ret->has_reference = !cf_db_is_null(db, result, row, 4);
+	if (ret->has_reference)
+		cf_db_get_fixed(db, result, row, 4, ret->reference,
+		    sizeof ret->reference);
+}
+
+void
+cf_db_reference_args(struct cf_db_args *args)
+{
+	cf_db_args_init(args, "ib");
+}
+
+void
+cf_db_reference_add(struct cf_db_args *args, int64_t account_id,
+    const unsigned char check[CF_REF_CHECK_LEN])
+{
+	cf_db_int(args, 0, account_id);
+	cf_db_bytes(args, 1, check, CF_REF_CHECK_LEN);
+}
+
+size_t
+cf_db_reference_send(struct cf_db *db, const struct cf_db_args *args)
+{
+	static const struct cf_db_stmt stmt = { "reference_insert",
+	    "INSERT INTO counterfoil.account_reference "
+	    "(account_id, check_value) SELECT a, b "
+	    "FROM unnest($1, $2) AS q (a, b) "
+	    "ORDER BY a ON CONFLICT DO NOTHING RETURNING true" };
+
+	return cf_db_send(db, &stmt, args);
 }
 
 size_t

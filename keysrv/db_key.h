@@ -8,6 +8,7 @@
 #ifndef CF_KEYSRV_DB_KEY_H
 #define CF_KEYSRV_DB_KEY_H
 
+#include "common/wire.h"
 #include "keysrv/db.h"
 #include "keysrv/record.h"
 #include "keysrv/vault.h"
@@ -68,13 +69,30 @@ void cf_db_material_get(const struct cf_db *db, size_t result, size_t row,
 
 /* ---- issue ---- */
 
-/* API tokens with the sender's domain.  Rows: number, account, allowed. */
+/* API tokens with the sender's domain.  Rows for cf_db_sender_get(). */
+struct cf_sender_row {
+	size_t number;
+	int64_t account_id;
+	const char *account;		/* its name; lent */
+	bool allowed;			/* to send for the domain */
+	bool has_reference;
+	unsigned char reference[CF_REF_CHECK_LEN];
+};
 void cf_db_sender_args(struct cf_db_args *args);
 void cf_db_sender_add(struct cf_db_args *args,
     const unsigned char token_sha256[CF_DIGEST_LEN], const char *domain);
 size_t cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args);
 void cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
-    size_t *ret_number, int64_t *ret_account_id, bool *ret_allowed);
+    struct cf_sender_row *ret);
+
+/*
+ * Reference checks of accounts that have none, each account once.  The
+ * result has a row for each that really had none.
+ */
+void cf_db_reference_args(struct cf_db_args *args);
+void cf_db_reference_add(struct cf_db_args *args, int64_t account_id,
+    const unsigned char check[CF_REF_CHECK_LEN]);
+size_t cf_db_reference_send(struct cf_db *db, const struct cf_db_args *args);
 
 /* Keys that are there already. */
 struct cf_issued {

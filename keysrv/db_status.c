@@ -8,7 +8,9 @@ size_t
 cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256)
 {
 	static const struct cf_db_stmt stmt = { "token_find",
-	    "SELECT t.account_id FROM counterfoil.api_token t "
+	    "SELECT a.name, r.check_value FROM counterfoil.api_token t "
+	    "JOIN counterfoil.account a USING (account_id) "
+	    "LEFT JOIN counterfoil.account_reference r USING (account_id) "
 	    "WHERE t.token_sha256 = $1 AND t.revoked_at IS NULL" };
 	struct cf_db_args args;
 	size_t result;
@@ -18,6 +20,17 @@ cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256)
 	result = cf_db_send(db, &stmt, &args);
 	cf_db_args_free(&args);
 	return result;
+}
+
+void
+cf_db_token_get(const struct cf_db *db, size_t result,
+    const char **ret_account, const unsigned char **ret_reference)
+{
+	size_t len;
+
+	*ret_account = cf_db_get_text(db, result, 0, 0);
+	*ret_reference = cf_db_is_null(db, result, 0, 1) ? NULL :
+	    cf_db_get_bytes(db, result, 0, 1, &len);
 }
 
 /*

@@ -21,8 +21,11 @@ struct cf_status_row {
 	int64_t issued_at_ms, released_at_ms, opened_at_ms;
 };
 
-/* The account of a token; no row: not known. */
+/* The account of a token; no row: not known.  Rows for the next. */
 size_t cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256);
+/* *ret_reference is NULL or CF_REF_CHECK_LEN bytes; both are lent. */
+void cf_db_token_get(const struct cf_db *db, size_t result,
+    const char **ret_account, const unsigned char **ret_reference);
 size_t cf_db_status_send(struct cf_db *db, const struct cf_status_query *q);
 void cf_db_status_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_status_row *ret);

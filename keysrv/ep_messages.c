@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "keysrv/db_status.h"
+#include "keysrv/issue.h"
 #include "keysrv/json_out.h"
 #include "keysrv/request.h"
 
@@ -19,7 +20,8 @@ struct item {
 	unsigned char api_token_sha256[CF_DIGEST_LEN];
 	int64_t limit;
 	int64_t before_ms;
-	bool has_ref;
+	bool has_ref, has_reference;
+	unsigned char reference[CF_REF_CHECK_LEN];
 	unsigned char message_ref[CF_REF_LEN];
 };
 
@@ -42,10 +44,13 @@ parse_query(const struct cf_req *req, struct item *item, struct cf_why *why)
 {
 	char limit[8], before[CF_TIME_LEN + 1];
 	char ref[CF_B64URL_LEN(CF_REF_LEN) + 1];
+	char reference[CF_B64URL_LEN(CF_REF_CHECK_LEN) + 1];
 	bool has_limit = req->query(req, "limit", limit, sizeof limit);
 	bool has_before = req->query(req, "before", before, sizeof before);
 	bool has_ref = req->query(req, "ref", ref, sizeof ref);
-	int known = has_limit + has_before + has_ref;
+	bool has_reference = req->query(req, "reference", reference,
+	    sizeof reference);
+	int known = has_limit + has_before + has_ref + has_reference;
 
 	item->limit = LIMIT_DEFAULT;
 	item->before_ms = cf_clock_ms() + 1;
@@ -60,6 +65,11 @@ parse_query(const struct cf_req *req, struct item *item, struct cf_why *why)
 		return cf_fail(CF_E_SYNTAX, why, "\"ref\" is not the "
 		    "base64url text of %d bytes.", CF_REF_LEN);
 	item->has_ref = has_ref;
+	if (has_reference && !cf_b64url_decode(reference, strlen(reference),
+	    item->reference, sizeof item->reference))
+		return cf_fail(CF_E_SYNTAX, why, "\"reference\" is not the "
+		    "base64url text of %d bytes.", CF_REF_CHECK_LEN);
+	item->has_reference = has_reference;
 	return has_limit ? parse_limit(limit, &item->limit, why) : CF_OK;
 }
 
@@ -92,15 +102,34 @@ write_row(struct cf_jout *out, const struct cf_status_row *r)
 	cf_jout_close(out, '}');
 }
 
+/* Is the asker known, and by this secret, if he says which he has? */
+static enum cf_err
+check_asker(const struct cf_db *db, const struct item *item, size_t token,
+    struct cf_why *why)
+{
+	const unsigned char *reference;
+	const char *account;
+
+	if (cf_db_rows(db, token) == 0)
+		return CF_E_UNAUTHORIZED;
+	if (!item->has_reference)
+		return CF_OK;
+	cf_db_token_get(db, token, &account, &reference);
+	return cf_issue_reference(account, reference, item->reference, why);
+}
+
 static void
 reply(struct cf_db *db, struct cf_req *req, size_t token, size_t list)
 {
+	struct cf_why why = { "" };
 	struct cf_status_row row;
+	enum cf_err rc;
 	struct cf_jout out;
 	size_t i;
 
-	if (cf_db_rows(db, token) == 0) {
-		cf_req_fail(req, CF_E_UNAUTHORIZED, NULL);
+	rc = check_asker(db, req->item, token, &why);
+	if (rc != CF_OK) {
+		cf_req_fail(req, rc, &why);
 		return;
 	}
 	cf_jout_begin(&out, cf_req_ok(req, 200));

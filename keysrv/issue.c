@@ -46,16 +46,20 @@ static void
 take_senders(struct cf_batch *batch)
 {
 	struct cf_issue_item *item;
-	int64_t account_id;
-	size_t row, n;
-	bool allowed;
+	struct cf_sender_row sender;
+	size_t row;
 
 	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
-		cf_db_sender_get(batch->db, 0, row, &n, &account_id,
-		    &allowed);
-		item = item_of(batch, n);
-		item->account_id = account_id;
-		item->allowed = allowed;
+		cf_db_sender_get(batch->db, 0, row, &sender);
+		item = item_of(batch, sender.number);
+		item->account_id = sender.account_id;
+		item->allowed = sender.allowed;
+		(void)snprintf(item->account, sizeof item->account, "%s",
+		    sender.account);
+		item->has_reference = sender.has_reference;
+		if (sender.has_reference)
+			memcpy(item->reference, sender.reference,
+			    sizeof item->reference);
 	}
 }
 
@@ -110,7 +114,7 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 	for (i = n = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
 		item->account_id = 0;
-		item->allowed = false;
+		item->allowed = item->first_reference = false;
 		cf_db_sender_add(&senders, item->api_token_sha256,
 		    item->domain);
 		for (j = 0; j < item->key_count; j++) {
@@ -211,10 +215,47 @@ is_repeat(const struct cf_issue_item *item)
 	return false;
 }
 
-static enum cf_err
-decide(const struct cf_ks *ks, const struct sealing *sealing,
-    struct cf_issue_item *item)
+/* A request before this one may give the account its reference. */
+static void
+look_back(const struct cf_batch *batch, size_t i)
 {
+	struct cf_issue_item *item = item_of(batch, i);
+	const struct cf_issue_item *before;
+	size_t j;
+
+	for (j = 0; j < i && !item->has_reference; j++) {
+		before = item_of(batch, j);
+		if (before->rc != CF_OK ||
+		    before->account_id != item->account_id)
+			continue;
+		item->has_reference = true;
+		memcpy(item->reference, before->reference_check,
+		    sizeof item->reference);
+	}
+	item->first_reference = !item->has_reference;
+}
+
+enum cf_err
+cf_issue_reference(const char *account, const unsigned char *registered,
+    const unsigned char check[CF_REF_CHECK_LEN], struct cf_why *why)
+{
+	char text[CF_B64URL_LEN(CF_REF_CHECK_LEN) + 1];
+
+	if (registered == NULL ||
+	    memcmp(registered, check, CF_REF_CHECK_LEN) == 0)
+		return CF_OK;
+	cf_b64url_encode(check, CF_REF_CHECK_LEN, text);
+	return cf_fail(CF_E_REFERENCE, why, "The account is known by another "
+	    "reference secret; if this one shall count, run at the key "
+	    "server: counterfoil-admin gateway reference %s %s", account,
+	    text);
+}
+
+static enum cf_err
+decide(const struct cf_batch *batch, const struct sealing *sealing, size_t i)
+{
+	const struct cf_ks *ks = batch->ks;
+	struct cf_issue_item *item = item_of(batch, i);
 	enum cf_err rc;
 
 	item->why.text[0] = '\0';
@@ -223,6 +264,11 @@ decide(const struct cf_ks *ks, const struct sealing *sealing,
 	if (!item->allowed)
 		return cf_fail(CF_E_SENDER, &item->why,
 		    "The account may not send for %s.", item->domain);
+	look_back(batch, i);
+	rc = cf_issue_reference(item->account, item->has_reference ?
+	    item->reference : NULL, item->reference_check, &item->why);
+	if (rc != CF_OK)
+		return rc;
 	rc = is_repeat(item) ? open_again(ks, item, &item->why)
 	    : make_new(ks, sealing, item, &item->why);
 	/* For us, not for strangers. */
@@ -278,9 +324,9 @@ write_record(struct cf_buf *rec, const unsigned char *event_id,
 
 struct writes {
 	struct cf_issue_args keys;
-	struct cf_db_args event;
+	struct cf_db_args event, reference;
 	struct cf_buf rec;
-	size_t count;
+	size_t count, references;
 };
 
 static void
@@ -325,15 +371,21 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 static enum cf_err
 send_writes(struct cf_db *db, const struct writes *w, struct cf_why *why)
 {
+	size_t reference = 0;
 	enum cf_err rc;
 
 	if (w->count == 0)
 		return CF_OK;
 	(void)cf_db_issue_send(db, &w->keys);
 	cf_db_event_send(db, &w->event);
+	if (w->references > 0)
+		reference = cf_db_reference_send(db, &w->reference);
 	rc = cf_db_flush(db, why);
 	if (rc == CF_OK && cf_db_rows(db, 0) != w->count)
 		rc = cf_fail(CF_E_BUSY, why, "a key id was there before");
+	if (rc == CF_OK && w->references > 0 &&
+	    cf_db_rows(db, reference) != w->references)
+		rc = cf_fail(CF_E_BUSY, why, "a reference was there before");
 	return rc;
 }
 
@@ -347,18 +399,25 @@ write_all(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 
 	cf_db_issue_args(&w.keys);
 	cf_db_event_args(&w.event);
+	cf_db_reference_args(&w.reference);
 	w.rec = (struct cf_buf)CF_BUF_INIT(CF_RECORD_MAX);
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
 		for (j = 0; item->rc == CF_OK && !is_repeat(item) &&
 		    j < item->key_count; j++)
 			add_key(&w, item, &item->key[j], now_ms);
+		if (item->rc == CF_OK && item->first_reference) {
+			cf_db_reference_add(&w.reference, item->account_id,
+			    item->reference_check);
+			w.references++;
+		}
 	}
 	rc = send_writes(batch->db, &w, why);
 	for (i = 0; i < batch->count; i++)
 		item_of(batch, i)->suspect = rc == CF_E_BUSY;
 	cf_db_issue_args_free(&w.keys);
 	cf_db_args_free(&w.event);
+	cf_db_args_free(&w.reference);
 	cf_buf_free(&w.rec);
 	return rc;
 }
@@ -415,7 +474,6 @@ issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
 	struct sealing sealing = { .there = false };
-	struct cf_issue_item *item;
 	int64_t now_ms = 0;
 	enum cf_err rc;
 	size_t i;
@@ -426,10 +484,8 @@ issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("issue.found");
-	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
-		item->rc = decide(batch->ks, &sealing, item);
-	}
+	for (i = 0; i < batch->count; i++)
+		item_of(batch, i)->rc = decide(batch, &sealing, i);
 	cf_fault("issue.decided");
 	rc = write_all(batch, now_ms, why);
 	cf_fault("issue.written");

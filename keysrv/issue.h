@@ -13,6 +13,8 @@
 #include "keysrv/db_receipt.h"
 #include "keysrv/request.h"
 
+#define CF_ISSUE_ACCOUNT_MAX 100
+
 struct cf_issue_key {
 	unsigned char key_id[CF_KEY_ID_LEN];
 	struct cf_secret token;
@@ -38,6 +40,7 @@ struct cf_issue_item {
 	char sender[CF_WIRE_ADDRESS_MAX + 1];
 	char domain[CF_WIRE_ADDRESS_MAX + 1];	/* of sender, lower case */
 	char reader_url[CF_SERVICE_MAX + 1];
+	unsigned char reference_check[CF_REF_CHECK_LEN];
 	json_t *recipients, *keys;	/* while parsing */
 	char *recipient[CF_ISSUE_RECIPIENTS_MAX];
 	size_t recipient_count;
@@ -49,8 +52,21 @@ struct cf_issue_item {
 	bool suspect;		/* a key id in its batch was there before */
 	int64_t account_id;	/* 0: the token is not known */
 	bool allowed;		/* may send for the domain */
+	char account[CF_ISSUE_ACCOUNT_MAX + 1];	/* its name, perhaps cut */
+	bool has_reference;	/* the account has one: */
+	unsigned char reference[CF_REF_CHECK_LEN];
+	bool first_reference;	/* this request gives the account its one */
 	enum cf_err rc;
 	struct cf_why why;
 };
+
+/*
+ * Is the gateway's reference secret that of its account?  `registered` is
+ * NULL for an account without one.  CF_E_REFERENCE: it is another; `why`
+ * says which command accepts it.
+ */
+CF_MUST_USE enum cf_err cf_issue_reference(const char *account,
+    const unsigned char *registered,
+    const unsigned char check[CF_REF_CHECK_LEN], struct cf_why *why);
 
 #endif

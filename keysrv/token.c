@@ -13,9 +13,8 @@ look(struct cf_db *db, void *arg, struct cf_why *why)
 	struct cf_batch *batch = arg;
 	unsigned char digest[CF_DIGEST_LEN];
 	struct cf_db_args args;
-	int64_t account_id;
+	struct cf_sender_row sender;
 	size_t i, row;
-	bool allowed;
 	enum cf_err rc;
 
 	cf_db_sender_args(&args);
@@ -31,8 +30,8 @@ look(struct cf_db *db, void *arg, struct cf_why *why)
 	for (i = 0; i < batch->count; i++)
 		cf_req_fail(batch->req[i], CF_E_UNAUTHORIZED, NULL);
 	for (row = 0; row < cf_db_rows(db, 0); row++) {
-		cf_db_sender_get(db, 0, row, &i, &account_id, &allowed);
-		batch->req[i]->rc = CF_OK;
+		cf_db_sender_get(db, 0, row, &sender);
+		batch->req[sender.number]->rc = CF_OK;
 	}
 	return CF_OK;
 }

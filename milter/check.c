@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/b64url.h"
+#include "common/crypto_ref.h"
 #include "common/file.h"
 #include "common/json.h"
 #include "common/mem.h"
@@ -20,18 +22,36 @@
 #define ANSWER_MAX 65536
 #define GROUPS_MAX 256
 #define QUESTION "/api/v1/messages?limit=1"
+#define QUESTION_MAX (sizeof QUESTION + sizeof "&reference=" + \
+	CF_B64URL_LEN(CF_REF_CHECK_LEN))
 
 extern char **environ;
 
 /* ---- key servers ---- */
 
+/* With our reference secret, if it is made yet. */
+static const char *
+question(const struct cf_snapshot *s, char out[QUESTION_MAX])
+{
+	unsigned char check[CF_REF_CHECK_LEN];
+	char text[CF_B64URL_LEN(CF_REF_CHECK_LEN) + 1];
+
+	if (s->ref_secret.len == 0)
+		return QUESTION;
+	cf_ref_check(&s->ref_secret, check);
+	cf_b64url_encode(check, sizeof check, text);
+	(void)snprintf(out, QUESTION_MAX, QUESTION "&reference=%s", text);
+	return out;
+}
+
 static enum cf_err
 ask(const struct cf_snapshot *s, const char *service, struct cf_why *why)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf answer = CF_BUF_INIT(ANSWER_MAX);
+	char path[QUESTION_MAX];
 	const struct cf_httpc_request request = {
 		.service = service,
-		.path = QUESTION,
+		.path = question(s, path),
 		.bearer = &s->api_token,
 		.timeout_ms = s->conf.request_timeout_s * 1000,
 	};
@@ -54,6 +74,9 @@ advice(enum cf_err rc)
 	case CF_E_UNAUTHORIZED:
 		return "api_token_file must have the token that "
 		    "counterfoil-admin gateway add wrote there";
+	case CF_E_REFERENCE:
+		return "or bring the file of the account's other gateway to "
+		    "ref_secret_file; flagged mail waits";
 	case CF_E_NETWORK: case CF_E_TIMEOUT:
 		return "flagged mail waits until it can be reached";
 	default:

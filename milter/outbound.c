@@ -384,6 +384,7 @@ ask_for_key(struct cf_outbound *o, int64_t deadline_ms,
 	cf_ref_final(o->ref, &o->snapshot->ref_secret, o->sender,
 	    o->recipient, o->made_message_id ? "" : o->message_id,
 	    request.message_ref);
+	cf_ref_check(&o->snapshot->ref_secret, request.reference_check);
 	request.message_id = o->message_id;
 	request.sender = o->sender;
 	request.recipients = &o->recipient;

@@ -44,5 +44,21 @@ COMMENT ON COLUMN counterfoil.api_token.created_at IS 'When it was made.';
 COMMENT ON COLUMN counterfoil.api_token.revoked_at IS
     'From then on it is refused; null: valid.';
 
+CREATE TABLE counterfoil.account_reference (
+	account_id bigint PRIMARY KEY REFERENCES counterfoil.account,
+	check_value bytea NOT NULL CHECK (octet_length(check_value) = 16),
+	at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE counterfoil.account_reference IS
+    'By what the reference secret of an account is known; all its gateways '
+    'must have the same.';
+COMMENT ON COLUMN counterfoil.account_reference.account_id IS 'Whose it is.';
+COMMENT ON COLUMN counterfoil.account_reference.check_value IS
+    'Derived from the secret, which is at the gateways only.';
+COMMENT ON COLUMN counterfoil.account_reference.at IS
+    'Since when, by the first request or by an administrator.';
+
 GRANT SELECT ON counterfoil.account, counterfoil.account_domain,
-    counterfoil.api_token TO counterfoil_keysrv;
+    counterfoil.api_token, counterfoil.account_reference
+    TO counterfoil_keysrv;
+GRANT INSERT ON counterfoil.account_reference TO counterfoil_keysrv;

@@ -244,6 +244,7 @@ ask_issue(struct client *c)
 	random_text(32, ref);
 	snprintf(body, sizeof body,
 	    "{\"request_id\":\"%s\",\"message_ref\":\"%s\","
+	    "\"reference_check\":\"AAAAAAAAAAAAAAAAAAAAAA\","
 	    "\"message_id\":\"<%s@a.test>\",\"sender\":\"alice@a.test\","
 	    "\"recipients\":[\"bob@b.test\"],"
 	    "\"reader_url\":\"https://reader.a.test\",\"keys\":[{"

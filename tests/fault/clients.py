@@ -165,6 +165,7 @@ class Service:
 		async def body():
 			return {"request_id": b64(os.urandom(16)),
 			    "message_ref": key["ref"],
+			    "reference_check": b64(b"reference check."),
 			    "message_id": "<%s@a.test>" % key["handle"],
 			    "sender": key["sender"], "recipients": ["bob@b.test"],
 			    "reader_url": READER,

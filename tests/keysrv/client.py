@@ -37,6 +37,10 @@ def hkdf(ikm, salt, info, length=32):
 	return out[:length]
 
 
+# One gateway, one reference secret.
+REFERENCE = b64(b"reference check.")
+
+
 class Message:
 	"""One sealed message: its key id, token and proofs."""
 
@@ -66,7 +70,8 @@ class Message:
 
 	def issue(self, **changes):
 		return dict({"request_id": b64(os.urandom(16)),
-		    "message_ref": b64(self.ref), "message_id": self.message_id,
+		    "message_ref": b64(self.ref), "reference_check": REFERENCE,
+		    "message_id": self.message_id,
 		    "sender": self.sender, "recipients": [self.recipient],
 		    "reader_url": "https://reader.a.test",
 		    "keys": [self.key()]}, **changes)

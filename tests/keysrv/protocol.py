@@ -16,7 +16,7 @@ from lab import proc, tap, web  # noqa: E402
 
 import client  # noqa: E402
 from client import Message, b64, unb64  # noqa: E402
-from ground import Ground, Holder, together  # noqa: E402
+from ground import Ground, Holder, all_read, together  # noqa: E402
 
 g = None
 
@@ -145,6 +145,42 @@ def t_issue_unauthorized():
 		    "unauthorized", "messages with token %r" % token)
 	tap.equal(g.count("key_issue", "key_id = '\\x%s'" % m.key_id.hex()), 0,
 	    "keys")
+
+
+@tap.case("one account, one reference secret: of several at once one counts, "
+    "and the others are refused")
+def t_reference():
+	token = proc.read_text(g.server.add_gateway("gateway-r",
+	    "r.test")).strip()
+	values = [b64(os.urandom(16)) for _ in range(8)]
+	with Holder(g, "api_token"):
+		wait = together([lambda v=v: post("/api/v1/issue", Message(
+		    sender="x@r.test").issue(reference_check=v), token=token,
+		    good=False) for v in values])
+		proc.wait_for(lambda: all_read(g.server.port, 8), 60,
+		    "all to be read")
+	answers = wait()
+	good = [v for v, a in zip(values, answers) if a.status == 201]
+	tap.equal(len(good), 1, "that counts")
+	for a, v in zip(answers, values):
+		if v not in good:
+			problem(a, 403, "reference-secret", v)
+			tap.contains(a.json["detail"], "gateway reference "
+			    "gateway-r " + v, "sentence")
+	tap.equal(g.psql("SELECT check_value FROM counterfoil.account_reference "
+	    "JOIN counterfoil.account USING (account_id) WHERE name = "
+	    "'gateway-r'"), "\\x" + unb64(good[0]).hex(), "stored")
+	def ask(value, **kw):
+		return g.api.get("/api/v1/messages", token=token,
+		    query={"reference": value}, **kw)
+	tap.equal(ask(good[0]).status, 200, "asked with it")
+	problem(ask(b64(os.urandom(16)), good=False), 403, "reference-secret",
+	    "asked with another")
+	problem(ask("x", good=False), 400, "malformed", "asked with none")
+	# Nobody's account says nothing.
+	problem(g.api.get("/api/v1/messages", token=b64(os.urandom(32)),
+	    query={"reference": good[0]}, good=False), 401, "unauthorized",
+	    "a token that is not known")
 
 
 @tap.case("a sender outside the account's domains: 403")

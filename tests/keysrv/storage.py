@@ -418,8 +418,9 @@ def t_account_stays():
 		done = proc.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-c",
 		    "SET ROLE counterfoil_owner", "-c", before + "DELETE FROM "
 		    "counterfoil.account_domain; DELETE FROM "
-		    "counterfoil.api_token; DELETE FROM counterfoil.account "
-		    "WHERE name = 'gateway-a'", g.cluster.conninfo(
+		    "counterfoil.api_token; DELETE FROM "
+		    "counterfoil.account_reference; DELETE FROM "
+		    "counterfoil.account WHERE name = 'gateway-a'", g.cluster.conninfo(
 		    g.server.database)], check=False)
 		tap.equal(done.returncode == 0, False, "deleted")
 		return done.stderr.decode()

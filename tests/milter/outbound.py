@@ -51,7 +51,8 @@ def t_request():
 	sealed(lib.message())
 	asked = json.loads(rig.key_server.requests[-1])
 	tap.equal(sorted(asked), ["keys", "message_id", "message_ref",
-	    "reader_url", "recipients", "request_id", "sender"], "members")
+	    "reader_url", "recipients", "reference_check", "request_id",
+	    "sender"], "members")
 	tap.equal(asked["sender"], "alice@a.test", "sender")
 	tap.equal(asked["recipients"], ["bob@b.test"], "recipients")
 	tap.equal(asked["message_id"], "<one@a.test>", "Message-ID")

@@ -33,6 +33,7 @@ setup(void **state)
 	memset(key.possession_key, 4, sizeof key.possession_key);
 	memset(request.request_id, 7, sizeof request.request_id);
 	memset(request.message_ref, 8, sizeof request.message_ref);
+	memset(request.reference_check, 9, sizeof request.reference_check);
 	request.message_id = "<\"q\\x\"@a.test>";
 	request.sender = "alice@a.test";
 	request.recipients = recipients;
@@ -53,6 +54,7 @@ t_build_writes_exactly_the_contract(void **state)
 	assert_string_equal(cf_buf_str(&json),
 	    "{\"request_id\":\"" REQUEST_ID "\",\"message_ref\":"
 	    "\"CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg\","
+	    "\"reference_check\":\"CQkJCQkJCQkJCQkJCQkJCQ\","
 	    "\"message_id\":\"<\\\"q\\\\x\\\"@a.test>\","
 	    "\"sender\":\"alice@a.test\",\"recipients\":[\"bob@b.test\"],"
 	    "\"reader_url\":\"https://r.a.test\",\"keys\":[{\"key_id\":\""
@@ -179,6 +181,22 @@ make_ref(const char *sender, const char *recipient, const char *id,
 	cf_ref_final(ref, &secret, sender, recipient, id, out);
 }
 
+/* Python: hmac(bytes([9] + [0]*31), b"counterfoil reference check v1\0") */
+static void
+t_reference_check_is_as_the_format_says(void **state)
+{
+	static const unsigned char want[CF_REF_CHECK_LEN] = {
+		0x05, 0x76, 0x7d, 0xec, 0xa5, 0x4a, 0xc5, 0x9d,
+		0x71, 0x17, 0xd1, 0x6e, 0x7d, 0xf2, 0xc0, 0xca
+	};
+	const struct cf_secret secret = { { 9 }, 32 };
+	unsigned char have[CF_REF_CHECK_LEN];
+
+	(void)state;
+	cf_ref_check(&secret, have);
+	assert_memory_equal(have, want, sizeof want);
+}
+
 static void
 t_ref_differs_with_each_part(void **state)
 {
@@ -212,6 +230,7 @@ main(void)
 		cmocka_unit_test(t_parse_takes_the_right_answer),
 		cmocka_unit_test(t_parse_truncated_at_every_byte),
 		cmocka_unit_test(t_parse_refuses_any_changed_byte),
+		cmocka_unit_test(t_reference_check_is_as_the_format_says),
 		cmocka_unit_test(t_ref_differs_with_each_part),
 	};
 
