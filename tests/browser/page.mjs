@@ -332,6 +332,89 @@ test("the sender inside lies outside the issuer's domain: warned",
 		await close(page);
 	});
 
+/* --- whatever the page fails at, the original is there ----------------------- */
+
+/* Open a message in a page in which `breakIt` has been run before the click. */
+async function openBroken(message, breakIt)
+{
+	const { sealed, link } = send(message);
+	const page = await newPage();
+	const out = mkdtempSync(join(temp, "broken-"));
+
+	await page.goto(link);
+	await waitForState(page, ["ready"]);
+	await page.evaluate(breakIt);
+	await openMessage(page);
+	await saveAll(page, out);
+	assert.deepEqual(readFileSync(join(out, "original.eml")), message);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+	return { page, out, shown: await page.locator("main").innerText() };
+}
+
+const UNUSUAL = {
+	"a part's header of 3 MB": [Buffer.from("Content-Type: multipart/mixed;"
+		+ ` boundary=b\r\n\r\n--b\r\nX: ${"y".repeat(3_000_000)}\r\n\r\n`
+		+ "the text\r\n--b--\r\n"), /the text/, /^/],
+	"300 multiparts, one in the other": [Buffer.from(
+		`${Array.from({ length: 300 }, (_, i) => "Content-Type:"
+			+ ` multipart/mixed; boundary=b${i}\r\n\r\n--b${i}\r\n`).join("")
+		}\r\nthe text\r\n`), /the text/, /more parts.*Save as \.eml/],
+	"a multipart that is none": [Buffer.from("Content-Type: multipart/mixed;"
+		+ " boundary=b\r\n\r\nthe text\r\n"), /^the text/,
+	/could not be taken apart.*Save as \.eml/],
+};
+
+for (const [name, [message, text, note]] of Object.entries(UNUSUAL))
+	test(`${name}: shown as far as can be`, async () => {
+		const { page, out, shown } = await openBroken(message, () => {});
+
+		assert.match(readFileSync(join(out, "text.txt"), "utf8"), text);
+		assert.match(shown, note);
+		assert.doesNotMatch(shown, /no text/);
+		await close(page);
+	});
+
+test("the page fails at the HTML: the rest is shown", async () => {
+	const { message, data } = offer({ stranger: url.stranger });
+	const { page, out, shown } = await openBroken(message, () => {
+		DOMParser.prototype.parseFromString = () => {
+			throw new Error("injected");
+		};
+	});
+
+	assert.match(shown, /Offer 17 — two looms.*could not be shown/s);
+	assert.match(readFileSync(join(out, "text.txt"), "utf8"), /two looms/);
+	assert.deepEqual(readFileSync(join(out, "attachments/_terms.pdf")), data);
+	assert.equal(await page.locator("iframe").count(), 1);
+	await close(page);
+});
+
+test("the page fails at taking it apart: it is shown as it came", async () => {
+	const { message } = offer({ stranger: url.stranger });
+	const { page, out, shown } = await openBroken(message, () => {
+		Map.prototype.has = () => {
+			throw new Error("injected");
+		};
+	});
+
+	assert.match(shown, /could not be taken apart.*Save as \.eml/s);
+	assert.match(readFileSync(join(out, "text.txt"), "utf8"),
+		/^Received: from a by b.*Content-Type: application\/pdf/s);
+	await close(page);
+});
+
+test("the page fails at everything: it can still be saved", async () => {
+	const { page, shown } = await openBroken(plain(), () => {
+		TextDecoder.prototype.decode = () => {
+			throw new Error("injected");
+		};
+	});
+
+	assert.match(shown, /is open, but it cannot be shown.*Save the message/s);
+	assert.match(shown, /Opening recorded/);
+	await close(page);
+});
+
 /* --- refusals -------------------------------------------------------------- */
 
 test("two texts in one ciphertext: neither is shown", async () => {

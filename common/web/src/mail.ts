@@ -245,6 +245,26 @@ export function readMail(message: Bytes): Mail
 	};
 }
 
+const MAX_RAW = 1_000_000;
+const NOT_FORMATTED = "The formatted text could not be shown.";
+const NOT_READ = "This message could not be taken apart. Below is how it came;"
+	+ " “Save as .eml” has all of it.";
+
+/* The same without its HTML, which stands there as text at worst. */
+export function withoutHtml(mail: Mail): Mail
+{
+	return { ...mail, html: null, text: mail.text ?? mail.html,
+		notes: [...mail.notes, NOT_FORMATTED] };
+}
+
+/* A message of which nothing is known but its bytes. */
+export function unread(message: Bytes): Mail
+{
+	return { from: [], to: [], cc: [], subject: "", date: "",
+		text: textOf(message.subarray(0, MAX_RAW), ""), html: null,
+		files: [], notes: [NOT_READ] };
+}
+
 /* Does the sender named inside lie in the domain the issuer proved? */
 export function senderIsVouchedFor(from: Person[], domain: string): boolean
 {

@@ -12,8 +12,8 @@ import { findSealed } from "./composite";
 import { MAX_CONTAINER } from "./container";
 import { blobOfPath, findLocator, type LinkResult, type Locator }
 	from "./link";
-import { readMail } from "./mail";
-import { open, prepare, type Sealed } from "./opening";
+import { readMail, unread, withoutHtml } from "./mail";
+import { open, prepare, type Opened, type Sealed } from "./opening";
 import { Trouble } from "./trouble";
 import * as view from "./view";
 
@@ -97,6 +97,27 @@ async function fetchSealed(blob: string): Promise<Bytes>
 	}
 }
 
+/*
+ * The message is decrypted and its release recorded: whatever goes wrong
+ * from here on, it is not kept from the person.  As much of it is shown as
+ * can be, and the original is offered for saving in any case.
+ */
+function showMessage({ original, release }: Opened, host: string): void
+{
+	const { message } = original;
+	const { issuer } = release;
+
+	for (const read of [() => readMail(message),
+		() => withoutHtml(readMail(message)), () => unread(message)])
+		try {
+			view.showOpened({ mail: read(), message, issuer, host });
+			return;
+		} catch (error) {
+			console.error(error);
+		}
+	view.showUnshown(message);
+}
+
 /* The click: from here on things are recorded. */
 async function openAndShow(mine: number, sealed: Sealed): Promise<void>
 {
@@ -104,13 +125,10 @@ async function openAndShow(mine: number, sealed: Sealed): Promise<void>
 
 	view.showOpening();
 	const opened = await open(sealed);
-	const { message } = opened.original;
-	const { issuer } = opened.release;
-	const mail = readMail(message);
 
 	if (mine !== run)
 		return;
-	view.showOpened({ mail, message, issuer, host });
+	showMessage(opened, host);
 	try {
 		view.showReceipt(true, await opened.confirm());
 	} catch {

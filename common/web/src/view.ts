@@ -321,11 +321,20 @@ function fileList(files: Mail["files"]): HTMLElement | null
 				el("span", { class: "file-save" }, "Save"))))));
 }
 
+function actions(message: Bytes, name: string): HTMLElement
+{
+	return el("footer", { class: "actions" },
+		saveLink(message, `${name}.eml`, { class: "button", id: "save-eml" },
+			"Save as .eml"),
+		el("p", { class: "small", id: "receipt", role: "status" },
+			"Telling the key server that the message was opened …"));
+}
+
 export function showOpened({ mail, message, issuer, host }: OpenedScreen):
 	void
 {
 	const parts = messageParts(mail);
-	const name = `${safeName(mail.subject, "message").slice(0, 80)}.eml`;
+	const name = safeName(mail.subject, "message").slice(0, 80);
 
 	say("The message is open.");
 	show("opened", true);
@@ -342,12 +351,19 @@ export function showOpened({ mail, message, issuer, host }: OpenedScreen):
 					el("b", {}, host), ".")),
 			parts.element,
 			fileList(parts.listed),
-			el("footer", { class: "actions" },
-				saveLink(message, name, { class: "button", id: "save-eml" },
-					"Save as .eml"),
-				el("p", { class: "small", id: "receipt", role: "status" },
-					"Telling the key server that the message was opened …"))));
+			actions(message, name)));
 	place("main").querySelector<HTMLElement>("h1")?.focus();
+}
+
+/* The message is open, but the page fails at all of it. */
+export function showUnshown(message: Bytes): void
+{
+	show("opened", true, el("article",
+		{ class: "card", "aria-label": "Message" },
+		heading("The message is open, but it cannot be shown"),
+		el("p", {}, "This page has failed at it. Save the message and open"
+			+ " the file with your mail program."),
+		actions(message, "message")));
 }
 
 /* What became of the opening proof. */
