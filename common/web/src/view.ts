@@ -358,12 +358,14 @@ export function showOpened({ mail, message, issuer, host }: OpenedScreen):
 /* The message is open, but the page fails at all of it. */
 export function showUnshown(message: Bytes): void
 {
-	show("opened", true, el("article",
-		{ class: "card", "aria-label": "Message" },
-		heading("The message is open, but it cannot be shown"),
-		el("p", {}, "This page has failed at it. Save the message and open"
-			+ " the file with your mail program."),
-		actions(message, "message")));
+	show("opened", true);
+	place("main").append(
+		el("article", { class: "card", "aria-label": "Message" },
+			heading("The message is open, but it cannot be shown"),
+			el("p", {}, "This page has failed at it. Save the message and open"
+				+ " the file with your mail program."),
+			actions(message, "message")));
+	place("main").querySelector<HTMLElement>("h1")?.focus();
 }
 
 /* What became of the opening proof. */
