@@ -64,6 +64,9 @@ struct cf_db {
 	bool warned;			/* a WARNING arrived */
 	bool was_connected;		/* to log the way back */
 	int64_t last_attempt_ms;
+	int wake_fd;
+	int64_t limit_ms;		/* for the results of a flush */
+	bool gave_up;			/* limit_ms over, or woken */
 };
 
 /* ---- parameters ---- */
@@ -272,9 +275,12 @@ lost(struct cf_db *db, struct cf_why *why, const char *what)
 
 	rc = cf_fail(CF_E_DATABASE, why, "%s: %s", what,
 	    db->conn == NULL ? "no memory"
+	    : db->gave_up ? "gave up waiting for it"
 	    : message_of(db->conn, text, sizeof text));
 	disconnect(db);
-	db->failure = FAIL_LOST;
+	/* Who has waited in vain does not wait once more. */
+	db->failure = db->gave_up ? FAIL_TEMP : FAIL_LOST;
+	db->gave_up = false;
 	return rc;
 }
 
@@ -301,7 +307,8 @@ static const struct cf_db_stmt SAFETY = { "", "SELECT "
     "current_setting('synchronous_commit') <> 'off', "
     "current_setting('synchronous_standby_names') = '' OR "
     "current_setting('synchronous_commit') IN ('on', 'remote_apply'), "
-    "NOT pg_is_in_recovery()" };
+    "NOT pg_is_in_recovery(), "
+    "current_setting('transaction_read_only') = 'off'" };
 static const struct cf_db_stmt SCHEMA = { "",
     "SELECT count(*) FROM counterfoil.schema_version "
     "WHERE version = ANY ($1)" };
@@ -323,6 +330,9 @@ check_safety(const struct cf_db *db, size_t result, struct cf_why *why)
 	if (!cf_db_get_bool(db, result, 0, 4))
 		return cf_fail(CF_E_DATABASE, why,
 		    "the database is a standby");
+	if (!cf_db_get_bool(db, result, 0, 5))
+		return cf_fail(CF_E_DATABASE, why,
+		    "the database is read-only");
 	return CF_OK;
 }
 
@@ -374,9 +384,12 @@ static enum cf_err
 open_connection(struct cf_db *db, struct cf_why *why)
 {
 	const char *const keys[] = { "connect_timeout", "tcp_user_timeout",
+	    "keepalives_idle", "keepalives_interval", "keepalives_count",
 	    "fallback_application_name", "dbname", "client_encoding", NULL };
 	const char *const values[] = { CONNECT_TIMEOUT, "30000",
-	    "counterfoil-keysrv", db->options.conninfo, "UTF8", NULL };
+	    "10", "5", "3", db->options.application != NULL
+	    ? db->options.application : "counterfoil-keysrv",
+	    db->options.conninfo, "UTF8", NULL };
 	enum cf_err rc;
 
 	db->conn = PQconnectdbParams(keys, values, 1);
@@ -425,7 +438,15 @@ cf_db_new(const struct cf_db_options *options)
 	struct cf_db *db = cf_calloc(1, sizeof *db);
 
 	db->options = *options;
+	cf_db_set_waiting(db, -1, FLUSH_TIMEOUT_MS);
 	return db;
+}
+
+void
+cf_db_set_waiting(struct cf_db *db, int wake_fd, int64_t limit_ms)
+{
+	db->wake_fd = wake_fd;
+	db->limit_ms = limit_ms;
 }
 
 void
@@ -529,13 +550,17 @@ classify(const char *state)
 		return FAIL_HARD;
 	if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0)
 		return FAIL_AGAIN;
-	/* 57P0x: the server is stopping; 08: the connection broke. */
-	if (strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0)
+	/*
+	 * 57P0x: the server is stopping; 08: the connection broke; 25006: it
+	 * takes no writes any more, as one that was demoted.
+	 */
+	if (strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0 ||
+	    strcmp(state, "25006") == 0)
 		return FAIL_LOST;
-	/* Resources, cancelled by a time limit, I/O, locks, read only. */
+	/* Resources, cancelled by a time limit, I/O, locks. */
 	if (strncmp(state, "53", 2) == 0 || strncmp(state, "57", 2) == 0 ||
 	    strncmp(state, "58", 2) == 0 || strncmp(state, "55", 2) == 0 ||
-	    strcmp(state, "25006") == 0 || strcmp(state, "25P03") == 0)
+	    strcmp(state, "25P03") == 0)
 		return FAIL_TEMP;
 	return FAIL_HARD;
 }
@@ -544,20 +569,25 @@ classify(const char *state)
 static bool
 wait_socket(struct cf_db *db, bool want_write, int64_t until_ms)
 {
-	struct pollfd pfd = { PQsocket(db->conn), POLLIN, 0 };
+	struct pollfd fds[2] = {
+		{ PQsocket(db->conn), POLLIN, 0 },
+		{ db->wake_fd, POLLIN, 0 },	/* poll() skips -1 */
+	};
 	int64_t left;
 	int n;
 
 	if (want_write)
-		pfd.events |= POLLOUT;
+		fds[0].events |= POLLOUT;
 	for (;;) {
 		left = until_ms - cf_clock_mono_ms();
-		if (left <= 0)
+		db->gave_up = left <= 0;
+		if (db->gave_up)
 			return false;
-		n = poll(&pfd, 1, (int)left);
-		if (n > 0)
+		n = poll(fds, 2, (int)left);
+		if (n > 0 && fds[0].revents != 0)
 			return true;
-		if (n < 0 && errno != EINTR)
+		db->gave_up = n > 0;
+		if (n > 0 || (n < 0 && errno != EINTR))
 			return false;
 	}
 }
@@ -636,7 +666,7 @@ take_result(struct cf_db *db, PGresult *res, size_t *command, size_t *next,
 static enum cf_err
 receive(struct cf_db *db, struct cf_why *why)
 {
-	int64_t until = cf_clock_mono_ms() + FLUSH_TIMEOUT_MS;
+	int64_t until = cf_clock_mono_ms() + db->limit_ms;
 	size_t command = 0, next = 0;
 	PGresult *res;
 
@@ -860,7 +890,7 @@ cf_db_run(struct cf_db *db, enum cf_db_mode mode, const char *name,
 		if (!again || tries == TRIES_MAX)
 			break;
 	}
-	if (rc == CF_E_DATABASE || rc == CF_E_INTERNAL)
+	if (name != NULL && (rc == CF_E_DATABASE || rc == CF_E_INTERNAL))
 		cf_log(rc == CF_E_INTERNAL ? CF_LOG_ERROR : CF_LOG_WARN,
 		    "%s: %s", name, why->text);
 	return rc;

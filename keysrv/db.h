@@ -6,7 +6,9 @@
  * cf_db_flush(), in one round trip (pipeline mode).  Parameters are always
  * bound, rows travel as arrays, everything is binary.  A transaction is a
  * function given to cf_db_run(), which owns BEGIN, COMMIT, ROLLBACK and the
- * bounded repetition.
+ * bounded repetition.  A connection on which nothing can be written any more
+ * is dropped: a connection string with several hosts then finds the server
+ * that took over.
  *
  * Knows: libpq, SQLSTATE classes.   Does not know: tables (db_*.c do).
  * Threads: one cf_db belongs to one thread.   Logging: the connection's
@@ -27,6 +29,7 @@ struct cf_db;
 struct cf_db_options {
 	const char *conninfo;		/* lent for the life of the cf_db */
 	const char *role;		/* taken on each connection, or NULL */
+	const char *application;	/* as it calls itself there, or NULL */
 	bool unsafe_database;		/* accept fsync = off and the like */
 	bool any_schema;		/* do not ask for the migrations */
 };
@@ -36,12 +39,17 @@ struct cf_db *cf_db_new(const struct cf_db_options *options);
 void cf_db_free(struct cf_db **db);
 /*
  * Connect if not connected, and check the server.
- * CF_E_DATABASE  it does not answer (yet)
+ * CF_E_DATABASE  it does not answer (yet), or writes nothing: a standby
  * CF_E_CONFIG    it answers, but must not be used: not migrated, or it
  *                may lose what it has committed
  */
 CF_MUST_USE enum cf_err cf_db_connect(struct cf_db *db, struct cf_why *why);
 bool cf_db_connected(const struct cf_db *db);
+/*
+ * From now on wait at most `limit_ms` for the results of a flush, and only
+ * until `wake_fd` (or -1) is readable: after that the connection is given up.
+ */
+void cf_db_set_waiting(struct cf_db *db, int wake_fd, int64_t limit_ms);
 
 /* ---- statements ---- */
 
@@ -114,7 +122,8 @@ enum cf_db_mode {
  * lost connection, so it must touch nothing but the database and `arg`, and
  * begin from nothing each time.  What it returns ends the transaction:
  * CF_OK commits; CF_E_BUSY rolls back and runs it again (a few times); all
- * else rolls back.
+ * else rolls back.  With `name` failures are logged under it; NULL leaves that
+ * to the caller.
  *
  * CF_OK          committed, without a warning
  * CF_E_DATABASE  not committed, or it is not known; never act as if it were

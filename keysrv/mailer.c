@@ -262,15 +262,23 @@ set_options(CURL *curl, struct transfer *t, struct curl_slist *recipients)
 }
 
 /*
- * "550 5.7.1 Relaying denied" is about us more often than about the
+ * "550 5.7.1 Relaying denied" to RCPT is about us more often than about the
  * recipient: a set-up that an administrator mends within the days that a
- * receipt waits.
+ * receipt waits.  So is all that RFC 3463 does not call a matter of the
+ * address (5.1), the mailbox (5.2) or the message (5.6); without such a code
+ * the words have to tell.
  */
 static bool
-is_policy(const char *reply)
+is_about_us(const char *reply)
 {
-	return strncmp(reply, "530", 3) == 0 || strncmp(reply, "535", 3) == 0 ||
-	    (strlen(reply) > 8 && memcmp(reply + 4, "5.7.", 4) == 0);
+	const char *status = strlen(reply) > 4 ? reply + 4 : "";
+
+	if (strncmp(reply, "530", 3) == 0 || strncmp(reply, "535", 3) == 0)
+		return true;
+	if (strncmp(status, "5.", 2) == 0 && strspn(status + 2,
+	    "0123456789") > 0)
+		return strchr("126", status[2]) == NULL || status[3] != '.';
+	return strcasestr(status, "relay") != NULL;
 }
 
 static enum cf_err
@@ -283,7 +291,7 @@ map_outcome(CURLcode code, const struct transfer *t, struct cf_why *why)
 	if (t->stage <= STAGE_MAIL)
 		return cf_fail(CF_E_MAIL_AWAY, why, "%s: %s", t->mailer->url,
 		    text);
-	if (t->code != 500 || (t->stage == STAGE_RCPT && is_policy(t->reply)))
+	if (t->code != 500 || (t->stage == STAGE_RCPT && is_about_us(t->reply)))
 		return cf_fail(CF_E_MAIL_DEFERRED, why, "%s", text);
 	return cf_fail(CF_E_MAIL_REFUSED, why, "%s", text);
 }

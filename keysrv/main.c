@@ -66,6 +66,7 @@ start_outbox(struct server *s, struct cf_why *why)
 	const struct cf_settings *c = &s->settings;
 	struct cf_outbox_options options = {
 		.database = c->database,
+		.unsafe_database = c->unsafe_database,
 		.server_secret = &s->secrets.receipt,
 		.mailer = { .server = c->smtp_server,
 		    .ca_file = c->smtp_ca_file, .helo = c->smtp_helo },

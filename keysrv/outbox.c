@@ -27,6 +27,7 @@
 #define DB_PAUSE_MOST_MS 2000	/* a restart takes seconds */
 #define STOP_GRACE_MS 3000	/* for the mail under way */
 #define LAST_CALL_MS 1000	/* a statement, after that */
+#define DATABASE_LIMIT_MS 40000	/* the server's own is shorter */
 
 #define POLL_MS 500
 #define LEASE_MS 120000
@@ -43,7 +44,8 @@ struct cf_outbox {
 	atomic_llong stop_ms;	/* monotonic, when it was asked for */
 
 	/* The loop's own. */
-	struct cf_db_outbox *db;
+	char *database;
+	struct cf_db *db;
 	struct cf_mailer *mailer;
 	struct cf_signer *signer;
 	struct cf_secret server_secret;
@@ -59,6 +61,7 @@ enum outcome {
 	OUTCOME_SENT,
 	OUTCOME_REFUSED,	/* final */
 	OUTCOME_DEFERRED,	/* this mail, later */
+	OUTCOME_BROKEN,		/* no mail can be made of it; later */
 	OUTCOME_AWAY		/* any mail, later */
 };
 
@@ -101,8 +104,8 @@ static void
 note_db(struct cf_outbox *ob, enum cf_err rc, const struct cf_why *why)
 {
 	if (rc != CF_OK && !ob->db_down)
-		cf_log(CF_LOG_WARN, "outbox waits for the database: %s",
-		    why->text);
+		cf_log(rc == CF_E_DATABASE ? CF_LOG_WARN : CF_LOG_ERROR,
+		    "outbox waits for the database: %s", why->text);
 	else if (rc == CF_OK && ob->db_down)
 		cf_log(CF_LOG_INFO, "outbox has its database again");
 	ob->db_down = rc != CF_OK;
@@ -141,6 +144,10 @@ build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 		.opened_ms = row->opened_ms,
 	};
 
+	if (row->unreadable != NULL)
+		return cf_fail(CF_E_INTERNAL, why,
+		    "what stands in its column %s cannot be read",
+		    row->unreadable);
 	if (!cf_receipt_grade_parse(row->kind, &r.grade) ||
 	    !cf_receipt_assurance_parse(row->assurance, &r.assurance))
 		return cf_fail(CF_E_INTERNAL, why,
@@ -171,16 +178,17 @@ send_row(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 		return OUTCOME_AWAY;
 	/* A bug of ours may be mended while the row waits. */
 	return cf_err_class(rc) == CF_CLASS_PERM ? OUTCOME_REFUSED :
+	    cf_err_class(rc) == CF_CLASS_BUG ? OUTCOME_BROKEN :
 	    OUTCOME_DEFERRED;
 }
 
 /* 30 s, 60 s, 2 min ... with a quarter of chance, so that rows spread out. */
 static long
-retry_delay(const struct cf_outbox *ob, int attempt)
+retry_delay(const struct cf_outbox *ob, int64_t attempt)
 {
 	long delay = ob->retry_first_ms;
 	uint16_t random = 0;
-	int i;
+	int64_t i;
 
 	for (i = 1; i < attempt && delay < ob->retry_most_ms; i++)
 		delay *= 2;
@@ -204,12 +212,16 @@ mark(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 		return cf_db_outbox_undeliverable(ob->db, row, error, ret_ours,
 		    why);
 	case OUTCOME_DEFERRED:
+	case OUTCOME_BROKEN:
 		return cf_db_outbox_retry(ob->db, row,
 		    retry_delay(ob, row->attempt), ob->max_age_ms, error,
 		    ret_ours, ret_gave_up, why);
 	case OUTCOME_AWAY:
-		/* The loop pauses; the row need not wait longer than that. */
-		return cf_db_outbox_retry(ob->db, row, 0, ob->max_age_ms,
+		/*
+		 * The loop pauses; the row need not wait longer than that, nor
+		 * after that for what was no fault of its own.
+		 */
+		return cf_db_outbox_give_back(ob->db, row, ob->max_age_ms,
 		    error, ret_ours, ret_gave_up, why);
 	}
 	cf_bug("outcome");
@@ -219,24 +231,31 @@ static void
 log_outcome(const struct cf_db_outbox_row *row, enum outcome outcome,
     const char *error, bool gave_up)
 {
-	char handle[CF_B64URL_LEN(16) + 1];
+	char handle[CF_B64URL_LEN(16) + 1] = "?";
+	long long id = row->id;
 
-	cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
+	if (row->unreadable == NULL)
+		cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
 	if (outcome == OUTCOME_SENT)
-		cf_log(CF_LOG_INFO, "receipt '%s' for key %s sent", row->kind,
-		    handle);
+		cf_log(CF_LOG_INFO, "receipt %lld '%s' for key %s sent", id,
+		    row->kind, handle);
 	else if (gave_up)
-		cf_log(CF_LOG_ERROR, "receipt '%s' for key %s is "
-		    "undeliverable: %s", row->kind, handle, error);
+		cf_log(CF_LOG_ERROR, "receipt %lld '%s' for key %s is "
+		    "undeliverable: %s", id, row->kind, handle, error);
+	else if (outcome == OUTCOME_BROKEN)
+		cf_log(CF_LOG_ERROR, "receipt %lld '%s' for key %s cannot be "
+		    "made into a mail and waits: %s", id, row->kind, handle,
+		    error);
 	else if (outcome == OUTCOME_DEFERRED)
-		cf_log(CF_LOG_WARN, "receipt '%s' for key %s waits: %s",
-		    row->kind, handle, error);
+		cf_log(CF_LOG_WARN, "receipt %lld '%s' for key %s waits: %s",
+		    id, row->kind, handle, error);
 }
 
 /*
  * Write the outcome down, waiting for the database as long as it takes: this
  * process knows what the row does not say yet.  When stopping, one last try;
- * if that fails the mail goes out once more, with the same Message-ID.
+ * if that fails the mail goes out once more, with the same Message-ID.  A
+ * statement that is refused for what it says would be so again.
  */
 static void
 settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
@@ -249,16 +268,17 @@ settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	do {
 		last = is_stopping(ob);
 		if (last)
-			cf_db_outbox_last_calls(ob->db, LAST_CALL_MS);
+			cf_db_set_waiting(ob->db, -1, LAST_CALL_MS);
 		rc = mark(ob, row, outcome, error, &ours, &gave_up, &why);
 		note_db(ob, rc, &why);
-		if (rc != CF_OK && !last)
+		if (rc == CF_E_DATABASE && !last)
 			pause_longer(ob, DB_PAUSE_MOST_MS);
-	} while (rc != CF_OK && !last);
+	} while (rc == CF_E_DATABASE && !last);
 	if (rc != CF_OK || !ours)
-		cf_log(CF_LOG_WARN, "outcome of a receipt '%s' not marked: %s",
-		    row->kind, rc != CF_OK ? why.text :
-		    "the row changed after it was leased");
+		cf_log(rc == CF_OK || rc == CF_E_DATABASE ? CF_LOG_WARN :
+		    CF_LOG_ERROR, "outcome of receipt %lld '%s' not marked: "
+		    "%s", (long long)row->id, row->kind, rc != CF_OK ?
+		    why.text : "the row changed after it was leased");
 	else
 		log_outcome(row, outcome, error, gave_up);
 }
@@ -272,8 +292,9 @@ give_back(struct cf_outbox *ob, const struct cf_db_outbox_row *row)
 	bool ours;
 
 	if (is_stopping(ob))
-		cf_db_outbox_last_calls(ob->db, LAST_CALL_MS);
-	rc = cf_db_outbox_give_back(ob->db, row, &ours, &why);
+		cf_db_set_waiting(ob->db, -1, LAST_CALL_MS);
+	rc = cf_db_outbox_give_back(ob->db, row, 0, NULL, &ours, NULL,
+	    &why);
 	note_db(ob, rc, &why);
 	return rc == CF_OK;
 }
@@ -375,7 +396,8 @@ free_outbox(struct cf_outbox **outbox)
 
 	if (ob == NULL)
 		return;
-	cf_db_outbox_free(&ob->db);
+	cf_db_free(&ob->db);
+	free(ob->database);
 	cf_mailer_free(&ob->mailer);
 	cf_signer_free(&ob->signer);
 	cf_secret_wipe(&ob->server_secret);
@@ -428,7 +450,13 @@ prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
 	ob->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ob->wake_fd < 0)
 		return cf_fail(CF_E_IO, why, "no more file descriptors");
-	ob->db = cf_db_outbox_new(o->database, ob->wake_fd);
+	ob->database = cf_strdup(o->database);
+	ob->db = cf_db_new(&(struct cf_db_options){
+	    .conninfo = ob->database, .role = "counterfoil_keysrv",
+	    .application = "counterfoil-outbox",
+	    .unsafe_database = o->unsafe_database,
+	    .any_schema = o->any_schema });
+	cf_db_set_waiting(ob->db, ob->wake_fd, DATABASE_LIMIT_MS);
 	return CF_OK;
 }
 

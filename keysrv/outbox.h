@@ -5,15 +5,18 @@
  * Leases due rows, builds and sends each mail, marks the row; everything
  * that must outlive the process is in the row.  Killed between sending and
  * marking, it sends the mail again with the same Message-ID.  A database or
- * mail server that is away is waited for.
+ * mail server that is away is waited for.  A row of which no mail can be made
+ * is tried again like one that is not taken, and given up like it.
  * Knows: the order of the steps, the clock of retries.
  * Does not know: SQL (db_outbox.h), SMTP (mailer.h), wording (receipt.h).
  * Threads: start and stop from one; the loop has its own thread and its own
- * database connection.   Logging: one line a mail, and the first of a row
- * of failures.
+ * database connection.   Logging: one line a mail, with the row's number, and
+ * the first of a row of failures.
  */
 #ifndef CF_KEYSRV_OUTBOX_H
 #define CF_KEYSRV_OUTBOX_H
+
+#include <stdbool.h>
 
 #include "common/err.h"
 #include "common/secret.h"
@@ -24,6 +27,7 @@ struct cf_outbox;
 /* All is copied by cf_outbox_start().  A zero number means its default. */
 struct cf_outbox_options {
 	const char *database;		/* libpq connection string */
+	bool unsafe_database, any_schema;	/* as in db.h */
 	const struct cf_secret *server_secret;	/* makes the Message-IDs */
 	struct cf_mailer_options mailer;
 	const char *receipt_from;	/* address in From */

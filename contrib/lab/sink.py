@@ -6,7 +6,8 @@ What happens to a transaction is looked up by its recipient:
     sink.next["ann@a.test"] = ["rcpt 450 4.2.1 later", "drop-reply"]
 
 Each transaction takes one action off the list; without one sink.otherwise is
-asked, which accepts.  sink.watch(recipient, content) is told of every message
+asked, which accepts.  sink.refuse["MAIL"] is the answer to that command as
+long as it stands there.  sink.watch(recipient, content) is told of every message
 that comes in whole, kept or not.
 
     rcpt CODE TEXT    that answer to RCPT TO
@@ -82,7 +83,9 @@ class _Session(socketserver.StreamRequestHandler):
 
 	def command(self, line):
 		verb = line[:4].upper()
-		if verb in ("EHLO", "HELO"):
+		if verb in self.sink.refuse:
+			self.say(self.sink.refuse[verb])
+		elif verb in ("EHLO", "HELO"):
 			self.reset()
 			self.helo = line[5:]
 			words = ["sink.test"] + list(self.sink.features)
@@ -166,6 +169,7 @@ class Sink:
 		self.port = port or proc.free_port()
 		self.features = features
 		self.tls = tls		# an ssl.SSLContext, or None
+		self.refuse = {}
 		self.greeting = "220 sink.test ESMTP"
 		self.next = {}
 		self.otherwise = lambda recipient: ""
