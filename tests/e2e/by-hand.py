@@ -344,6 +344,23 @@ def t_opened():
 		tap.contains(rows, part, "the receipt log")
 
 
+@tap.case("root runs all of counterfoil-admin, and the daemons notice")
+def t_admin():
+	shell.go_on_to("receipt_log")
+	tap.contains(shell.type("counterfoil-admin gateway list"),
+	    "example.org", "the gateways")
+	shell.type("counterfoil-admin masterkey add")
+	name = re.search(r"(?m)^(\w+)\tknown\t", shell.type(
+	    "counterfoil-admin masterkey status")).group(1)
+	shell.type("counterfoil-admin masterkey activate " + name)
+	shell.type("printf 'To: you@example.org\nX-Return-Receipt: yes\n\n"
+	    "Again.\n' | sendmail -t -f you@example.org")
+	proc.wait_for(lambda: re.search(
+	    r"(?m)^%s\tactive\t[^\t]*\t1 keys\tok$" % name, shell.type(
+	    "counterfoil-admin masterkey status")), LIMIT_S,
+	    "a mail sealed by the new key")
+
+
 @tap.case("README says how many commands these are")
 def t_count():
 	shell.go_on_to("receipt_log")
