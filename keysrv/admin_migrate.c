@@ -9,6 +9,23 @@
 #include "keysrv/db_admin.h"
 #include "keysrv/schema.h"
 
+/* A restored database may have all migrations and nothing of its rights. */
+static enum cf_err
+check_faults(struct cf_db *db, struct cf_why *why)
+{
+	size_t row, result = cf_db_faults_send(db);
+	enum cf_err rc = cf_db_flush(db, why);
+
+	for (row = 0; rc == CF_OK && row < cf_db_rows(db, result); row++)
+		printf("%s\n", cf_db_get_text(db, result, row, 0));
+	if (rc == CF_OK && row > 0)
+		rc = cf_fail(CF_E_CONFIG, why, "the schema has %zu faults; "
+		    "was the database restored before its roles?  Restore "
+		    "them first (pg_dumpall --roles-only), or mend each",
+		    row);
+	return rc;
+}
+
 enum cf_err
 cf_admin_migrate(const struct cf_settings *settings, int argc, char **argv,
     struct cf_why *why)
@@ -40,6 +57,8 @@ cf_admin_migrate(const struct cf_settings *settings, int argc, char **argv,
 			done++;
 		}
 	}
+	if (rc == CF_OK)
+		rc = check_faults(db, why);
 	if (rc == CF_OK && done == 0)
 		printf("up to date\n");
 	return rc;

@@ -53,6 +53,11 @@ cf_db_migrate_applied(struct cf_db *db, int version, bool *ret_applied,
 	return rc;
 }
 
+/* The first migrations come before the function. */
+static const char record_grants[] = "DO $$ BEGIN "
+    "IF to_regprocedure('counterfoil.record_grants()') IS NOT NULL THEN "
+    "PERFORM counterfoil.record_grants(); END IF; END $$";
+
 enum cf_err
 cf_db_migrate_apply(struct cf_db *db, const struct cf_migration *m,
     struct cf_why *why)
@@ -67,7 +72,8 @@ cf_db_migrate_apply(struct cf_db *db, const struct cf_migration *m,
 	cf_buf_adds(&script, m->sql);
 	/* Number and name are our own constants. */
 	cf_buf_addf(&script, "\n;INSERT INTO counterfoil.schema_version "
-	    "(version, name) VALUES (%d, '%s'); COMMIT", m->version, m->name);
+	    "(version, name) VALUES (%d, '%s'); %s; COMMIT", m->version,
+	    m->name, record_grants);
 	rc = cf_buf_check(&script, why);
 	if (rc == CF_OK)
 		rc = cf_db_script(db, cf_buf_str(&script), &own);
@@ -79,6 +85,16 @@ cf_db_migrate_apply(struct cf_db *db, const struct cf_migration *m,
 	}
 	cf_buf_free(&script);
 	return rc;
+}
+
+size_t
+cf_db_faults_send(struct cf_db *db)
+{
+	static const struct cf_db_stmt stmt = { "faults",
+	    "SELECT fault FROM counterfoil.schema_fault "
+	    "ORDER BY place, fault" };
+
+	return cf_db_send(db, &stmt, NULL);
 }
 
 /* ---- gateways ---- */

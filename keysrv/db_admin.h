@@ -17,6 +17,9 @@ CF_MUST_USE enum cf_err cf_db_migrate_applied(struct cf_db *db, int version,
 CF_MUST_USE enum cf_err cf_db_migrate_apply(struct cf_db *db,
     const struct cf_migration *migration, struct cf_why *why);
 
+/* What is not as the migrations made it: a row with a sentence for each. */
+size_t cf_db_faults_send(struct cf_db *db);
+
 #define CF_GATEWAY_DOMAINS_MAX 100
 
 struct cf_new_gateway {

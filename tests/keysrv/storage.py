@@ -55,6 +55,67 @@ def t_twice():
 	tap.equal(dump("--schema-only"), before, "schema")
 
 
+@tap.case("migrate says what is wrong with roles, owners and grants")
+def t_faults():
+	def faults(sql, back):
+		g.psql(sql)
+		try:
+			done = g.server.admin("migrate", check=False)
+		finally:
+			g.psql(back)
+		tap.equal(done.returncode, 1, "exit status after " + sql)
+		tap.contains(done.stderr.decode(), "faults", "sentence")
+		return done.stdout.decode()
+	tap.contains(faults("REVOKE INSERT ON counterfoil.key_issue FROM "
+	    "counterfoil_keysrv", "GRANT INSERT ON counterfoil.key_issue TO "
+	    "counterfoil_keysrv"), "counterfoil_keysrv lacks INSERT on "
+	    "counterfoil.key_issue\n", "a grant")
+	tap.contains(faults("REVOKE UPDATE (release_count) ON "
+	    "counterfoil.key_state FROM counterfoil_keysrv", "GRANT UPDATE "
+	    "(release_count) ON counterfoil.key_state TO counterfoil_keysrv"),
+	    "counterfoil_keysrv lacks UPDATE on "
+	    "counterfoil.key_state.release_count\n", "a grant on a column")
+	tap.contains(faults("GRANT SELECT ON counterfoil.api_token TO PUBLIC",
+	    "REVOKE SELECT ON counterfoil.api_token FROM PUBLIC"),
+	    "PUBLIC has SELECT on counterfoil.api_token, which", "too much")
+	tap.contains(faults("GRANT EXECUTE ON FUNCTION "
+	    "counterfoil.record_grants() TO PUBLIC", "REVOKE ALL ON FUNCTION "
+	    "counterfoil.record_grants() FROM PUBLIC"), "PUBLIC has EXECUTE",
+	    "a function")
+	tap.contains(faults("ALTER TABLE counterfoil.event_default OWNER TO "
+	    "current_user", "ALTER TABLE counterfoil.event_default OWNER TO "
+	    "counterfoil_owner"), "counterfoil.event_default belongs to ",
+	    "an owner")
+	# A site's own roles are its own matter.
+	g.psql("CREATE ROLE grafana; GRANT SELECT ON counterfoil.receipt_log "
+	    "TO grafana")
+	tap.equal(g.server.admin("migrate").stdout, b"up to date\n", "all well")
+
+
+@tap.case("a dump that was restored without the roles is not up to date")
+def t_restored():
+	file = os.path.join(g.folder, "all.dump")
+	proc.run([os.path.join(pg.bindir(), "pg_dump"), "-Fc", "-f", file,
+	    g.cluster.conninfo(g.server.database)])
+	# As in a new cluster, where the dump's owners and grants fail.
+	g.cluster.create("restored")
+	proc.run([os.path.join(pg.bindir(), "pg_restore"), "--no-owner",
+	    "--no-privileges", "-d", g.cluster.conninfo("restored"), file])
+	path = os.path.join(g.folder, "restored.conf")
+	conf.write(path, dict(g.server.options,
+	    database=g.cluster.conninfo("restored")))
+	done = proc.run([proc.program("counterfoil-admin"), "-c", path,
+	    "migrate"], check=False)
+	tap.equal(done.returncode, 1, "exit status")
+	for words in ("schema counterfoil belongs to ",
+	    "counterfoil.make_event_partitions(ahead integer) belongs to ",
+	    "counterfoil_keysrv lacks INSERT on counterfoil.key_issue\n",
+	    "counterfoil_auditor lacks SELECT on counterfoil.receipt_log\n",
+	    "PUBLIC has EXECUTE on counterfoil.first_master_key("):
+		tap.contains(done.stdout.decode(), words, "faults")
+	tap.contains(done.stderr.decode(), "--roles-only", "what to do")
+
+
 @tap.case("a second database in the same cluster can be set up")
 def t_second_database():
 	g.cluster.create("second")
