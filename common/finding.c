@@ -27,6 +27,7 @@ cf_findings_say(struct cf_findings *findings, enum cf_finding finding,
 void
 cf_findings_end(struct cf_findings *findings)
 {
-	fprintf(findings->out, "%u errors, %u warnings\n", findings->errors,
-	    findings->warnings);
+	fprintf(findings->out, "%u error%s, %u warning%s\n",
+	    findings->errors, findings->errors == 1 ? "" : "s",
+	    findings->warnings, findings->warnings == 1 ? "" : "s");
 }

@@ -180,7 +180,12 @@ read_all(struct postfix *p)
 		"smtpd_forbid_bare_newline_exclusions", "smtpd_milters",
 		"disable_mime_output_conversion",
 		"smtp_send_xforward_command", "smtp_generic_maps",
-		"smtp_header_checks", "smtp_line_length_limit", NULL
+		"smtp_header_checks", "smtp_line_length_limit",
+		"smtpd_sasl_auth_enable", "smtpd_sender_login_maps",
+		"smtpd_client_restrictions", "smtpd_helo_restrictions",
+		"smtpd_sender_restrictions", "smtpd_relay_restrictions",
+		"smtpd_recipient_restrictions", "smtpd_data_restrictions",
+		"smtpd_end_of_data_restrictions", NULL
 	};
 
 	if (!postconf(p, NULL, names, &p->main) ||
@@ -193,9 +198,9 @@ read_all(struct postfix *p)
 	return p->service_count > 0;
 }
 
-/* Is the word in a list of words, with blanks or commas between? */
-static bool
-has_word(const char *list, const char *word)
+/* The word in a list of words, with blanks or commas between, or NULL. */
+static const char *
+find_word(const char *list, const char *word)
 {
 	size_t len = strlen(word), n;
 
@@ -203,9 +208,15 @@ has_word(const char *list, const char *word)
 	    list += n, list += strspn(list, " ,\t")) {
 		n = strcspn(list, " ,\t");
 		if (n == len && strncasecmp(list, word, n) == 0)
-			return true;
+			return list;
 	}
-	return false;
+	return NULL;
+}
+
+static bool
+has_word(const char *list, const char *word)
+{
+	return find_word(list, word) != NULL;
 }
 
 /* ---- lists of milters ---- */
@@ -345,6 +356,11 @@ our_place(const struct postfix *p, const struct service *s, const char *list,
 
 /* ---- one listener that names our socket ---- */
 
+/* As cf_check_that(), with the listener's name. */
+#define THAT_AT(p, s, good, finding, ok_text, ...) \
+	((good) ? cf_check_say((p)->check, OK, "%s: " ok_text, (s)->name) : \
+	cf_check_say((p)->check, (finding), __VA_ARGS__))
+
 /* "300s", "5m"; -1 when it is no time. */
 static long
 seconds(const char *text)
@@ -372,7 +388,7 @@ check_action(const struct postfix *p, const struct service *s,
 	bool good = strcmp(action, "tempfail") == 0 ||
 	    strcmp(action, "shutdown") == 0;
 
-	cf_check_that(p->check, good, ERROR,
+	THAT_AT(p, s, good, ERROR,
 	    "mail waits while the milter is away (default action)",
 	    "milter_default_action is %s at %s: %s; set tempfail", action,
 	    s->name, strcmp(action, "reject") == 0 ?
@@ -389,7 +405,7 @@ check_timeout(const struct postfix *p, const struct service *s,
 	    e->content_timeout : value(p, s, "milter_content_timeout");
 	long deadline = p->check->snapshot->conf.deadline_s;
 
-	cf_check_that(p->check, seconds(text) > deadline, WARNING,
+	THAT_AT(p, s, seconds(text) > deadline, WARNING,
 	    "milter_content_timeout is longer than deadline_s",
 	    "milter_content_timeout is %s at %s, and deadline_s is %ld s: "
 	    "Postfix may give up first; make it longer, or deadline_s "
@@ -404,7 +420,7 @@ check_size(const struct postfix *p, const struct service *s)
 	long long ours = p->check->snapshot->conf.message_size_limit;
 	bool good = theirs == 0 || (ours > 0 && ours <= theirs);
 
-	cf_check_that(p->check, good, ERROR,
+	THAT_AT(p, s, good, ERROR,
 	    "message_size_limit here is not above Postfix's",
 	    "message_size_limit is %lld here and %lld in Postfix: what is too "
 	    "large when sealed is refused without the reason; set "
@@ -463,15 +479,15 @@ static void
 check_listener(const struct postfix *p, const struct service *s,
     const char *list, const struct entry *e, int place, bool outbound)
 {
-	cf_check_that(p->check, !overrides(p, s, "no_milters"), ERROR,
+	THAT_AT(p, s, !overrides(p, s, "no_milters"), ERROR,
 	    "our milter is not switched off", "%s has no_milters in "
 	    "receive_override_options, which switches us off; take it out",
 	    s->name);
 	check_action(p, s, e);
 	check_timeout(p, s, e);
 	check_size(p, s);
-	cf_check_that(p->check, strtol(value(p, s, "milter_protocol"), NULL,
-	    10) >= 6, WARNING, "milter_protocol is 6",
+	THAT_AT(p, s, strtol(value(p, s, "milter_protocol"), NULL, 10) >= 6,
+	    WARNING, "milter_protocol is 6",
 	    "milter_protocol is %s at %s; remove the line, the default is 6",
 	    value(p, s, "milter_protocol"), s->name);
 	check_order(p, s, list, place, outbound);
@@ -590,43 +606,47 @@ encode_tag(const char *tag, char kind)
 	return word;
 }
 
-/* Does mail with this line go where the flag goes? */
+/* Does mail with this line go where the flag goes, just when it should? */
 static void
 check_trigger(const struct postfix *p, const char *trigger,
     const char *action, const char *line)
 {
-	struct question q = { line, true, NULL };
+	bool on = cf_conf_list_has(&p->check->snapshot->conf.triggers,
+	    trigger);
+	struct question q = { line, on, NULL };
+	bool led;
 
 	ask_tables(p, &q, 1);
-	cf_check_that(p->check, q.answer != NULL &&
-	    strcmp(q.answer, action) == 0, WARNING,
-	    "header_checks sends what a trigger needs to the hop",
-	    "the trigger %s is on, but header_checks does not send \"%s\" to "
-	    "the hop: such mail leaves in clear; take the # from its rule in "
-	    "contrib/postfix/counterfoil_header_checks", trigger, line);
+	led = q.answer != NULL && strcmp(q.answer, action) == 0;
+	if (on)
+		cf_check_that(p->check, led, WARNING,
+		    "header_checks sends what a trigger needs to the hop",
+		    "the trigger %s is on, but header_checks does not send "
+		    "\"%s\" to the hop: such mail leaves in clear; take the "
+		    "# from its rule in "
+		    "contrib/postfix/counterfoil_header_checks", trigger,
+		    line);
+	else if (led)
+		cf_check_say(p->check, WARNING, "header_checks sends \"%s\" "
+		    "to the hop, but the trigger %s is off, so nothing is "
+		    "sealed for it; put it into triggers, or a # before the "
+		    "rule", line, trigger);
 	free(q.answer);
 }
 
 static void
 check_triggers(const struct postfix *p, const char *action)
 {
-	static const char *const fields[][2] = {
-		{ "disposition-notification-to",
-		    "Disposition-Notification-To: a@example.org" },
-		{ "return-receipt-to", "Return-Receipt-To: a@example.org" },
-	};
 	const struct cf_mconf *conf = &p->check->snapshot->conf;
-	size_t i;
-
-	for (i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		if (cf_conf_list_has(&conf->triggers, fields[i][0]))
-			check_trigger(p, fields[i][0], action, fields[i][1]);
-	if (!cf_conf_list_has(&conf->triggers, "subject-tag"))
-		return;
 	CF_AUTO(cf_free) char *plain = cf_asprintf("Subject: %s lunch",
 	    conf->subject_tag);
 	CF_AUTO(cf_free) char *quoted = encode_tag(conf->subject_tag, 'Q');
 	CF_AUTO(cf_free) char *base64 = encode_tag(conf->subject_tag, 'B');
+
+	check_trigger(p, "disposition-notification-to", action,
+	    "Disposition-Notification-To: a@example.org");
+	check_trigger(p, "return-receipt-to", action,
+	    "Return-Receipt-To: a@example.org");
 	check_trigger(p, "subject-tag", action, plain);
 	check_trigger(p, "subject-tag", action, quoted);
 	check_trigger(p, "subject-tag", action, base64);
@@ -742,10 +762,13 @@ check_quiet(const struct postfix *p)
 	size_t i;
 
 	for (i = 0; i < 2; i++)
-		cf_check_that(p->check, *value(p, NULL, names[i]) == '\0',
-		    ERROR, "a flag inside of attached mail is none",
-		    "%s is %s: a flag inside of attached mail would count; "
-		    "set %s =", names[i], value(p, NULL, names[i]), names[i]);
+		if (*value(p, NULL, names[i]) == '\0')
+			cf_check_say(p->check, OK, "%s is empty: a flag "
+			    "inside of attached mail is none", names[i]);
+		else
+			cf_check_say(p->check, ERROR, "%s is %s: a flag "
+			    "inside of attached mail would count; set %s =",
+			    names[i], value(p, NULL, names[i]), names[i]);
 }
 
 /* A FILTER action or content_filter: "transport:destination". */
@@ -910,6 +933,111 @@ check_world(const struct postfix *p, const struct service *s, bool ours)
 	    "contrib/postfix/outside-master.cf", s->name);
 }
 
+/* Does a list of restrictions refuse who sends as another, before it lets
+ * him through? */
+static bool
+list_ties(const char *list)
+{
+	static const char *const words[] = { "reject_sender_login_mismatch",
+	    "reject_authenticated_sender_login_mismatch",
+	    "reject_known_sender_login_mismatch" };
+	const char *through = find_word(list, "permit_sasl_authenticated");
+	const char *found;
+	size_t i;
+
+	for (i = 0; i < sizeof words / sizeof words[0]; i++) {
+		found = find_word(list, words[i]);
+		if (found != NULL && (through == NULL || found < through))
+			return true;
+	}
+	return false;
+}
+
+static bool
+ties_sender(const struct postfix *p, const struct service *s)
+{
+	static const char *const lists[] = { "client", "helo", "sender",
+	    "relay", "recipient", "data", "end_of_data" };
+	size_t i;
+
+	if (*value(p, s, "smtpd_sender_login_maps") == '\0')
+		return false;
+	for (i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		CF_AUTO(cf_free) char *name = cf_asprintf(
+		    "smtpd_%s_restrictions", lists[i]);
+
+		if (list_ties(value(p, s, name)))
+			return true;
+	}
+	return false;
+}
+
+/* Where people authenticate, may they send as anybody?  `led`: their flagged
+ * mail goes to the hop, which does not know who they are. */
+static void
+check_login(const struct postfix *p, const struct service *s, bool ours,
+    bool led)
+{
+	bool here = p->check->snapshot->conf.sender_is_login;
+
+	if (strcmp(value(p, s, "smtpd_sasl_auth_enable"), "yes") != 0 ||
+	    (!ours && !led))
+		return;
+	THAT_AT(p, s, ties_sender(p, s) || (here && ours), WARNING,
+	    "who authenticates may send in his own name only",
+	    "%s: who authenticates may send in anybody's name, and recipients "
+	    "are told that it was checked; set smtpd_sender_login_maps, and "
+	    "reject_authenticated_sender_login_mismatch before "
+	    "permit_sasl_authenticated in smtpd_sender_restrictions%s",
+	    s->name, here ? " (sender_is_login does not help: the hop does "
+	    "not know the login)" : ours ? ", or sender_is_login here" : "");
+}
+
+/* Are all clients that may use the flag on this machine? */
+static bool
+only_loopback(const struct cf_snapshot *s)
+{
+	struct cf_network v4, v6;
+	size_t i;
+
+	if (!cf_network_parse("127.0.0.0/8", &v4) ||
+	    !cf_network_parse("::1", &v6))
+		cf_bug("networks of this machine");
+	for (i = 0; i < s->network_count; i++)
+		if (!cf_network_has(&v4, &s->networks[i]) &&
+		    !cf_network_has(&v6, &s->networks[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Beside the hop, a listener with our socket from which nothing leads there:
+ * who may use the flag there may have one recipient.
+ */
+static void
+check_beside_hop(const struct postfix *p, const struct service *s)
+{
+	const struct cf_snapshot *snapshot = p->check->snapshot;
+	bool login = snapshot->conf.trust_authenticated &&
+	    strcmp(value(p, s, "smtpd_sasl_auth_enable"), "yes") == 0;
+
+	if (!overrides(p, s, "no_header_body_checks") ||
+	    (snapshot->network_count == 0 && !login))
+		return;
+	if (only_loopback(snapshot) && !login)
+		cf_check_say(p->check, OK, "%s: flagged mail that a program "
+		    "of this machine hands in here may have one recipient; "
+		    "sendmail(1) and the port for your people take several",
+		    s->name);
+	else
+		cf_check_say(p->check, WARNING, "%s: flagged mail of %s that "
+		    "comes in here to several recipients is refused, as it "
+		    "does not lead to the hop; let them use the port for your "
+		    "people, or take them out of %s", s->name, login ?
+		    "clients that authenticate" : "clients in networks",
+		    login ? "smtpd_sasl_auth_enable there" : "networks");
+}
+
 /* Gives the number of listeners that name our socket. */
 static unsigned
 check_listeners(const struct postfix *p, const struct service *hop, bool led)
@@ -933,6 +1061,11 @@ check_listeners(const struct postfix *p, const struct service *hop, bool led)
 			    p->check->snapshot->mode == CF_MODE_OUTBOUND);
 		if (led)
 			check_world(p, s, place >= 0);
+		if (hop != NULL && place >= 0)
+			check_beside_hop(p, s);
+		if (p->check->snapshot->mode & CF_MODE_OUTBOUND)
+			check_login(p, s, place >= 0, led && !overrides(p, s,
+			    "no_header_body_checks"));
 	}
 	return found + (hop != NULL);
 }

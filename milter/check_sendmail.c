@@ -23,7 +23,8 @@ struct sendmail {
 	struct cf_check *check;
 	char *our_line;		/* "Xname, S=..., F=..., T=..." */
 	char *hop;		/* "Mcounterfoil, P=[IPC], F=..., ..." */
-	char *filters, *privacy, *size, *ports;	/* options; "" if unset */
+	char *filters, *privacy, *size, *ports;	/* options; NULL if unset */
+	char *mechanisms;
 };
 
 /* The value of "O Name=value" in a line, or NULL. */
@@ -109,6 +110,7 @@ read_lines(struct sendmail *s, char *text)
 		keep(&s->filters, option(line, "InputMailFilters"));
 		keep(&s->privacy, option(line, "PrivacyOptions"));
 		keep(&s->size, option(line, "MaxMessageSize"));
+		keep(&s->mechanisms, option(line, "AuthMechanisms"));
 		if (s->ports == NULL || strcasestr(line, "InputMailFilters="))
 			keep(&s->ports, option(line, "DaemonPortOptions"));
 	}
@@ -174,6 +176,23 @@ check_hop(const struct sendmail *s)
 	    "mail; add it to F=");
 }
 
+/* Sendmail has no word for it; what a rule set of the site does, we cannot
+ * see. */
+static void
+check_login(const struct sendmail *s)
+{
+	if (s->mechanisms == NULL ||
+	    !(s->check->snapshot->mode & CF_MODE_OUTBOUND))
+		return;
+	cf_check_that(s->check, s->check->snapshot->conf.sender_is_login &&
+	    s->our_line != NULL, WARNING,
+	    "who authenticates may send in his own name only",
+	    "AuthMechanisms is %s: who authenticates may send in anybody's "
+	    "name, and recipients are told that it was checked; set "
+	    "sender_is_login where our filter sees the login, or have a "
+	    "check_mail rule compare it", s->mechanisms);
+}
+
 static void
 check_options(const struct sendmail *s)
 {
@@ -221,13 +240,16 @@ cf_check_sendmail(struct cf_check *check, const char *path, bool guessed)
 		check_filter(&s);
 	if (s.hop != NULL)
 		check_hop(&s);
-	if (used)
+	if (used) {
 		check_options(&s);
+		check_login(&s);
+	}
 	free(s.our_line);
 	free(s.hop);
 	free(s.filters);
 	free(s.privacy);
 	free(s.size);
+	free(s.mechanisms);
 	free(s.ports);
 	check->f.subject = "";
 	return used;

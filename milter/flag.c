@@ -344,6 +344,11 @@ check_addresses(const struct cf_facts *facts)
 		    "its receipts go by plain SMTP, which takes letters, "
 		    "digits and the usual signs of ASCII, without quotes, 254 "
 		    "in all", facts->sender);
+	if (facts->other_login)
+		return refuse_address("sender-login", "5.7.1",
+		    "A return receipt cannot be asked for in the name of "
+		    "somebody else: authenticate as this sender, or send "
+		    "without one", facts->sender);
 	/* One that a limit did not let us keep is not judged. */
 	if (facts->recipients == 1 && *facts->recipient != '\0' &&
 	    !cf_address_registrable(facts->recipient))

@@ -29,6 +29,7 @@ enum cf_action {
 /* What the message shows before its body. */
 struct cf_facts {
 	bool entitled;		/* the client may use the flag */
+	bool other_login;	/* authenticated as another than the sender */
 	bool null_sender;
 	size_t recipients;	/* in the transaction */
 	size_t local;		/* of these, in local_domains */

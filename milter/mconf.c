@@ -92,6 +92,10 @@ static const struct cf_conf_opt table[] = {
 	    "Clients in these networks may use the flag."),
 	BOOL(trust_authenticated, "true",
 	    "Clients that have authenticated may use the flag."),
+	BOOL(sender_is_login, "false",
+	    "Refuse the flag of a client that authenticated as another than "
+	    "the sender: the login must be the sender's address, or its part "
+	    "before the @ in one of local_domains."),
 	LIST(entitled_daemons, NULL, NULL,
 	    "Mail that comes in by a daemon of one of these names (macro "
 	    "daemon_name) may use the flag."),
@@ -632,6 +636,21 @@ cf_snapshot_entitled(const struct cf_snapshot *snapshot,
 	    (conf->trust_authenticated && user != NULL && *user != '\0') ||
 	    (daemon != NULL &&
 	    cf_conf_list_has(&conf->entitled_daemons, daemon));
+}
+
+bool
+cf_snapshot_is_login_of(const struct cf_snapshot *snapshot, const char *login,
+    const char *sender)
+{
+	const char *at = strrchr(sender, '@');
+	size_t len = strlen(login);
+
+	if (strcasecmp(login, sender) == 0)
+		return true;
+	return at != NULL && strchr(login, '@') == NULL &&
+	    (size_t)(at - sender) == len &&
+	    strncasecmp(login, sender, len) == 0 &&
+	    cf_snapshot_is_local(snapshot, sender);
 }
 
 bool

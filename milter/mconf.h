@@ -38,7 +38,7 @@ struct cf_mconf {
 	char *store_directory, *spool_directory;
 	struct cf_conf_list allowed_key_servers;
 	struct cf_conf_list networks, entitled_daemons, local_domains;
-	bool trust_authenticated;
+	bool trust_authenticated, sender_is_login;
 	char *lists, *automatic;
 	struct cf_conf_list list_addresses, triggers;
 	char *subject_tag, *outer_subject, *default_options, *policy_file;
@@ -106,6 +106,12 @@ bool cf_snapshot_listed(const struct cf_snapshot *snapshot,
 /* May this client use the flag?  `user` and `daemon` may be NULL. */
 bool cf_snapshot_entitled(const struct cf_snapshot *snapshot,
     const struct sockaddr *client, const char *user, const char *daemon);
+/*
+ * May who authenticated as `login` send as `sender`, a bare address?  It is
+ * the login, or the login at one of local_domains.
+ */
+bool cf_snapshot_is_login_of(const struct cf_snapshot *snapshot,
+    const char *login, const char *sender);
 /* Is the address's domain in local_domains?  One without @ is local. */
 bool cf_snapshot_is_local(const struct cf_snapshot *snapshot,
     const char *address);

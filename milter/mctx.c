@@ -73,6 +73,9 @@ cf_mctx_client(struct cf_mctx *m, const struct sockaddr *client,
 {
 	m->facts.entitled = cf_snapshot_entitled(m->snapshot, client, user,
 	    daemon);
+	m->facts.other_login = m->snapshot->conf.sender_is_login &&
+	    user != NULL && *user != '\0' &&
+	    !cf_snapshot_is_login_of(m->snapshot, user, m->sender);
 }
 
 void

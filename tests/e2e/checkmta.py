@@ -65,15 +65,17 @@ def check(*args, config=None):
 		    r"https?://\S+|[\w ]+): ([ -~]+)", line)
 		tap.true(f is not None, "form of %r" % line)
 		found.append(f.groups())
-	tap.true(re.fullmatch(r"\d+ errors, \d+ warnings",
+	tap.true(re.fullmatch(r"(?:1 error|\d+ errors), "
+	    r"(?:1 warning|\d+ warnings)",
 	    (done.stdout.splitlines() or [""])[-1]), "last line of %r %r"
 	    % (done.stdout, done.stderr))
 	return done.returncode, found, done.stdout
 
 
 def complaints(found):
+	"""But for what is not about the mail server."""
 	return [(w, t) for w, s, t in found if w != "ok"
-	    and "run as root" not in t]
+	    and "run as root" not in t and s != m.options["reader_url"]]
 
 
 def write(path, text):
@@ -129,6 +131,8 @@ def t_good():
 	proc.run(["postfix", "-c", site.etc, "check"])
 	status, found, text = check("--postfix", site.etc)
 	tap.equal((status, complaints(found)), (0, []), text)
+	said = [f for f in found if f[0] == "ok"]
+	tap.equal(len(said), len(set(said)), "nothing is said twice: " + text)
 	for part in ("takes our token", "default action", "bounce does not",
 	    "one recipient at a time", "sends flagged mail to the hop",
 	    "user postfix may use", "above Postfix's", "bare line feed"):
@@ -304,6 +308,86 @@ def t_triggers():
 		undo()
 
 
+@tap.case("header_checks: what leads to the hop needs its trigger")
+def t_triggers_off():
+	rules = re.findall(r"(?m)^#/.*", proc.read_text(os.path.join(site.etc,
+	    "counterfoil_header_checks")))
+	for rule in rules:
+		named = "subject-tag" if "Subject" in rule else re.match(
+		    r"#/\^([\w-]+)", rule).group(1).lower()
+		undo = edit("counterfoil_header_checks", [(rule, rule[1:])])
+		try:
+			status, found, text = check("--offline", "--postfix",
+			    site.etc)
+		finally:
+			undo()
+		tap.equal((status, [w for w, _ in complaints(found)]),
+		    (0, ["warning"]), text)
+		tap.contains(complaints(found)[0][1], "the trigger %s is off"
+		    % named, rule)
+
+
+@tap.case("who authenticates may send as anybody: said where nobody ties him")
+def t_login():
+	front = "127.0.0.1:%d inet n - n - - smtpd\n" % site.port
+	sasl = front + "    -o smtpd_sasl_auth_enable=yes\n"
+	maps = "    -o smtpd_sender_login_maps=hash:/etc/postfix/logins\n"
+	ties = "reject_authenticated_sender_login_mismatch"
+
+	def said(lines, old=front, **changes):
+		undo = edit("master.cf", [(old, lines)])
+		try:
+			_, found, text = check("--offline", "--postfix",
+			    site.etc, config=variant(**changes))
+		finally:
+			undo()
+		return [w for w, t in complaints(found)
+		    if "anybody's name" in t], text
+
+	def restrict(name, words):
+		return sasl + maps + "    -o { smtpd_%s_restrictions = %s }\n" \
+		    % (name, words)
+	for good in (restrict("sender", ties),
+	    restrict("sender", "reject_sender_login_mismatch"),
+	    restrict("client", ties + ", permit_sasl_authenticated"),
+	    restrict("recipient", "permit_mynetworks " + ties)):
+		got, text = said(good)
+		tap.equal(got, [], text)
+		tap.contains(text, "%d: who authenticates may send in his own "
+		    "name only" % site.port, "what is said")
+	for bad in (sasl, sasl + maps,
+	    restrict("sender", ties).replace(maps, ""),
+	    restrict("sender", "permit_sasl_authenticated, " + ties)):
+		got, text = said(bad)
+		tap.equal(got, ["warning"], bad + text)
+		# At the hop we do not see the login.
+		got, text = said(bad, sender_is_login=True)
+		tap.equal(got, ["warning"], bad + text)
+		tap.contains(text, "sender_is_login does not help", "why")
+	got, text = said(front)
+	tap.lacks(text, "authenticates", "where nobody can")
+	# Where mail comes to us from the port itself.
+	outside = "-o smtpd_milters=%s\n    -o milter_default_action=tempfail\n" \
+	    "    -o receive" % m.address
+	there = "-o smtpd_sasl_auth_enable=yes\n    " + outside
+	tap.equal(said(there, outside)[0], ["warning"], "ours to see")
+	got, text = said(there, outside, sender_is_login=True)
+	tap.equal(got, [], text)
+
+
+@tap.case("beside the hop: who may use the flag there, for one recipient")
+def t_beside_hop():
+	status, found, text = check("--offline", "--postfix", site.etc)
+	tap.equal((status, complaints(found)), (0, []), text)
+	tap.contains(text, "of this machine hands in here may have one "
+	    "recipient", "loopback alone")
+	finds("warning", "of clients in networks that comes in here to several",
+	    config=variant(networks=["127.0.0.1", "192.0.2.0/24"]))
+	_, found, text = check("--offline", "--postfix", site.etc,
+	    config=variant(networks=[]))
+	tap.lacks(text, "may have one recipient", "nobody may there")
+
+
 @tap.case("the port of the world, and a chroot")
 def t_world():
 	front = "127.0.0.1:%d inet n - n - - smtpd\n" % site.port
@@ -447,6 +531,8 @@ def t_sendmail():
 	    ("warning", "E:30s", "E:5m", "E:30s"),
 	    ("error", "nobodyreturn", ",nobodyreturn", ""),
 	    ("error", "MaxMessageSize 1000", "60000000", "1000"),
+	    ("warning", "AuthMechanisms is PLAIN LOGIN: who authenticates",
+	    "O MaxM", "O AuthMechanisms=PLAIN LOGIN\nO MaxM"),
 	    ("error", "neither InputMailFilters", "Filters=counterfoil",
 	    "Filters=other"),
 	    ("error", "no INPUT_MAIL_FILTER", "S=local:", "S=local:/x")):
@@ -455,6 +541,10 @@ def t_sendmail():
 		tap.equal([w for w, _ in got], [word], text)
 		tap.contains(got[0][1], part, "finding")
 		tap.equal(status, 78 if word == "error" else 0, "exit status")
+	proc.write_file(path, good + "O AuthMechanisms=PLAIN\n")
+	status, found, text = check("--offline", "--sendmail", path,
+	    config=variant(sender_is_login=True))
+	tap.equal((status, complaints(found)), (0, []), text)
 
 
 tap.main(setup=start, teardown=stop)

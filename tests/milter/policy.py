@@ -236,6 +236,38 @@ def t_entitled():
 		    recipients=["<x@c.test>"]), "550 5.7.1")
 
 
+@tap.case("sender_is_login: the flag is for who authenticated as the sender")
+def t_login():
+	content = lib.message()
+
+	def send(login, sender, what=content, **kw):
+		return rig.send(what, "<%s>" % sender, client=OUTSIDE,
+		    macros={"{auth_authen}": login}, **kw)
+	lib.check_sealed(rig, send("eve", "alice@a.test"), content)
+	change(sender_is_login=True, triggers=["subject-tag"])
+	for login, sender in (("alice@a.test", "alice@a.test"),
+	    ("ALICE@A.test", "alice@a.TEST"), ("bob", "bob@b.test"),
+	    ("bob", "Bob@HOME.test"), ("bob@b.test", "bob@b.test")):
+		lib.check_sealed(rig, send(login, sender), content)
+	for login, sender in (("eve@a.test", "alice@a.test"),
+	    ("alice", "alice@a.test"), ("bo", "bob@b.test"),
+	    ("bob", "bob@b.test.a.test"), ("bob@", "bob@b.test"),
+	    ("b.test", "bob@b.test"), ("bob@a.test", "bob@b.test")):
+		since = rig.log_from()
+		lib.check_refused(send(login, sender), "550 5.7.1", ["<%s>"
+		    % sender, "in the name of somebody else"])
+		rig.wait_log(since, ": refused cause=sender-login ")
+		plain = lib.message(flag=None)
+		untouched(send(login, sender, plain), plain)
+		since = rig.log_from()
+		tagged = plain.replace(b"Subject: ", b"Subject: [receipt] ")
+		untouched(send(login, sender, tagged), tagged)
+		rig.wait_log(since, ": passed cause=sender-login ")
+	# Of clients that did not authenticate, there is nothing to compare.
+	lib.check_sealed(rig, rig.send(content, "<alice@a.test>"), content)
+	change(sender_is_login=None, triggers=None)
+
+
 @tap.case("an entitled flag to a local recipient is sealed, not stripped")
 def t_local():
 	content = lib.message()
