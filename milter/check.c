@@ -16,8 +16,10 @@
 #include "common/b64url.h"
 #include "common/crypto_ref.h"
 #include "common/file.h"
+#include "common/httpc.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/mform.h"
 
 #define ANSWER_MAX 65536
 #define GROUPS_MAX 256
@@ -263,6 +265,152 @@ cf_check_run(const char *const *argv, const char *input, struct cf_buf *out)
 	return good && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* ---- our own options ---- */
+
+char *
+cf_check_user(const struct cf_mconf *conf)
+{
+	const struct passwd *pw;
+	struct stat st;
+
+	if (conf->user != NULL)
+		return cf_strdup(conf->user);
+	if (geteuid() != 0 || stat(conf->store_directory, &st) != 0 ||
+	    st.st_uid == 0)
+		return NULL;
+	pw = getpwuid(st.st_uid);
+	return pw == NULL ? NULL : cf_strdup(pw->pw_name);
+}
+
+static void
+check_user(struct cf_check *check)
+{
+	const struct cf_mconf *conf = &check->snapshot->conf;
+	const struct passwd *pw = getpwuid(geteuid());
+
+	if (geteuid() == 0)
+		cf_check_say(check, CF_FINDING_WARNING, "the milter would run "
+		    "as root; set user, or let the service manager start it "
+		    "as another user, who owns %s", conf->store_directory);
+	else
+		cf_check_say(check, CF_FINDING_OK, "it does not run as root: "
+		    "looked at as user %s", pw == NULL ? "?" : pw->pw_name);
+}
+
+static const char *
+default_of(const char *key)
+{
+	size_t i, count = 0;
+	const struct cf_conf_opt *table = cf_mconf_table(&count);
+
+	for (i = 0; i < count; i++)
+		if (strcmp(table[i].key, key) == 0)
+			return table[i].def;
+	cf_bug("no such option");
+}
+
+/* What somebody set up, and which nothing will come of. */
+static void
+check_triggers(struct cf_check *check)
+{
+	const struct cf_mconf *conf = &check->snapshot->conf;
+	const struct cf_conf_list *on = &conf->triggers;
+	bool tag = cf_conf_list_has(on, "subject-tag");
+
+	check->f.subject = "configuration";
+	if (!tag && strcmp(conf->subject_tag, default_of("subject_tag")) != 0)
+		cf_check_say(check, CF_FINDING_WARNING, "subject_tag is set, "
+		    "but triggers has no subject-tag: a Subject with %s asks "
+		    "for nothing", conf->subject_tag);
+	if (conf->dry_run && on->count == 0 && conf->policy_file == NULL)
+		cf_check_say(check, CF_FINDING_WARNING, "dry_run is set, but "
+		    "there are neither triggers nor a policy_file that it "
+		    "could be about; the flag is sealed all the same");
+	if (on->count == 0)
+		cf_check_say(check, CF_FINDING_OK, "no triggers are on: only "
+		    CF_FLAG_FIELD " asks for a receipt, neither the button of "
+		    "a mail program nor %s in a Subject does",
+		    conf->subject_tag);
+}
+
+/* ---- the reader ---- */
+
+#define PAGE "/m/AAAAAAAAAAAAAAAAAAAAAA"	/* the same for each message */
+#define PAGE_MAX (8 * 1024 * 1024)
+/* What common/web/src/index.html says of itself. */
+#define PAGE_MARK "<meta name=\"generator\" content=\"Counterfoil\">"
+
+static enum cf_err
+get_page(const struct cf_mconf *conf, const char *ca_file, long *ret_status,
+    struct cf_buf *page, struct cf_why *why)
+{
+	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
+	const struct cf_httpc_options options = { .ca_file = ca_file };
+	const struct cf_httpc_request request = {
+		.service = conf->reader_url,
+		.path = PAGE,
+		.timeout_ms = conf->request_timeout_s * 1000,
+	};
+	enum cf_err rc;
+
+	cf_buf_reset(page);
+	rc = cf_httpc_new(&options, &http, why);
+	return rc == CF_OK ? cf_httpc_send(http, &request, ret_status, page,
+	    why) : rc;
+}
+
+/* `known`: browsers know who signed its certificate. */
+static void
+say_of_page(struct cf_check *check, long status, const struct cf_buf *page,
+    bool known)
+{
+	if (status != 200)
+		cf_check_say(check, CF_FINDING_ERROR, "it answers %ld where "
+		    "the links in notices lead: nobody can open a message; "
+		    "does a counterfoil-reader serve it?", status);
+	else if (strstr(cf_buf_str(page), PAGE_MARK) == NULL)
+		cf_check_say(check, CF_FINDING_WARNING, "there is a page, but "
+		    "not that of counterfoil-reader; links in notices lead "
+		    "there");
+	else
+		cf_check_that(check, known, CF_FINDING_WARNING,
+		    "the recipients' page is there", "its certificate is one "
+		    "of ca_file, which browsers do not know by themselves: "
+		    "recipients elsewhere are warned of it");
+}
+
+void
+cf_check_reader(struct cf_check *check)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf page = CF_BUF_INIT(PAGE_MAX);
+	const struct cf_mconf *conf = &check->snapshot->conf;
+	struct cf_why why = { "" }, other = { "" };
+	bool known = true;
+	long status = 0;
+	enum cf_err rc;
+
+	check->f.subject = conf->reader_url;
+	/* As a browser, which knows nothing of ca_file. */
+	rc = get_page(conf, NULL, &status, &page, &why);
+	if (rc == CF_E_TLS && conf->ca_file != NULL) {
+		known = false;
+		if (get_page(conf, conf->ca_file, &status, &page, &other) ==
+		    CF_OK)
+			rc = CF_OK;
+		else
+			why = other;
+	}
+	if (rc == CF_OK)
+		say_of_page(check, status, &page, known);
+	else if (rc == CF_E_TLS)
+		cf_check_say(check, CF_FINDING_ERROR, "%s; browsers refuse "
+		    "it, too, and nobody can open a message", why.text);
+	else
+		cf_check_say(check, CF_FINDING_WARNING, "%s; links in notices "
+		    "lead there: if it cannot be reached from elsewhere "
+		    "either, nobody can open a message", why.text);
+}
+
 /* ---- all of it ---- */
 
 #define POSTFIX_USUAL "/etc/postfix"
@@ -320,15 +468,17 @@ cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
 	check->f.subject = "configuration";
 	cf_check_say(check, CF_FINDING_OK,
 	    "it can be read, and so can the files that it names");
-	cf_check_that(check, geteuid() != 0, CF_FINDING_WARNING,
-	    "it does not run as root", "the milter would run as root; set "
-	    "user, or let the service manager start it as another user");
+	check_user(check);
 	cf_check_that(check, conf->request_timeout_s <= conf->deadline_s,
 	    CF_FINDING_WARNING, "there is time for a repeat",
 	    "request_timeout_s is %ld and deadline_s %ld: one silent key "
 	    "server uses up the time for the others",
 	    conf->request_timeout_s, conf->deadline_s);
-	if (!targets->offline)
+	if (check->snapshot->mode & CF_MODE_OUTBOUND)
+		check_triggers(check);
+	if (!targets->offline) {
 		cf_check_key_servers(check);
+		cf_check_reader(check);
+	}
 	cf_findings_end(&check->f);
 }

@@ -29,6 +29,12 @@ struct cf_check_targets {
 };
 
 /*
+ * Who the milter will run as: the option user, or, as root sees it, the owner
+ * of the store, which nobody else may write to.  So a service manager's user
+ * is known, of whom the configuration says nothing.  NULL: who asks.  Gives.
+ */
+char *cf_check_user(const struct cf_mconf *conf);
+/*
  * The mail servers.  As whoever asks, who may see more than the milter's own
  * user.  `check` has f.out and snapshot set.
  */
@@ -45,6 +51,8 @@ void cf_check_report(struct cf_check *check,
 	((good) ? cf_check_say((check), CF_FINDING_OK, "%s", (ok_text)) : \
 	cf_check_say((check), (finding), __VA_ARGS__))
 
+/* Does reader_url lead to the page, as browsers get there? */
+void cf_check_reader(struct cf_check *check);
 /* Each key server: does it answer, as who, and does it take our token? */
 void cf_check_key_servers(struct cf_check *check);
 /*

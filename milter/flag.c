@@ -133,13 +133,23 @@ is_on(const struct cf_snapshot *s, const char *trigger)
 	return cf_conf_list_has(&s->conf.triggers, trigger);
 }
 
+/* This asks by a trigger: is it on?  Else it is remembered, to say so. */
+static bool
+asks(const struct cf_snapshot *s, struct cf_facts *facts, const char *trigger)
+{
+	if (is_on(s, trigger))
+		return true;
+	facts->off = trigger;
+	return false;
+}
+
 /* Is it a field of this name, and the trigger of that name switched on? */
 static bool
-triggers(const struct cf_snapshot *s, const struct cf_field *field,
-    const char *name, const char *trigger)
+triggers(const struct cf_snapshot *s, struct cf_facts *facts,
+    const struct cf_field *field, const char *name, const char *trigger)
 {
-	return cf_flag_is_field(field->name, name) && is_on(s, trigger) &&
-	    *skip_cfws(field->value) != '\0';
+	return cf_flag_is_field(field->name, name) &&
+	    *skip_cfws(field->value) != '\0' && asks(s, facts, trigger);
 }
 
 /* The type of what we make; who wants to look like it gains nothing. */
@@ -158,8 +168,9 @@ note_subject(const struct cf_snapshot *s, struct cf_facts *facts,
     const char *value)
 {
 	/* The one that programs show. */
-	if (facts->subjects++ == 0 && is_on(s, TRIGGER_SUBJECT))
-		facts->tagged = cf_subject_has_tag(value, s->conf.subject_tag);
+	if (facts->subjects++ == 0 &&
+	    cf_subject_has_tag(value, s->conf.subject_tag))
+		facts->tagged = asks(s, facts, TRIGGER_SUBJECT);
 }
 
 /*
@@ -211,11 +222,11 @@ cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
 		}
 		break;
 	case 'D': case 'd':
-		facts->asks_disposition |= triggers(snapshot, field,
+		facts->asks_disposition |= triggers(snapshot, facts, field,
 		    "Disposition-Notification-To", TRIGGER_DISPOSITION);
 		break;
 	case 'R': case 'r':
-		facts->asks_receipt |= triggers(snapshot, field,
+		facts->asks_receipt |= triggers(snapshot, facts, field,
 		    "Return-Receipt-To", TRIGGER_RECEIPT);
 		break;
 	case 'S': case 's':
@@ -523,6 +534,10 @@ cf_flag_decide(const struct cf_snapshot *snapshot,
 		d.cause = "sealed-mail";
 	} else if (facts->markers > 0) {
 		d.cause = "sealed-already";
+	} else if (facts->off != NULL && facts->entitled &&
+	    (snapshot->mode & CF_MODE_OUTBOUND)) {
+		(void)cf_fail(CF_OK, &d.note, "%s: this trigger is off, so "
+		    "no receipt was asked for (option triggers)", facts->off);
 	}
 	return d;
 }

@@ -41,6 +41,7 @@ struct cf_facts {
 	bool asks_disposition;	/* Disposition-Notification-To */
 	bool asks_receipt;	/* Return-Receipt-To */
 	bool tagged;		/* a Subject with the tag */
+	const char *off;	/* another that asks and is off (static) */
 	size_t subjects;	/* number of Subject fields so far */
 	bool ruled;		/* a rule for a recipient says receipt=always */
 	bool sealed_type;	/* Content-Type is that of our sealed mail */

@@ -433,11 +433,12 @@ check(const char *path, const struct cf_mconf *conf,
 {
 	struct cf_snapshot *snapshot = NULL;
 	struct cf_check findings = { 0 };
+	CF_AUTO(cf_free) char *user = cf_check_user(conf);
 	enum cf_err rc;
 
-	rc = cf_sock_check(conf->socket, conf->user, why);
+	rc = cf_sock_check(conf->socket, user, why);
 	/* A running one is no mistake in the configuration. */
-	if (rc != CF_OK && strstr(why->text, "another program") == NULL)
+	if (rc != CF_OK && rc != CF_E_BUSY)
 		return rc;
 	findings.f.out = stdout;
 	rc = cf_snapshot_load(path, true, &snapshot, why);
@@ -447,7 +448,7 @@ check(const char *path, const struct cf_mconf *conf,
 		cf_snapshot_put(&snapshot);
 		/* Before the other user's findings follow. */
 		fflush(stdout);
-		rc = cf_privs_drop(conf->user, conf->group, why);
+		rc = cf_privs_drop(user, conf->group, why);
 	}
 	if (rc == CF_OK)
 		rc = cf_snapshot_load(path, true, &snapshot, why);

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/privs.h"
 #include "config.h"
+#include "milter/reader_check.h"
 #include "milter/reader_conf.h"
 #include "milter/reader_http.h"
 
@@ -31,7 +32,8 @@ usage(FILE *out)
 	    "       " NAME " -V\n"
 	    "  -c file         configuration ("
 	    CF_SYSCONFDIR "/counterfoil-reader.conf)\n"
-	    "  -n              check configuration and page files, then end\n"
+	    "  -n              check configuration, page, certificate and "
+	    "store, then end\n"
 	    "  --print-config  print the values in force, then end\n"
 	    "  -f              stay in the foreground (always so)\n"
 	    "  -V              print the version\n", out);
@@ -165,8 +167,23 @@ serve(const struct cf_reader_conf *conf, struct cf_reader_http *http,
 	return CF_OK;
 }
 
+/* *ret_bad: there are errors, which were printed. */
 static enum cf_err
-run(const char *path, enum task task, struct cf_why *why)
+check(const struct cf_reader_conf *conf, bool *ret_bad, struct cf_why *why)
+{
+	struct cf_findings findings = { stdout, "", 0, 0 };
+	enum cf_err rc;
+
+	rc = cf_privs_drop(conf->user, conf->group, why);
+	if (rc != CF_OK)
+		return rc;
+	cf_reader_check(conf, &findings);
+	*ret_bad = findings.errors > 0;
+	return CF_OK;
+}
+
+static enum cf_err
+run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
 {
 	CF_AUTO(cf_reader_conf_free) struct cf_reader_conf conf = { 0 };
 	CF_AUTO(cf_reader_http_free) struct cf_reader_http *http = NULL;
@@ -176,8 +193,10 @@ run(const char *path, enum task task, struct cf_why *why)
 	rc = cf_reader_conf_load(path, &conf, why);
 	if (rc == CF_OK)
 		rc = cf_reader_http_new(&conf, &http, why);
-	if (rc != CF_OK || task == TASK_CHECK)
+	if (rc != CF_OK)
 		return rc;
+	if (task == TASK_CHECK)
+		return check(&conf, ret_bad, why);
 	(void)cf_log_level_parse(conf.log_level, &level);
 	cf_log_open(NAME, conf.log, level);
 	return serve(&conf, http, why);
@@ -189,7 +208,7 @@ main(int argc, char **argv)
 	const char *path = NULL;
 	struct cf_why why = { "" };
 	enum task task = TASK_RUN;
-	bool given;
+	bool given, bad = false;
 	enum cf_err rc;
 	int status;
 
@@ -201,10 +220,10 @@ main(int argc, char **argv)
 		path = CF_SYSCONFDIR "/counterfoil-reader.conf";
 	cf_log_open(NAME, "stderr", CF_LOG_INFO);
 	rc = task == TASK_PRINT ? print_config(path, given, &why) :
-	    run(path, task, &why);
+	    run(path, task, &bad, &why);
 	if (rc != CF_OK) {
 		fprintf(stderr, NAME ": %s\n", why.text);
 		return 1;
 	}
-	return 0;
+	return bad ? 1 : 0;
 }

@@ -145,7 +145,7 @@ cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 		return cf_fail(CF_E_CONFIG, why,
 		    "socket: %s is there and is not a socket", path);
 	if (connects(path))
-		return cf_fail(CF_E_CONFIG, why,
+		return cf_fail(CF_E_BUSY, why,
 		    "socket: another program listens on %s", path);
 	return CF_OK;
 }

@@ -282,11 +282,21 @@ def t_bad_options():
 
 # ---- triggers ----
 
-@tap.case("without a trigger switched on, no such field asks for anything")
+@tap.case("without a trigger switched on, no such field asks for anything, "
+    "and the log says so")
 def t_off():
-	for content in (lib.message(flag=None, extra=[DNT, RRT]),
-	    subject(b"[receipt] x")):
+	for name, content in ((ALL[1], lib.message(flag=None, extra=[DNT, RRT])),
+	    (ALL[0], lib.message(flag=None, extra=[DNT])),
+	    (ALL[2], subject(b"[receipt] x")),
+	    (ALL[2], subject(b"=?utf-8?q?=5Breceipt=5D_x?="))):
+		since = rig.log_from()
 		passed(rig.send(content), content)
+		rig.wait_log(since, " cause=no-flag ")
+		tap.contains(since(), ": %s: this trigger is off" % name, "log")
+		since = rig.log_from()
+		passed(rig.send(content, client=OUTSIDE), content)
+		rig.wait_log(since, " cause=no-flag ")
+		tap.lacks(since(), "is off", "of an outsider's")
 
 
 @tap.case("each trigger seals when it is on, and only then")

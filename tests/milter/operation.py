@@ -4,14 +4,17 @@
 
 import fcntl
 import http.client
+import http.server
 import os
 import pwd
 import re
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -316,14 +319,162 @@ def findings(rig, *args):
 	return status, found
 
 
+PAGE = b'<!doctype html><meta name="generator" content="Counterfoil">'
+
+
+class Web(http.server.ThreadingHTTPServer):
+	"""Answers every GET alike; `asked` has the paths."""
+
+	daemon_threads = True
+
+	def __init__(self, page=PAGE, status=200, tls=None, silent=False):
+		self.asked, self.quiet = [], threading.Event()
+		web = self
+
+		class Handler(http.server.BaseHTTPRequestHandler):
+			def do_GET(self):
+				web.asked.append(self.path)
+				if silent:
+					web.quiet.wait(60)
+				self.send_response(status)
+				self.send_header("Content-Length", len(page))
+				self.end_headers()
+				self.wfile.write(page)
+
+			def log_message(self, *args):
+				pass
+
+		super().__init__(("127.0.0.1", 0), Handler)
+		if tls:
+			context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+			context.load_cert_chain(*tls)
+			self.socket = context.wrap_socket(self.socket,
+			    server_side=True)
+		self.url = "%s:%d" % ("https://localhost" if tls
+		    else "http://127.0.0.1", self.server_address[1])
+		threading.Thread(target=self.serve_forever, daemon=True).start()
+
+	def handle_error(self, *args):
+		pass			# who does not like our certificate
+
+	def close(self):
+		self.quiet.set()
+		self.shutdown()
+		self.server_close()
+
+
+def of_reader(rig, web, **options):
+	"""(exit status, finding) of -n about the reader at web."""
+	try:
+		rig.options.update(options, reader_url=web.url)
+		status, found = findings(rig)
+		return status, found[web.url]
+	finally:
+		web.close()
+
+
+@tap.case("-n gets the page that links lead to")
+def t_check_reader():
+	rig = new(mode="inbound")
+	web = Web()
+	tap.equal(of_reader(rig, web), (0, "ok: the recipients' page is there"),
+	    "ours")
+	tap.true(re.fullmatch(r"/m/[A-Za-z0-9_-]{22}", web.asked[0]),
+	    "what is asked for: %s" % web.asked)
+	for kw, options, code, word in (
+	    ({"page": b"<h1>It works!</h1>"}, {}, 0, "warning: there is a page, "
+	    "but not"), ({"status": 404}, {}, 78, "error: it answers 404"),
+	    ({"status": 302}, {}, 78, "error: it answers 302"),
+	    ({"page": b"x" * (9 << 20)}, {}, 0, "warning: "),
+	    ({"silent": True}, {"request_timeout_s": 1}, 0, "warning: ")):
+		status, finding = of_reader(rig, Web(**kw), **options)
+		tap.true((status, finding.startswith(word)) == (code, True),
+		    "%s: %s %s" % (kw, status, finding))
+	rig.options["reader_url"] = "http://127.0.0.1:%d" % proc.free_port()
+	status, found = findings(rig)
+	tap.equal(status, 0, "nobody there")
+	tap.contains(found[rig.options["reader_url"]], "warning: ", "finding")
+	tap.equal(findings(rig, "--offline"), (0, {}), "--offline")
+
+
+@tap.case("-n looks at the reader's certificate as a browser does")
+def t_check_reader_tls():
+	rig = new(mode="inbound")
+	authority = ca.Authority(os.path.join(rig.folder, "ca"))
+	for name, hosts, days, trusted, code, word in (
+	    ("known", ("localhost",), (0, 9), True, 0,
+	    "warning: its certificate is one of ca_file"),
+	    ("other", ("other.test",), (0, 9), True, 78, "for another name"),
+	    ("late", ("localhost",), (-9, -1), True, 78, "has expired"),
+	    ("stranger", ("localhost",), (0, 9), False, 78,
+	    "browsers refuse it")):
+		status, finding = of_reader(rig, Web(tls=authority.server(name,
+		    hosts, days=days)), ca_file=authority.file if trusted
+		    else None)
+		tap.contains(finding, word, name)
+		tap.equal(status, code, "exit status: " + finding)
+
+
+@tap.case("-n as root knows a service manager's user by the store")
+def t_check_as_root():
+	rig = new(mode="inbound")
+	nobody = pwd.getpwnam("nobody")
+	for path in (rig.store, rig.run, rig.folder, rig.token_file):
+		os.chown(path, nobody.pw_uid, -1)
+	rig.write_config()
+	daemon = proc.Process("counterfoil-milter", ["setpriv", "--reuid",
+	    "nobody", "--regid", str(nobody.pw_gid), "--clear-groups",
+	    proc.program("counterfoil-milter"), "-c", rig.config], rig.log)
+	args = ("-n", "--no-mta", "--offline", "-c", rig.config)
+	for running in (True, False):
+		if running:
+			daemon.wait_ready(
+			    lambda: " serves on " in daemon.said())
+		status, out, err = run(*args)
+		tap.equal((status, err), (0, ""), "exit status: " + out)
+		tap.contains(out, "looked at as user nobody", "whom it knows")
+		tap.lacks(out, "warning:", "findings")
+		if running:
+			tap.equal(daemon.stop(), 0, "the milter's end")
+	# The milter itself, as root, does not take such a place.
+	status, _, err = run("-c", rig.config)
+	tap.equal((status, "belongs to user" in err), (78, True), err)
+	# Nor -n the place of somebody else, as whose the store is not.
+	for path, user in ((rig.run, pwd.getpwnam("daemon")),
+	    (rig.store, pwd.getpwnam("root"))):
+		os.chown(path, user.pw_uid, -1)
+		status, _, err = run(*args)
+		tap.equal((status, "belongs to user" in err), (78, True), err)
+
+
+@tap.case("-n says what was set up and does nothing")
+def t_check_triggers():
+	rig = new()
+
+	def said(**options):
+		rig.write_config(**options)
+		return run("-n", "--no-mta", "--offline", "-c", rig.config)[1]
+	text = said()
+	tap.contains(text, "\nok: configuration: no triggers are on: ", "default")
+	tap.true(text.endswith("\n0 errors, 1 warning\n"), "root alone: " + text)
+	tap.contains(said(subject_tag="[r!]"), "\nwarning: configuration: "
+	    "subject_tag is set", "a tag")
+	tap.lacks(said(triggers=["subject-tag"]), "triggers", "with its trigger")
+	tap.contains(said(triggers=None, subject_tag=None, dry_run=True),
+	    "\nwarning: configuration: dry_run is set", "dry_run")
+	rig.options.update(dry_run=None)
+	tap.lacks(said(mode="inbound", subject_tag="[r!]"), "triggers",
+	    "inbound")
+
+
 @tap.case("-n asks each key server: there, by its name, with our token?")
 def t_check_servers():
 	rig = new()
 	good = rig.key_server.url
 	away = "http://127.0.0.1:%d" % proc.free_port()
 	status, found = findings(rig)
-	tap.equal((status, found), (0, {good: "ok: the key server answers and "
-	    "takes our token"}), "a good one")
+	tap.equal((status, found[good]), (0, "ok: the key server answers and "
+	    "takes our token"), "a good one")
 	rig.options["key_servers"] = [good, away]
 	status, found = findings(rig)
 	tap.equal(status, 0, "one of two is there")
