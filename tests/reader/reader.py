@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import ssl
+import stat
 import sys
 import threading
 import time
@@ -703,13 +704,88 @@ def t_user():
 	    "the sentence")
 
 
-@tap.case("-V, -n, --print-config and wrong arguments")
+def findings(r):
+	"""(exit status, [finding], all) of -n."""
+	conf.write(r.config, r.options)
+	done = proc.run([proc.program("counterfoil-reader"), "-c", r.config,
+	    "-n"], check=False)
+	lines = done.stdout.decode().splitlines()
+	tap.equal(done.stderr, b"", "standard error")
+	for line in lines[:-1]:
+		tap.true(re.fullmatch(r"(ok|warning|error): [^:]+: [ -~]+",
+		    line), "form of %r" % line)
+	count = [sum(line.startswith(word) for line in lines[:-1])
+	    for word in ("error", "warning")]
+	tap.equal([int(n) for n in re.findall(r"\d+", lines[-1])], count,
+	    "last line " + lines[-1])
+	return done.returncode, lines[:-1], done.stdout.decode()
+
+
+@tap.case("-n: its certificate is looked at, how long it is good and for whom")
+def t_check_certificate():
+	authority = ca.Authority(os.path.join(World.folder, "check-ca"))
+	for name, hosts, days, status, word, part in (
+	    ("fine", ("localhost",), (0, 60), 0, None, ""),
+	    ("soon", ("localhost",), (-30, 5), 0, "warning", "soon.pem"),
+	    ("late", ("localhost",), (-9, -1), 1, "error", "late.pem"),
+	    ("early", ("localhost",), (2, 9), 1, "error", "early.pem"),
+	    ("other", ("other.test",), (0, 60), 1, "error", "localhost")):
+		r = new_reader("check-" + name, user="nobody",
+		    tls=authority.server(name, hosts, days=days))
+		os.chown(r.options["tls_key"], pwd.getpwnam("nobody").pw_uid,
+		    -1)
+		got, lines, text = findings(r)
+		bad = [line for line in lines if not line.startswith("ok: ")]
+		tap.equal((got, [line.split(":")[0] for line in bad]),
+		    (status, [word] if word else []), text)
+		tap.true(part in "".join(bad), text)
+
+
+@tap.case("-n: its user must be able to read the store")
+def t_check_store():
+	r = new_reader("check-store", user="nobody")
+	status, lines, text = findings(r)
+	tap.equal((status, lines[-1]), (0, "ok: store_directory: the messages "
+	    "in %s can be read" % World.store), text)
+	small = place(SMALL)
+	for path, mode in ((small, 0o600), (os.path.dirname(small), 0o700),
+	    (World.store, 0o700)):
+		before = stat.S_IMODE(os.stat(path).st_mode)
+		os.chmod(path, mode)
+		try:
+			status, lines, text = findings(r)
+		finally:
+			os.chmod(path, before)
+		tap.equal(status, 1, text)
+		tap.true(lines[-1].startswith("error: store_directory: %s: "
+		    "Permission denied" % path), text)
+	empty = os.path.join(World.folder, "empty")
+	os.mkdir(empty)
+	for owner in (None, "nobody"):
+		r.options.update(store_directory=empty, user=owner)
+		status, lines, text = findings(r)
+		tap.equal(status, 0, text)
+		tap.contains(lines[-1], "has no message yet", text)
+		tap.equal("looked at as root" in text, owner is None, text)
+
+
+@tap.case("the milter's -n finds this page where its links lead")
+def t_milter_finds_it():
+	config = conf.write(os.path.join(World.folder, "milter.conf"), {
+	    "mode": "inbound", "reader_url": World.reader.url,
+	    "allowed_key_servers": KEYS, "store_directory": World.store,
+	    "socket": "unix:%s/milter.sock" % World.folder})
+	done = proc.run([proc.program("counterfoil-milter"), "-n", "--no-mta",
+	    "-c", config])
+	tap.contains(done.stdout.decode(), "ok: %s: the recipients' page is "
+	    "there" % World.reader.url, "-n")
+
+
+@tap.case("-V, --print-config and wrong arguments")
 def t_arguments():
 	program = proc.program("counterfoil-reader")
 	tap.contains(proc.run([program, "-V"]).stdout.decode(),
 	    "counterfoil-reader ", "-V")
-	done = proc.run([program, "-c", World.reader.config, "-n"])
-	tap.equal((done.stdout, done.stderr), (b"", b""), "-n")
 	done = proc.run([program, "-c", World.reader.config,
 	    "--print-config"])
 	again = os.path.join(World.folder, "again.conf")
