@@ -3,6 +3,8 @@
 #include "keysrv/mailer.h"
 
 #include <curl/curl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -359,5 +361,111 @@ cf_mailer_send(struct cf_mailer *m, const char *recipient, const char *mail,
 		rc = send_once(m, &t, recipients, &again, why);
 	}
 	curl_slist_free_all(recipients);
+	return rc;
+}
+
+/* ---- a look at the server ---- */
+
+static bool
+say_line(CURL *curl, const char *line)
+{
+	size_t len = strlen(line), sent = 0;
+
+	return curl_easy_send(curl, line, len, &sent) == CURLE_OK &&
+	    sent == len;
+}
+
+/* The last line of a reply, "250 Ok"; others have a '-' behind the code. */
+static bool
+take_reply(struct transfer *t, char *text)
+{
+	char *save = NULL, *line;
+	bool last = false;
+
+	if (text[0] == '\0' || text[strlen(text) - 1] != '\n')
+		return false;
+	for (line = strtok_r(text, "\r\n", &save); line != NULL;
+	    line = strtok_r(NULL, "\r\n", &save)) {
+		note_reply(t, line, strlen(line));
+		last = strlen(line) < 4 || line[3] != '-';
+	}
+	return last;
+}
+
+/* One command and its reply, in t->code and t->reply. */
+static enum cf_err
+command(CURL *curl, struct transfer *t, const char *line, struct cf_why *why)
+{
+	struct pollfd fd = { t->mailer->fd, POLLIN, 0 };
+	char text[2000] = "", copy[sizeof text];
+	size_t len = 0, n;
+	CURLcode code = CURLE_OK;
+
+	t->code = 0;
+	if (!say_line(curl, line))
+		return cf_fail(CF_E_MAIL_AWAY, why, "%s: the connection ended",
+		    t->mailer->url);
+	while (len + 1 < sizeof text) {
+		n = 0;
+		code = curl_easy_recv(curl, text + len, sizeof text - 1 - len,
+		    &n);
+		if (code == CURLE_AGAIN && poll(&fd, 1,
+		    (int)t->mailer->timeout_ms) > 0)
+			continue;
+		if (code != CURLE_OK || n == 0)
+			break;
+		len += n;
+		memcpy(copy, text, sizeof copy);
+		if (take_reply(t, copy))
+			return CF_OK;
+	}
+	return cf_fail(CF_E_MAIL_AWAY, why, "%s: no answer to %.4s",
+	    t->mailer->url, line);
+}
+
+static enum cf_err
+converse(CURL *curl, struct transfer *t, const char *recipient,
+    struct cf_why *why)
+{
+	char line[CF_ADDRESS_MAX + 20];
+	CURLcode code = curl_easy_perform(curl);
+	enum cf_err rc;
+
+	if (code != CURLE_OK)
+		return map_outcome(code, t, why);
+	rc = command(curl, t, "MAIL FROM:<>\r\n", why);
+	if (rc == CF_OK && t->code != 200)
+		rc = cf_fail(CF_E_MAIL_AWAY, why, "%s: %s", t->mailer->url,
+		    t->reply);
+	(void)snprintf(line, sizeof line, "RCPT TO:<%s>\r\n", recipient);
+	if (rc == CF_OK)
+		rc = command(curl, t, line, why);
+	if (rc == CF_OK && t->code != 200)
+		rc = cf_fail(t->code == 500 ? CF_E_MAIL_REFUSED :
+		    CF_E_MAIL_DEFERRED, why, "%s", t->reply);
+	(void)say_line(curl, "RSET\r\nQUIT\r\n");
+	return rc;
+}
+
+enum cf_err
+cf_mailer_try(struct cf_mailer *m, const char *recipient, struct cf_why *why)
+{
+	struct transfer t = { .mailer = m };
+	CURL *curl;
+	enum cf_err rc;
+
+	if (!cf_address_ok(recipient))
+		return cf_fail(CF_E_ADDRESS, why,
+		    "no mail can be sent to \"%s\"", recipient);
+	hang_up(m);
+	curl = curl_easy_init();
+	if (curl == NULL)
+		return cf_fail(CF_E_INTERNAL, why, "libcurl gives no handle");
+	set_options(curl, &t, NULL);
+	curl_easy_setopt(curl, CURLOPT_UPLOAD, 0L);
+	/* Greeting, EHLO and STARTTLS by libcurl, then we speak. */
+	curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+	rc = converse(curl, &t, recipient, why);
+	curl_easy_cleanup(curl);
 	return rc;
 }

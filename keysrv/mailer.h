@@ -61,4 +61,15 @@ void cf_mailer_free(struct cf_mailer **mailer);
 CF_MUST_USE enum cf_err cf_mailer_send(struct cf_mailer *mailer,
     const char *recipient, const char *mail, size_t len, struct cf_why *why);
 
+/*
+ * Would the server take a mail for `recipient`?  Greeting, STARTTLS, sender
+ * and recipient, then RSET: no mail is sent.
+ *
+ * CF_E_ADDRESS        as above
+ * CF_E_MAIL_REFUSED   5xx to this recipient;  CF_E_MAIL_DEFERRED  4xx
+ * CF_E_MAIL_AWAY      as above
+ */
+CF_MUST_USE enum cf_err cf_mailer_try(struct cf_mailer *mailer,
+    const char *recipient, struct cf_why *why);
+
 #endif

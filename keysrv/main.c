@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "config.h"
+#include "keysrv/check.h"
 #include "keysrv/db_upkeep.h"
 #include "keysrv/http.h"
 #include "keysrv/match.h"
@@ -266,19 +268,13 @@ parse_args(int argc, char **argv, struct args *a)
 	return 0;
 }
 
-/* -n: everything that can be wrong without a database. */
 static int
 check_only(const struct cf_settings *settings)
 {
-	struct cf_vault *vault = NULL;
-	struct cf_why why = { "" };
+	struct cf_findings findings = { .out = stdout };
 
-	if (cf_vault_load(settings->masterkey_file, &vault, &why) != CF_OK) {
-		fprintf(stderr, "counterfoil-keysrv: %s\n", why.text);
-		return 1;
-	}
-	cf_vault_free(&vault);
-	return 0;
+	cf_check_all(&findings, settings);
+	return findings.errors > 0 ? EX_CONFIG : 0;
 }
 
 int
@@ -296,7 +292,7 @@ main(int argc, char **argv)
 		return status - 1;
 	if (cf_settings_load(args.config, &server.settings, &why) != CF_OK) {
 		fprintf(stderr, "counterfoil-keysrv: %s\n", why.text);
-		return 1;
+		return args.check_only ? EX_CONFIG : 1;
 	}
 	(void)cf_log_level_parse(server.settings.log_level, &level);
 	cf_log_open("counterfoil-keysrv", server.settings.log, level);

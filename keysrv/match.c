@@ -61,27 +61,35 @@ check_unknown(const struct cf_db *db, size_t result,
 }
 
 enum cf_err
+cf_match_look(struct cf_db *db, struct cf_vault *vault, const char *path,
+    bool *ret_any, struct cf_why *why)
+{
+	size_t result = cf_db_masters_send(db);
+	enum cf_err rc = cf_db_flush(db, why);
+
+	if (rc != CF_OK)
+		return rc;
+	*ret_any = cf_db_rows(db, result) > 0;
+	if (!*ret_any)
+		return CF_OK;
+	rc = cf_match_used(db, result, vault, why);
+	return rc == CF_OK ? check_unknown(db, result, vault, path, why) : rc;
+}
+
+enum cf_err
 cf_match_masters(struct cf_db *db, struct cf_vault *vault,
     const struct cf_settings *settings, struct cf_why *why)
 {
+	const char *path = settings->masterkey_file;
+	bool any = false;
 	enum cf_err rc;
-	size_t result;
 
-	result = cf_db_masters_send(db);
-	rc = cf_db_flush(db, why);
-	if (rc == CF_OK && cf_db_rows(db, result) == 0) {
-		rc = cf_db_master_first(db, cf_vault_master(vault, 0), why);
-		if (rc == CF_OK) {
-			result = cf_db_masters_send(db);
-			rc = cf_db_flush(db, why);
-		}
-	}
-	if (rc == CF_OK)
-		rc = cf_match_used(db, result, vault, why);
-	if (rc == CF_OK)
-		rc = check_unknown(db, result, vault,
-		    settings->masterkey_file, why);
-	return rc;
+	rc = cf_match_look(db, vault, path, &any, why);
+	if (rc != CF_OK || any)
+		return rc;
+	/* Another server may be faster; its key counts. */
+	rc = cf_db_master_first(db, cf_vault_master(vault, 0), why);
+	return rc == CF_OK ? cf_match_look(db, vault, path, &any, why) : rc;
 }
 
 /* ---- secrets ---- */

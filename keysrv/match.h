@@ -26,6 +26,10 @@
 CF_MUST_USE enum cf_err cf_match_masters(struct cf_db *db,
     struct cf_vault *vault, const struct cf_settings *settings,
     struct cf_why *why);
+/* The same without making anything; *ret_any: the database has some. */
+CF_MUST_USE enum cf_err cf_match_look(struct cf_db *db,
+    struct cf_vault *vault, const char *path, bool *ret_any,
+    struct cf_why *why);
 /*
  * For a server that runs: are all keys there that were ever used?  Reads
  * results of cf_db_masters_send().  CF_E_MASTER_KEY  the first that is not
