@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /api/v1/describe - who sent it, and what a release will record; for
+ * POST /api/v1/describe - who sent it, and how who opens it is checked; for
  * holders of the message only.  Records nothing.
  */
 #include "keysrv/json_out.h"
 #include "keysrv/read.h"
-
-static const char records[] =
-    "When you open this message, a record is kept that its key was given to "
-    "someone who had the message and its link, with the time and the web "
-    "origin of the page used; the sender is told. Who you are is not checked.";
 
 static const char *
 state_of(const struct cf_key_row *key)
@@ -47,7 +42,6 @@ answer(struct cf_req *req, const struct cf_read_item *item)
 	    sizeof key->possession_key);
 	cf_jout_b64(&out, "key_commitment", key->key_commitment,
 	    sizeof key->key_commitment);
-	cf_jout_str(&out, "records", records);
 	cf_jout_str(&out, "state", state_of(key));
 	cf_jout_end(&out);
 }

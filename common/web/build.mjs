@@ -13,7 +13,7 @@ import esbuild from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
 
-/* The single file may ask any key server; its user chose the message. */
+/* The single file may ask any key server, after a yes of its user. */
 const FILE_CONNECT = "https: http://127.0.0.1:* http://localhost:*";
 
 const digest = (algorithm, data) => `${algorithm}-${
@@ -74,8 +74,9 @@ function servedPage(template, script, style)
 {
 	const integrity = data => digest("sha384", data);
 
+	/* Its policy is the reader's: it names the key servers of a list. */
 	return fill(template, {
-		policy: "",
+		policy: "<meta name=\"key-servers\" content=\"listed\">",
 		style: `<link rel="stylesheet" href="/page.css" integrity="${
 			integrity(style)}">`,
 		script: `<script src="/page.js" integrity="${

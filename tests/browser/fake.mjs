@@ -112,15 +112,10 @@ function members(body, names)
 
 const ISSUER = { address: "alice@a.test", domain: "a.test",
 	account: "gateway-a" };
-const RECORDS = "When you open this message, a record is kept that its key was"
-	+ " given to someone who had the message and its link, with the time and"
-	+ " the web origin of the page used; the sender is told. Who you are is"
-	+ " not checked.";
-
 function registered(key)
 {
 	return { opening_key: key.openingKey, possession_key: key.possessionKey,
-		key_commitment: key.keyCommitment, assurance: "bearer",
+		key_commitment: key.keyCommitment, assurance: key.assurance ?? "bearer",
 		algorithm: "kek-a256kw", issuer: key.issuer };
 }
 
@@ -132,7 +127,7 @@ const VERBS = {
 	describe(state, key, body, origin) {
 		signed("describe", key, body, origin);
 		return { handle: body.handle, message_id: "<m1@a.test>",
-			issued_at: "2026-11-23T13:35:00.123Z", records: RECORDS,
+			issued_at: "2026-11-23T13:35:00.123Z",
 			state: key.state, ...key.described, ...registered(key) };
 	},
 	retrieve(state, key, body, origin) {
@@ -215,6 +210,7 @@ async function answer(state, request, verb)
 function keyServerHandler(state)
 {
 	return async (request, response) => {
+		state.keyRequests.push(`${request.method} ${request.url}`);
 		const verb = /^\/api\/v1\/([a-z]+)$/.exec(request.url)?.[1] ?? "";
 		const cors = { "Access-Control-Allow-Origin": "*" };
 		const send = (status, type, body, headers = {}) => {
@@ -265,7 +261,7 @@ export async function startFake({ web, tls, names })
 {
 	const state = { dist: join(web, "dist"), store: new Map(),
 		keys: new Map(), challenges: new Set(), events: [], calls: [],
-		readerRequests: [], strangerRequests: [],
+		readerRequests: [], keyRequests: [], strangerRequests: [],
 		strangerReferers: [] };
 	const stranger = (request, response) => {
 		/*

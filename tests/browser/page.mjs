@@ -531,13 +531,35 @@ test("a reason with markup stays text", async () => {
 	await close(page);
 });
 
+test("an assurance that nobody knows is no answer", async () => {
+	const { key, link } = send(plain());
+	const page = await newPage();
+
+	key.assurance = "notary";
+	await page.goto(link);
+	await expectTrouble(page, "key-garbage", /makes no sense.*assurance/);
+	await close(page);
+});
+
+test("a reason is shown as the server's words, in visible form", async () => {
+	const { key, link } = send(plain());
+
+	key.faults = { retrieve: [new Problem(410, "revoked",
+		"\u202eChecked\u202c by your bank\u200b")] };
+	const page = await openingFails(link, "refused",
+		/The key server says: \ufffdChecked\ufffd by your bank\ufffd/);
+
+	await close(page);
+});
+
 test("an unknown key", async () => {
 	const { sealed } = send(plain());
 	const page = await newPage();
 
 	sealed.token = randomBytes(32);
 	await page.goto(readerLink(sealed, fake.locator(sealed)));
-	await expectTrouble(page, "unknown-key", /does not know this message/);
+	await expectTrouble(page, "unknown-key",
+		/does not know this message.*Tell the sender/);
 	await close(page);
 });
 
@@ -756,6 +778,116 @@ async function drop(page, name, contents)
 		{ dataTransfer: transfer });
 }
 
+/* Say yes to the key server that the message names. */
+async function askServer(page)
+{
+	assert.equal(await waitForState(page, ["server", "ready", "trouble"]),
+		"server");
+	await page.getByRole("button", { name: "Ask this key server" }).click();
+}
+
+/* What a hostile key server says of a message that its owner has made. */
+const HOSTILE = {
+	issuer: { address: "\u202etset.knab@oec\u202c <ceo@bank.example",
+		domain: "bank.example", account: "a\u2028b\u200bc" },
+	described: { records: "Nothing is recorded.", assurance: "bearer" },
+};
+
+test("from disk: a key server is asked after a yes, and believed in nothing",
+	async () => {
+		const { sealed } = send(plain({ from: "ceo@bank.example" }),
+			{ given: HOSTILE });
+		const page = await newPage();
+		const asked = state.keyRequests.length;
+
+		await page.goto(single);
+		await drop(page, "mail.eml",
+			seal.composite(sealed.e, fake.locator(sealed)));
+		await waitForState(page, ["server"]);
+		await aMoment(page);
+		assert.equal(state.keyRequests.length, asked);
+		assert.match(await page.locator("main").innerText(),
+			/keys\.test:\d+.*does not know that server.*can say anything/s);
+		assert.doesNotMatch(await page.locator("main").innerText(), /Checked/);
+		await picture(page, "server");
+		await page.getByRole("button", { name: "Choose a file" }).click();
+		await waitForState(page, ["choose"]);
+		assert.equal(state.keyRequests.length, asked);
+
+		await drop(page, "mail.eml",
+			seal.composite(sealed.e, fake.locator(sealed)));
+		await askServer(page);
+		await waitForState(page, ["ready"]);
+		const ready = await page.locator("main").innerText();
+
+		assert.doesNotMatch(ready, /Checked|confirms|records nothing/);
+		assert.doesNotMatch(ready, /Nothing is recorded/);
+		assert.match(ready, /Nobody has checked this.*can say anything/s);
+		assert.match(ready, /a record is kept that its key was given to someone/);
+		await picture(page, "ready-unlisted");
+		await openMessage(page);
+		assert.match(await page.getByRole("alert").innerText(),
+			/not confirmed.*ceo@bank\.example.*does not know its key server/s);
+		assert.doesNotMatch(await page.locator("main").innerText(),
+			/Checked|confirmed by/);
+		await close(page);
+	});
+
+test("a copy of the single file on a web server has no list either",
+	async () => {
+		const { sealed } = send(plain());
+		const page = await newPage();
+		const asked = state.keyRequests.length;
+
+		await page.route(`${url.stranger}/`, route => route.fulfill({
+			contentType: "text/html",
+			body: readFileSync(join(web, "dist/counterfoil.html")) }));
+		await page.goto(url.stranger);
+		await drop(page, "mail.eml",
+			seal.composite(sealed.e, fake.locator(sealed)));
+		await waitForState(page, ["server"]);
+		assert.equal(state.keyRequests.length, asked);
+		await close(page);
+	});
+
+test("names from outside are seen as they are", async () => {
+	const lines = "ceo@bank.example\u00a0\u00a0\u00a0\u00a0\u2003(a.test)";
+
+	for (const [address, shown] of [
+		["\u202etset.knab@oec\u202c <x@a.test",
+			"\ufffdtset.knab@oec\ufffd <x@a.test"],
+		["x\u200b\u00ad@a.test", "x\ufffd\ufffd@a.test"],
+		["a\u2028b\u0085c@a.test", "a\ufffdb\ufffdc@a.test"],
+		[lines, "ceo@bank.example (a.test)"]]) {
+		const { link } = send(plain({ from: "alice@a.test" }), { given: {
+			issuer: { address, domain: `a.test\u202e${address}`,
+				account: address } } });
+		const page = await newPage();
+
+		await page.goto(link);
+		await waitForState(page, ["ready"]);
+		assert.equal(await page.locator("#issuer bdi").textContent(), shown);
+		await openMessage(page);
+		assert.ok((await page.getByRole("alert").textContent())
+			.includes(shown));
+		/* Nowhere on the page is one of them as it came. */
+		assert.doesNotMatch(await page.locator("main").textContent(),
+			/[\u202e\u202c\u200b\u00ad\u2028\u0085\u00a0]/);
+		await close(page);
+	}
+});
+
+test("a sender of a domain below the verified one: warned", async () => {
+	const { link } = send(plain({ from: "alice@sub.a.test" }));
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	assert.match(await page.getByRole("alert").innerText(),
+		/not confirmed.*alice@sub\.a\.test.*for a\.test only/s);
+	await close(page);
+});
+
 for (const [where, address] of [["the single file from disk", single],
 	["the reader's first page", `${url.reader}/`]])
 	test(`a whole mail dropped on ${where}`, async () => {
@@ -771,6 +903,8 @@ for (const [where, address] of [["the single file from disk", single],
 			await picture(page, "choose");
 		await drop(page, "mail.eml",
 			seal.composite(sealed.e, fake.locator(sealed)));
+		if (address === single)
+			await askServer(page);
 		await openMessage(page);
 		await saveAll(page, out);
 		assert.deepEqual(readFileSync(join(out, "original.eml")), message);
@@ -792,6 +926,7 @@ test("the sealed attachment with the link pasted, from disk", async () => {
 	await page.getByRole("button", { name: "Choose a file" }).click();
 	await page.getByLabel("Link from the mail").fill(link);
 	await page.getByLabel("Drop the file here").setInputFiles(file);
+	await askServer(page);
 	await openMessage(page);
 	await close(page);
 });

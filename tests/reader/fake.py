@@ -280,7 +280,6 @@ class Server:
 		    "opening_key": key["opening_key"],
 		    "possession_key": key["possession_key"],
 		    "key_commitment": key["key_commitment"],
-		    "records": "That somebody with this message asked.",
 		    "state": "issued"}
 
 	def retrieve(self, key, asked):

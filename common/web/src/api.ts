@@ -5,6 +5,7 @@
  * Knows: HTTP, JSON, problem details (RFC 9457), what each answer must
  * hold.   Does not know: messages, keys, pages.
  */
+import { recordsSentence } from "./assurance";
 import { decode } from "./b64url";
 import type { Locator } from "./link";
 import {
@@ -12,6 +13,7 @@ import {
 	type Signer,
 } from "./proofs";
 import { Trouble } from "./trouble";
+import { visible } from "./visible";
 
 export interface Issuer {
 	address: string;
@@ -25,7 +27,6 @@ export interface Description {
 	expiresAt: string | null;	/* null: no end */
 	assurance: string;
 	algorithm: string;
-	records: string;
 	state: string;
 }
 
@@ -87,12 +88,12 @@ function refusal(status: number, body: unknown): Trouble
 	const slug = /^urn:counterfoil:problem:([a-z-]{1,40})$/
 		.exec(String(problem["type"]))?.[1] ?? "";
 	const detail = typeof problem["detail"] === "string"
-		? problem["detail"].slice(0, MAX_DETAIL) : "";
+		? visible(problem["detail"].slice(0, MAX_DETAIL)) : "";
 
 	if (status === 503)
 		return new Trouble("key-busy", detail);
 	if (status >= 500 || slug === "")
-		return new Trouble("key-garbage", detail || `HTTP status ${status}`);
+		return new Trouble("key-garbage", `HTTP status ${status}`);
 	if (slug === "unknown-key")
 		return new Trouble("unknown-key");
 	if (slug === "bad-signature")
@@ -159,12 +160,33 @@ async function post(locator: Locator, verb: string, body: Json):
 	}
 }
 
+/* What a server says, in the form in which it may be shown. */
 function text(from: Json, name: string): string
 {
 	const value = from[name];
 
 	if (typeof value !== "string")
 		throw new Trouble("key-garbage", `“${name}” is missing`);
+	return visible(value);
+}
+
+/* A time that is one. */
+function timeOf(from: Json, name: string): string
+{
+	const value = text(from, name);
+
+	if (Number.isNaN(Date.parse(value)))
+		throw new Trouble("key-garbage", `“${name}” is malformed`);
+	return value;
+}
+
+/* How the person is checked, in a word that we know. */
+function assuranceOf(from: Json): string
+{
+	const value = text(from, "assurance");
+
+	if (recordsSentence(value) === null)
+		throw new Trouble("key-garbage", `“assurance” is unknown`);
 	return value;
 }
 
@@ -225,7 +247,7 @@ async function signedRequest(verb: RequestVerb, locator: Locator,
 	}
 }
 
-/* Who sent it and what will be recorded.  Records nothing. */
+/* Who sent it and how the person will be checked.  Records nothing. */
 export async function describe(locator: Locator, possession: Signer):
 	Promise<Description>
 {
@@ -233,12 +255,11 @@ export async function describe(locator: Locator, possession: Signer):
 
 	return {
 		issuer: issuerOf(answer),
-		issuedAt: text(answer, "issued_at"),
+		issuedAt: timeOf(answer, "issued_at"),
 		expiresAt: answer["expires_at"] === undefined ? null
-			: text(answer, "expires_at"),
-		assurance: text(answer, "assurance"),
+			: timeOf(answer, "expires_at"),
+		assurance: assuranceOf(answer),
 		algorithm: text(answer, "algorithm"),
-		records: text(answer, "records"),
 		state: text(answer, "state"),
 	};
 }

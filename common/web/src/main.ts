@@ -17,6 +17,13 @@ import { open, prepare, type Opened, type Sealed } from "./opening";
 import { Trouble } from "./trouble";
 import * as view from "./view";
 
+/*
+ * The page as a reader serves it comes with a policy that allows the key
+ * servers of that site's list and no others.  The single file has no list.
+ */
+const isListed = document.querySelector(
+	"meta[name=key-servers][content=listed]") !== null;
+
 /* A later start makes what an earlier one is still doing void. */
 let run = 0;
 
@@ -110,7 +117,7 @@ function showMessage({ original, release }: Opened, host: string): void
 	for (const read of [() => readMail(message),
 		() => withoutHtml(readMail(message)), () => unread(message)])
 		try {
-			view.showOpened({ mail: read(), message, issuer, host });
+			view.showOpened({ mail: read(), message, issuer, host, isListed });
 			return;
 		} catch (error) {
 			console.error(error);
@@ -146,7 +153,7 @@ async function describeAndShow(mine: number, sealed: Sealed): Promise<void>
 	if (mine !== run)
 		return;
 	view.showReady({
-		description, host: locator.host, handle: locator.handle,
+		description, host: locator.host, isListed, handle: locator.handle,
 		onOpen: () => attempt(mine, () => openAndShow(mine, sealed), {
 			again: () => attempt(mine,
 				() => describeAndShow(mine, sealed)),
@@ -174,6 +181,18 @@ function attempt(mine: number, step: () => Promise<void>,
 	});
 }
 
+/* A key server on no list hears nothing before the person says yes. */
+async function askAndShow(mine: number, sealed: Sealed, back: () => void):
+	Promise<void>
+{
+	const step = (): Promise<void> => describeAndShow(mine, sealed);
+
+	if (isListed)
+		return step();
+	view.showServer({ host: sealed.locator.host,
+		onAsk: () => attempt(mine, step, { back }), onLeave: back });
+}
+
 function chooseFile(link: string): void
 {
 	view.showChoose({ link, onFile: openFile });
@@ -182,6 +201,7 @@ function chooseFile(link: string): void
 function openFile(file: File, pasted: string): void
 {
 	const mine = ++run;
+	const back = (): void => chooseFile(pasted);
 
 	attempt(mine, async () => {
 		if (file.size > 1.5 * MAX_CONTAINER)
@@ -194,9 +214,9 @@ function openFile(file: File, pasted: string): void
 
 		if (link.trim() === "")
 			throw new Trouble("link-needed");
-		await describeAndShow(mine,
-			await prepare(found.e, locatorOf(findLocator(link))));
-	}, { back: () => chooseFile(pasted) });
+		await askAndShow(mine,
+			await prepare(found.e, locatorOf(findLocator(link))), back);
+	}, { back });
 }
 
 function start(): void

@@ -19,6 +19,7 @@ import {
 	keyCommitment, openingSigner, possessionSigner, secretDigest, type Signer,
 } from "./proofs";
 import { Trouble } from "./trouble";
+import { visible } from "./visible";
 
 /* A sealed message with the link that belongs to it. */
 export interface Sealed {
@@ -145,7 +146,7 @@ export async function open(sealed: Sealed): Promise<Opened>
 			const answer = await report("open", locator, release,
 				secret, opening);
 
-			return String(answer["opened_at"] ?? "");
+			return visible(String(answer["opened_at"] ?? ""));
 		},
 	};
 }

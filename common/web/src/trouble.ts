@@ -125,7 +125,7 @@ const WORDS = {
 			+ " opened.",
 		todo: "Try again later. If it stays so, tell the sender.",
 		again: true,
-		reason: "The key server says: ",
+		reason: "What is wrong: ",
 	},
 	"stale": {
 		title: "The key server wants to be asked again",
@@ -137,7 +137,7 @@ const WORDS = {
 	"unknown-key": {
 		title: "The key server does not know this message",
 		what: "The link is wrong, or its last part was changed on the way.",
-		todo: OPEN_AGAIN,
+		todo: ASK_SENDER,
 	},
 	"refused": {
 		title: "The key server refused the key",

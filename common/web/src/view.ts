@@ -8,6 +8,7 @@
  * Knows: the document.   Does not know: keys, the network, the link.
  */
 import type { Description } from "./api";
+import { recordsSentence } from "./assurance";
 import { safeName, sizeText } from "./files";
 import { frameFor, guessHeight, htmlDocument, textDocument } from "./frames";
 import type { Bytes } from "./bytes";
@@ -18,7 +19,7 @@ type Child = Node | string | null;
 type Attributes = Record<string, string>;
 
 export type State =
-	"busy" | "ready" | "opening" | "opened" | "trouble" | "choose";
+	"busy" | "server" | "ready" | "opening" | "opened" | "trouble" | "choose";
 
 /* Addresses of what is offered for saving, freed with the screen. */
 let offered: string[] = [];
@@ -120,6 +121,39 @@ export function showBusy(text: string): void
 		el("p", {}, text)));
 }
 
+/* --- a key server that is on no list ----------------------------------- */
+
+export interface ServerScreen {
+	host: string;
+	onAsk: () => void;
+	onLeave: () => void;
+}
+
+/* Shown before anything goes to the server. */
+export function showServer({ host, onAsk, onLeave }: ServerScreen): void
+{
+	const ask = el("button", { type: "button", class: "primary", id: "ask" },
+		"Ask this key server");
+	const leave = el("button", { type: "button", class: "button" },
+		"Choose a file");
+
+	ask.addEventListener("click", onAsk, { once: true });
+	leave.addEventListener("click", onLeave, { once: true });
+	say(`The message names the key server ${host}.`);
+	show("server", true, el("section", { class: "card" },
+		heading("Do you want to ask this key server?"),
+		el("p", {}, "The message says that its key is at"),
+		el("p", { class: "sender", id: "server" }, host),
+		el("p", {}, "This page does not know that server. Whoever writes a"
+			+ " message can name one of their own, and it can say anything:"
+			+ " who sent the message, and what is recorded. Go on only if you"
+			+ " expect a message by way of this server."),
+		el("p", {}, "Nothing has been sent to it yet. If you ask it, it learns"
+			+ " that somebody has this message, when, and at which network"
+			+ " address."),
+		el("p", { class: "ways" }, ask, leave)));
+}
+
 /* --- ready: who sent it, what will be recorded ------------------------ */
 
 const ASSURANCE: Record<string, string> = {
@@ -134,11 +168,26 @@ const STATE: Record<string, string> = {
 export interface ReadyScreen {
 	description: Description;
 	host: string;
+	isListed: boolean;	/* the key server is on the list of this page */
 	handle: string;
 	onOpen: () => void;
 }
 
-export function showReady({ description, host, handle, onOpen }:
+/* What a key server says of a sender is worth what the server is worth. */
+function vouching(domain: string, host: string, isListed: boolean):
+	HTMLElement
+{
+	if (isListed)
+		return el("p", { class: "vouch" }, "Checked: ", el("b", {}, host),
+			" confirms that this sender may write for ",
+			el("b", {}, el("bdi", {}, domain)), ".");
+	return el("p", { class: "note", id: "unlisted" }, "Nobody has checked"
+		+ " this. ", el("b", {}, host), ", a key server that this page does"
+		+ " not know, says that the sender may write for ",
+	el("b", {}, el("bdi", {}, domain)), "; it can say anything.");
+}
+
+export function showReady({ description, host, isListed, handle, onOpen }:
 	ReadyScreen): void
 {
 	const { issuer } = description;
@@ -154,21 +203,25 @@ export function showReady({ description, host, handle, onOpen }:
 		el("div", { class: "body" },
 			heading("A sealed message for you"),
 			el("p", { class: "label" }, "From"),
-			el("p", { class: "sender", id: "issuer" }, issuer.address),
-			el("p", { class: "vouch" }, "Checked: ",
-				el("b", {}, host), " confirms that this sender may write for ",
-				el("b", {}, issuer.domain), "."),
+			el("p", { class: "sender", id: "issuer" },
+				el("bdi", {}, issuer.address)),
+			vouching(issuer.domain, host, isListed),
 			rows(["Sealed on", timeText(description.issuedAt)],
 				["Open until", end === null ? null : timeText(end)]),
 			before === null ? null : el("p", { class: "note" }, before)),
 		el("div", { class: "stub" },
 			el("h2", {}, "If you open it"),
-			el("p", { id: "records" }, description.records),
+			el("p", { id: "records" },
+				recordsSentence(description.assurance)),
+			isListed ? null : el("p", {}, "That is what the rules are. This"
+				+ " key server may keep to others."),
 			assurance === null ? null : el("p", {}, assurance),
 			button,
-			el("p", { class: "small" }, "Looking at this page records"
-				+ " nothing. To leave the message unopened, close it."))),
-		details(["Key server", host], ["Account", issuer.account],
+			el("p", { class: "small" }, isListed
+				? "Looking at this page records nothing. " : "",
+			"To leave the message unopened, close this page."))),
+		details(["Page of", location.host], ["Key server", host],
+			["Account", el("bdi", {}, issuer.account)],
 			["Key", el("code", {}, handle)],
 			["Assurance", description.assurance],
 			["Algorithm", description.algorithm]));
@@ -194,6 +247,7 @@ export interface OpenedScreen {
 	message: Bytes;		/* the original, for Save as .eml */
 	issuer: { address: string, domain: string };
 	host: string;
+	isListed: boolean;
 }
 
 function saveLink(bytes: Bytes, name: string, attributes: Attributes,
@@ -206,18 +260,20 @@ function saveLink(bytes: Bytes, name: string, attributes: Attributes,
 	return el("a", { ...attributes, href: url, download: name }, ...children);
 }
 
-function warning(mail: Mail, issuer: { address: string, domain: string }):
-	HTMLElement | null
+function warning(mail: Mail, issuer: { address: string, domain: string },
+	isListed: boolean): HTMLElement | null
 {
-	if (senderIsVouchedFor(mail.from, issuer.domain))
+	if (isListed && senderIsVouchedFor(mail.from, issuer.domain))
 		return null;
 	const from = mail.from.length === 0 ? "no clear sender"
 		: peopleText(mail.from);
 
 	return el("div", { class: "warning", role: "alert", id: "warning" },
 		el("b", {}, "Take care: the sender’s name is not confirmed."), " ",
-		`Inside, the message names ${from}. It was sealed by`
-		+ ` ${issuer.address}, who may write for ${issuer.domain} only.`);
+		"Inside, the message names ", el("bdi", {}, from), ". ",
+		...isListed ? ["It was sealed by ", el("bdi", {}, issuer.address),
+			", who may write for ", el("bdi", {}, issuer.domain), " only."]
+			: ["This page does not know its key server."]);
 }
 
 /* As high as the text needs; measured with text, which cannot act. */
@@ -330,8 +386,8 @@ function actions(message: Bytes, name: string): HTMLElement
 			"Telling the key server that the message was opened …"));
 }
 
-export function showOpened({ mail, message, issuer, host }: OpenedScreen):
-	void
+export function showOpened({ mail, message, issuer, host, isListed }:
+	OpenedScreen): void
 {
 	const parts = messageParts(mail);
 	const name = safeName(mail.subject, "message").slice(0, 80);
@@ -345,9 +401,9 @@ export function showOpened({ mail, message, issuer, host }: OpenedScreen):
 				rows(["From", peopleText(mail.from) || "(not given)"],
 					["To", peopleText(mail.to)], ["Cc", peopleText(mail.cc)],
 					["Date", mail.date === "" ? "" : timeText(mail.date)]),
-				warning(mail, issuer)
+				warning(mail, issuer, isListed)
 				?? el("p", { class: "vouch" }, "Sealed by ",
-					el("b", {}, issuer.address), ", confirmed by ",
+					el("b", {}, el("bdi", {}, issuer.address)), ", confirmed by ",
 					el("b", {}, host), ".")),
 			parts.element,
 			fileList(parts.listed),
@@ -414,7 +470,7 @@ export function showTrouble(trouble: Trouble, ways: Ways): void
 			el("p", { id: "what" }, what),
 			trouble.reason === "" ? null
 			: el("p", { class: "reason", id: "reason" },
-				trouble.words.reason ?? "", trouble.reason),
+				trouble.words.reason ?? "", el("bdi", {}, trouble.reason)),
 			el("p", {}, el("b", {}, "What to do: "), todo),
 			el("p", { class: "ways" },
 				wayButton("Try again", again === true ? ways.again : null),
