@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,21 +78,23 @@ cf_file_write_new(const char *path, mode_t mode, const void *data, size_t len,
 enum cf_err
 cf_file_read_fd(int fd, struct cf_buf *buf, struct cf_why *why)
 {
-	char chunk[16384];
-	ssize_t n;
+	char chunk[16384];	/* of a key, perhaps: wiped */
+	enum cf_err rc = CF_OK;
+	ssize_t n = 1;
 
-	for (;;) {
+	while (n != 0 && rc == CF_OK) {
 		n = read(fd, chunk, sizeof chunk);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return io_fail(why, "read");
-		if (n == 0)
-			return CF_OK;
-		cf_buf_add(buf, chunk, (size_t)n);
-		if (buf->full)
-			return cf_buf_check(buf, why);
+		if (n < 0) {
+			rc = io_fail(why, "read");
+		} else {
+			cf_buf_add(buf, chunk, (size_t)n);
+			rc = cf_buf_check(buf, why);
+		}
 	}
+	OPENSSL_cleanse(chunk, sizeof chunk);
+	return rc;
 }
 
 enum cf_err

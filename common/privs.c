@@ -7,7 +7,20 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+void
+cf_privs_core(bool wanted)
+{
+	struct rlimit limit = { 0, 0 };
+
+	if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+		limit.rlim_cur = wanted ? limit.rlim_max : 0;
+		(void)setrlimit(RLIMIT_CORE, &limit);
+	}
+	(void)prctl(PR_SET_DUMPABLE, wanted, 0, 0, 0);
+}
 
 static enum cf_err
 change_ids(const char *user, uid_t uid, gid_t gid, struct cf_why *why)
@@ -47,8 +60,6 @@ cf_privs_drop(const char *user, const char *group, struct cf_why *why)
 		}
 		rc = change_ids(user, pw->pw_uid, gid, why);
 	}
-	if (rc == CF_OK && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return cf_fail(CF_E_CONFIG, why, "prctl: %s",
-		    strerrordesc_np(errno));
+	cf_privs_core(false);
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_privs - stop being root.
+ * cf_privs - stop being root, and leave no core file.
  *
  * Call after sockets are bound and secrets are read, before threads start.
  * Threads: no shared state.   Logging: never.
@@ -10,6 +10,12 @@
 
 #include "common/err.h"
 
+/*
+ * Core files and debuggers of the same user: off, as for all that holds keys,
+ * or back on up to the hard limit.  A program that gets cores by a pipe
+ * (core_pattern) does not ask for the limit, so both are set.
+ */
+void cf_privs_core(bool wanted);
 /*
  * Become `user` (NULL or "": stay as we are) with the groups of that user and
  * `group` as the primary one (NULL or "": the user's own).  Core dumps are

@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,16 @@ void
 cf_secret_to_b64url(const struct cf_secret *s, char *out)
 {
 	cf_b64url_encode(s->bytes, s->len, out);
+}
+
+enum cf_err
+cf_secret_keep_in_memory(const void *p, size_t len, struct cf_why *why)
+{
+	if (mlock(p, len) != 0)
+		return cf_fail(CF_E_CONFIG, why, "mlock: %s; raise the limit "
+		    "of locked memory (LimitMEMLOCK, ulimit -l)",
+		    strerrordesc_np(errno));
+	return CF_OK;
 }
 
 static enum cf_err

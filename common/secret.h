@@ -54,6 +54,13 @@ CF_MUST_USE enum cf_err cf_secret_read_file(const char *path,
  */
 CF_MUST_USE enum cf_err cf_secret_write_file(const char *path,
     const struct cf_secret *s, struct cf_why *why);
+/*
+ * Keep the pages with these `len` bytes, which hold secrets for long, out of
+ * swap.  CF_E_CONFIG: it is not allowed, `why` says what to do; they serve as
+ * well without.
+ */
+CF_MUST_USE enum cf_err cf_secret_keep_in_memory(const void *p, size_t len,
+    struct cf_why *why);
 /* The permission check alone, for key files in other formats (PEM). */
 CF_MUST_USE enum cf_err cf_secret_check_file(const char *path,
     struct cf_why *why);

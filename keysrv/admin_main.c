@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/privs.h"
 #include "config.h"
 #include "keysrv/admin.h"
 #include "keysrv/admin_signer.h"
@@ -133,13 +132,11 @@ run(const struct command *command, const char *config, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const struct rlimit no_core = { 0, 0 };
 	const char *config = CONFIG_FILE;
 	const struct command *c;
 	size_t i;
 
-	(void)setrlimit(RLIMIT_CORE, &no_core);
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	cf_privs_core(false);
 	(void)umask(077);
 	cf_log_open("counterfoil-admin", "stderr", CF_LOG_WARN);
 	argc--, argv++;

@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <time.h>
@@ -20,6 +19,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/privs.h"
 #include "config.h"
 #include "keysrv/check.h"
 #include "keysrv/db_upkeep.h"
@@ -44,18 +44,13 @@ struct server {
 	struct cf_match_secrets secrets;
 };
 
-/*
- * Core files would hold keys, and so would a debugger of the same user; a
- * program that gets cores by a pipe (core_pattern) does not ask for the
- * limit.  Many connections need many descriptors.
- */
+/* Many connections need many descriptors. */
 static void
 set_limits(void)
 {
 	struct rlimit limit = { 0, 0 };
 
-	(void)setrlimit(RLIMIT_CORE, &limit);
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	cf_privs_core(false);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
@@ -132,6 +127,22 @@ match(struct server *s, struct cf_why *why)
 	return rc;
 }
 
+/* What is used as long as it runs; keys of messages live for moments. */
+static void
+keep_in_memory(const struct server *s)
+{
+	struct cf_why why = { "" };
+	enum cf_err rc;
+
+	rc = cf_vault_keep_in_memory(s->vault, &why);
+	if (rc == CF_OK)
+		rc = cf_secret_keep_in_memory(&s->secrets, sizeof s->secrets,
+		    &why);
+	if (rc != CF_OK)
+		cf_log(CF_LOG_WARN, "the master keys may be written to swap: "
+		    "%s", why.text);
+}
+
 static enum cf_err
 start(struct server *s, struct cf_why *why)
 {
@@ -145,6 +156,7 @@ start(struct server *s, struct cf_why *why)
 	rc = match(s, why);
 	if (rc != CF_OK)
 		return rc;
+	keep_in_memory(s);
 	s->ks.challenge_secret = &s->secrets.challenge;
 	s->ks.queue = cf_queue_new((size_t)s->settings.queue_limit,
 	    cf_http_done);

@@ -334,6 +334,12 @@ cf_vault_free(struct cf_vault **ref)
 	*ref = NULL;
 }
 
+enum cf_err
+cf_vault_keep_in_memory(const struct cf_vault *vault, struct cf_why *why)
+{
+	return cf_secret_keep_in_memory(vault, sizeof *vault, why);
+}
+
 /* One line with a new key under a new name. */
 static void
 new_line(char out[LINE_LEN + 1])

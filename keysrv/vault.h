@@ -73,6 +73,9 @@ struct cf_vault_secret {
 CF_MUST_USE enum cf_err cf_vault_load(const char *path,
     struct cf_vault **ret, struct cf_why *why);
 void cf_vault_free(struct cf_vault **vault);
+/* As cf_secret_keep_in_memory(): the master keys, and those to come. */
+CF_MUST_USE enum cf_err cf_vault_keep_in_memory(const struct cf_vault *vault,
+    struct cf_why *why);
 /* A new file with one random key.  CF_E_IO if it exists. */
 CF_MUST_USE enum cf_err cf_vault_new_file(const char *path,
     struct cf_why *why);

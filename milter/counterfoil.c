@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 
+#include "common/privs.h"
 #include "config.h"
 #include "milter/cli.h"
 
@@ -91,7 +91,7 @@ main(int argc, char **argv)
 	int c;
 
 	/* Keys and mail pass through: no core files, and no death by pipe. */
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	cf_privs_core(false);
 	signal(SIGPIPE, SIG_IGN);
 	while ((c = getopt_long(argc, argv, "+c:hnV", longs, NULL)) != -1) {
 		switch (c) {

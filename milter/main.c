@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
@@ -234,6 +233,18 @@ run_milter(void *arg)
 
 /* ---- what the signals ask for ---- */
 
+/* What is used as long as it runs; keys of messages live for moments. */
+static void
+keep_in_memory(const struct cf_snapshot *snapshot)
+{
+	struct cf_why why = { "" };
+
+	if (cf_secret_keep_in_memory(snapshot, sizeof *snapshot, &why) !=
+	    CF_OK)
+		cf_log(CF_LOG_WARN, "the API token and the reference secret "
+		    "may be written to swap: %s", why.text);
+}
+
 static void
 reload(const char *path)
 {
@@ -247,6 +258,7 @@ reload(const char *path)
 		cf_metrics_reload(false);
 		return;
 	}
+	keep_in_memory(fresh);
 	before = cf_snapshot_get();
 	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
 	cf_snapshot_put(&before);
@@ -408,7 +420,7 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	if (rc == CF_OK)
 		rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc == CF_OK && conf->core_dumps)
-		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+		cf_privs_core(true);
 	if (rc == CF_OK)
 		rc = cf_snapshot_load(path, false, &snapshot, why);
 	if (rc == CF_OK)
@@ -417,6 +429,7 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 		cf_snapshot_put(&snapshot);
 		return rc;
 	}
+	keep_in_memory(snapshot);
 	cf_snapshot_swap(snapshot);
 	sweep(conf->store_directory);
 	sweep(conf->spool_directory);

@@ -9,6 +9,7 @@ this process dies, so that nothing is left behind even after kill -9.
 import ctypes
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -35,6 +36,17 @@ def repository():
 def builddir():
 	"""Where the programs were built: CF_BUILDDIR or the source tree."""
 	return os.path.abspath(os.environ.get("CF_BUILDDIR") or repository())
+
+
+def made(name):
+	"""The words of a variable in the build's Makefile."""
+	return re.search("(?m)^%s = (.*)$" % name, read_text(os.path.join(
+	    builddir(), "Makefile"))).group(1).split()
+
+
+def sanitized():
+	"""Does the build have an allocator and checks of the sanitizers?"""
+	return any(flag.startswith("-fsanitize") for flag in made("CF_CFLAGS"))
 
 
 def program(name):

@@ -21,17 +21,6 @@ if platform.machine() == "x86_64":
 EXPOSURE_MOST = 1.5	# of 10, by systemd-analyze
 
 
-def made(name):
-	"""The value of a variable of the build."""
-	return re.search("(?m)^%s = (.*)$" % name, proc.read_text(
-	    os.path.join(proc.builddir(), "Makefile"))).group(1).split()
-
-
-def sanitized():
-	"""Such a build is clang's, and its checks stand in for glibc's."""
-	return any(flag.startswith("-fsanitize") for flag in made("CF_CFLAGS"))
-
-
 def readelf(path, *words):
 	return proc.run(["readelf", "--wide", *words, path]).stdout.decode()
 
@@ -74,10 +63,10 @@ def t_programs():
 @tap.case("every file of them was compiled with what the compiler has")
 def t_flags():
 	for flag in FLAGS:
-		tap.contains(made("CF_CFLAGS"), flag, "the build")
-	if sanitized():
+		tap.contains(proc.made("CF_CFLAGS"), flag, "the build")
+	if proc.sanitized():
 		return		# clang does not write its flags down
-	tap.contains(made("CF_CPPFLAGS"), "-D_FORTIFY_SOURCE=3", "the build")
+	tap.contains(proc.made("CF_CPPFLAGS"), "-D_FORTIFY_SOURCE=3", "the build")
 	for name in PROGRAMS:
 		files = compiled(proc.program(name))
 		tap.true(any(f.endswith("common/buf.c") for f in files)

@@ -24,6 +24,7 @@ w = None
 found = {}		# name of a secret: its bytes or text
 cmdlines = set()
 LIMIT_S = 180
+PAGE = 4096
 PHRASES = (b"Dear Bob", b"one dot:", b"offer.bin")
 
 
@@ -166,6 +167,10 @@ def collect():
 	prk = hmac.new(bytes(32), cek, hashlib.sha256).digest()
 	found["opening seed"] = hmac.new(prk, b"counterfoil opening v1\x01",
 	    hashlib.sha256).digest()
+	# Both files end in base64url: the milter and the key server have these.
+	for name, path in (("master key itself", w.keysrv.masterkey_file),
+	    ("ref secret itself", w.a_milter.ref_secret_file)):
+		found[name] = un64(proc.read_text(path).split()[-1])
 	for name, path in (("master key", w.keysrv.masterkey_file),
 	    ("ref secret", w.a_milter.ref_secret_file),
 	    ("receipt signer", w.keysrv.options["signer_key"]),
@@ -287,6 +292,66 @@ def t_plaintext():
 		for phrase in PHRASES + (message.subject.split()[0].encode()
 		    + b" offer,",):
 			tap.lacks(text, phrase, name)
+
+
+# Who has what as long as it runs, and how often at the most.
+KEPT = {
+    "counterfoil-keysrv": {"TLS key": 1, "master key itself": 1},
+    "counterfoil-reader": {"TLS key": 1},
+    "counterfoil-milter": {"API token": 1, "ref secret itself": 1},
+}
+
+
+def memory(pid):
+	"""All that a process can write to, but pages of zeros."""
+	regions = []
+	with open("/proc/%d/maps" % pid) as maps, \
+	    open("/proc/%d/mem" % pid, "rb", 0) as mem:
+		for line in maps:
+			begin, end, mode = re.match(
+			    r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+			if "w" in mode:
+				mem.seek(int(begin, 16))
+				data = mem.read(int(end, 16) - int(begin, 16))
+				regions.append(b"".join(page for page in (
+				    data[at:at + PAGE] for at in range(0,
+				    len(data), PAGE)) if page.strip(b"\0")))
+	return regions
+
+
+def remembered(pid):
+	"""{secret: how often it is in the memory of this process}"""
+	regions = memory(pid)
+	count = {}
+	for name, secret in found.items():
+		if name in ("message", "E"):
+			continue
+		for form in forms(secret):
+			times = sum(r.count(form) for r in regions)
+			if times:
+				count[name] = count.get(name, 0) + times
+	return count
+
+
+@tap.case("no program keeps a secret in memory when it is done with it")
+def t_memory():
+	if proc.sanitized():
+		return		# that allocator does not wipe
+	bad, seen = [], set()
+	for name, process in w.processes():
+		if name not in KEPT:
+			continue
+		for secret, times in remembered(process.pid).items():
+			known = [k for k in KEPT[name] if secret.startswith(k)
+			    and (secret == k or k == "TLS key")]
+			seen.update(known)
+			if not known or times > KEPT[name][known[0]]:
+				bad.append("%s: %s, %d times" % (name, secret,
+				    times))
+	tap.equal(bad, [], "secrets in memory")
+	# What is in use is there: the search would find the others.
+	tap.equal(seen, {k for kept in KEPT.values() for k in kept},
+	    "secrets in use")
 
 
 @tap.case("no secret is in a process list")

@@ -950,6 +950,39 @@ def t_socket_place():
 	rig.stop()
 
 
+def of_process(rig, name, field):
+	"""The number behind `field` in a file below /proc/PID."""
+	return int(re.search(r"(?m)^%s[: ]\s*(\d+)" % field, proc.read_text(
+	    "/proc/%d/%s" % (rig.process.pid, name))).group(1))
+
+
+@tap.case("secrets stay out of swap and core files; else it says so")
+def t_kept_in_memory():
+	rig = new().start()
+	content = lib.message()
+	for _ in range(2):
+		tap.true(of_process(rig, "status", "VmLck") > 0,
+		    "locked memory")
+		tap.equal(of_process(rig, "limits", "Max core file size"), 0,
+		    "core files")
+		tap.lacks(rig.log_text(), "swap", "the log")
+		rig.process.send(signal.SIGHUP)
+		rig.wait_log(rig.log_text, "configuration reloaded")
+	rig.stop()
+	proc.write_file(rig.log, "")
+	rig.start(under=("setpriv", "--bounding-set", "-ipc_lock",
+	    "--inh-caps", "-ipc_lock", "prlimit", "--memlock=0:0"))
+	tap.contains(rig.log_text(), "warn: the API token and the reference "
+	    "secret may be written to swap: mlock: ", "the log")
+	tap.contains(rig.log_text(), "LimitMEMLOCK", "the log")
+	lib.check_sealed(rig, rig.send(content), content)
+	rig.stop()
+	rig.start(core_dumps=True, under=("prlimit", "--core=1000:2000"))
+	tap.equal(of_process(rig, "limits", "Max core file size"), 2000,
+	    "core files that were asked for")
+	rig.stop()
+
+
 @tap.case("the unit gives a stop more time than drain_s takes")
 def t_unit():
 	unit = proc.read_text(os.path.join(lib.TOP, "contrib", "systemd",

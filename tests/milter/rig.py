@@ -76,11 +76,12 @@ class Rig:
 		self.options.update(changes)
 		conf.write(self.config, self.options, 0o644)
 
-	def start(self, env=None, **changes):
+	def start(self, env=None, under=(), **changes):
+		"""under: a command that starts what follows it."""
 		self.write_config(**changes)
 		self.process = proc.Process("counterfoil-milter",
-		    [proc.program("counterfoil-milter"), "-c", self.config],
-		    self.log, env=env)
+		    [*under, proc.program("counterfoil-milter"), "-c",
+		    self.config], self.log, env=env)
 		self.process.wait_ready(
 		    lambda: " serves on " in self.process.said())
 		return self

@@ -573,6 +573,20 @@ t_secret_file_round_trips_and_is_guarded(void **state)
 
 /* Every row of errors.def is usable, and the classes agree with the codes. */
 static void
+t_secret_is_kept_in_memory_or_it_is_said(void **state)
+{
+	struct cf_secret s = CF_SECRET_EMPTY;
+	struct cf_why why = { "" };
+
+	(void)state;
+	assert_int_equal(cf_secret_keep_in_memory(&s, sizeof s, &why), CF_OK);
+	/* No memory of ours. */
+	assert_int_equal(cf_secret_keep_in_memory(NULL, 4096, &why),
+	    CF_E_CONFIG);
+	assert_non_null(strstr(why.text, "LimitMEMLOCK"));
+}
+
+static void
 t_error_table_is_consistent(void **state)
 {
 	int i, j;
@@ -680,6 +694,7 @@ main(void)
 		cmocka_unit_test(t_network_holds_what_is_in_it),
 		cmocka_unit_test(t_client_is_the_last_that_is_no_proxy),
 		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
+		cmocka_unit_test(t_secret_is_kept_in_memory_or_it_is_said),
 		cmocka_unit_test(t_error_table_is_consistent),
 		cmocka_unit_test(t_why_is_one_printable_line),
 		cmocka_unit_test(t_log_line_cannot_be_forged),
