@@ -249,7 +249,9 @@ def mail_server():
 
 
 def start():
-	os.environ["PATH"] = PATH
+	# As root has it, whoever runs the test.
+	os.environ.update(PATH=PATH, LC_ALL="C.UTF-8")
+	os.umask(0o022)
 	for folder in ("/etc/counterfoil", "/var/lib/counterfoil"):
 		shutil.rmtree(folder, True)
 	network()
@@ -370,6 +372,18 @@ def t_count():
 	    [1, 2, 3, 4, 5, 6, 7], "steps with commands")
 	tap.equal(re.findall(r"\A\n*(\d+) commands", STEPS),
 	    [str(len(COMMANDS))], "README's own number")
+
+
+@tap.case("nginx is no stranger with too many connections")
+def t_proxy():
+	shell.go_on_to("nginx -s reload")
+	for name, port in ((KEYS, 8443), (READER, 8480)):
+		held = [socket.create_connection(("127.0.0.1", port))
+		    for _ in range(100)]
+		tap.equal(web.fetch("https://%s/healthz" % name,
+		    ca_file=BUNDLE)[0], 200, name)
+		for s in held:
+			s.close()
 
 
 @tap.case("nothing that a log keeps names a message")
