@@ -30,7 +30,7 @@ static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct load {
 	const struct cf_conf_opt *table;
 	size_t count;
-	bool *seen;		/* was it given? one flag an option */
+	int *lines;		/* where each option was given, or 0 */
 	struct cf_why *why;
 	const char *path;
 	bool failed;		/* the first error is the one told */
@@ -304,7 +304,7 @@ parse(struct load *load, const char *plain, void *into)
 	if (rc != CFG_SUCCESS)
 		fail_at(cfg->line, "syntax error");
 	for (i = 0; i < load->count && !load->failed; i++)
-		if (load->seen[i])
+		if (load->lines[i] != 0)
 			set_value(cfg, &load->table[i],
 			    field(into, &load->table[i]));
 	cfg_free(cfg);
@@ -340,7 +340,7 @@ read_plain(const struct load *load, struct cf_buf *ret)
 	rc = read_file(load->path, &text, load->why);
 	if (rc != CF_OK)
 		return rc;
-	rc = cf_conf_scan(&text, load->table, load->count, load->seen, ret,
+	rc = cf_conf_scan(&text, load->table, load->count, load->lines, ret,
 	    &line, &inner);
 	if (rc != CF_OK)
 		return cf_fail(rc, load->why, "%s:%d: %s", load->path, line,
@@ -352,9 +352,9 @@ enum cf_err
 cf_conf_load(const char *path, const struct cf_conf_opt *table, size_t count,
     void *into, struct cf_why *why)
 {
-	CF_AUTO(cf_free) bool *seen = cf_calloc(count, sizeof *seen);
+	CF_AUTO(cf_free) int *lines = cf_calloc(count, sizeof *lines);
 	CF_AUTO(cf_buf_free) struct cf_buf plain = CF_BUF_INIT(4 * FILE_MAX);
-	struct load load = { table, count, seen, why, path, false };
+	struct load load = { table, count, lines, why, path, false };
 	enum cf_err rc;
 
 	cf_conf_defaults(table, count, into);
@@ -369,6 +369,30 @@ cf_conf_load(const char *path, const struct cf_conf_opt *table, size_t count,
 	if (rc != CF_OK)
 		cf_conf_free(table, count, into);
 	return rc;
+}
+
+enum cf_err
+cf_conf_fail_at(const char *path, const struct cf_conf_opt *table,
+    size_t count, const char *key, struct cf_why *why, const char *fmt, ...)
+{
+	CF_AUTO(cf_free) int *lines = cf_calloc(count, sizeof *lines);
+	CF_AUTO(cf_buf_free) struct cf_buf plain = CF_BUF_INIT(4 * FILE_MAX);
+	struct load load = { table, count, lines, NULL, path, false };
+	char text[CF_WHY_MAX];
+	va_list ap;
+	size_t i;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	/* It was read before: what changed meanwhile has no line. */
+	if (read_plain(&load, &plain) == CF_OK)
+		for (i = 0; i < count; i++)
+			if (strcmp(table[i].key, key) == 0 && lines[i] != 0)
+				return cf_fail(CF_E_CONFIG, why,
+				    "%s:%d: %s: %s", path, lines[i], key,
+				    text);
+	return cf_fail(CF_E_CONFIG, why, "%s: %s: %s", path, key, text);
 }
 
 void

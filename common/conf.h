@@ -51,6 +51,14 @@ struct cf_conf_opt {
 CF_MUST_USE enum cf_err cf_conf_load(const char *path,
     const struct cf_conf_opt *table, size_t count, void *into,
     struct cf_why *why);
+/*
+ * What is wrong with an option when more is known than its value.  Fails with
+ * CF_E_CONFIG and "file:line: key: sentence", without the line when the file
+ * does not give it.
+ */
+enum cf_err cf_conf_fail_at(const char *path, const struct cf_conf_opt *table,
+    size_t count, const char *key, struct cf_why *why, const char *fmt, ...)
+    CF_PRINTF(6, 7);
 /* The defaults alone, for a program that may run without a file. */
 void cf_conf_defaults(const struct cf_conf_opt *table, size_t count,
     void *into);

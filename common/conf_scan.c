@@ -17,7 +17,7 @@ struct scan {
 	int line;		/* of that */
 	const struct cf_conf_opt *table;
 	size_t count;
-	bool *seen;
+	int *lines;	/* 0: not given */
 	struct cf_buf *out;
 	int bad_line;
 	struct cf_why *why;
@@ -280,9 +280,9 @@ take_option(struct scan *s)
 	if (opt == NULL)
 		return BAD(s, s->line, "unknown option \"%s\"; the nearest "
 		    "one is \"%s\"", name, nearest(s, name));
-	if (s->seen[opt - s->table])
+	if (s->lines[opt - s->table] != 0)
 		return BAD(s, s->line, "\"%s\" is given twice", name);
-	s->seen[opt - s->table] = true;
+	s->lines[opt - s->table] = s->line;
 	cf_buf_adds(s->out, opt->key);
 	s->p += len;
 	rc = take_equal_sign(s, opt->key);
@@ -309,10 +309,10 @@ take_all(struct scan *s, const struct cf_buf *text)
 
 enum cf_err
 cf_conf_scan(const struct cf_buf *text, const struct cf_conf_opt *table,
-    size_t count, bool *seen, struct cf_buf *ret_plain, int *ret_line,
+    size_t count, int *lines, struct cf_buf *ret_plain, int *ret_line,
     struct cf_why *why)
 {
-	struct scan s = { cf_buf_str(text), 1, table, count, seen, ret_plain,
+	struct scan s = { cf_buf_str(text), 1, table, count, lines, ret_plain,
 	    0, why };
 	enum cf_err rc = take_all(&s, text);
 

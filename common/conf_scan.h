@@ -15,11 +15,11 @@
 #include "common/conf.h"
 
 /*
- * Read `text`, of options of the table; seen[i] is set for each that is
- * given.  CF_E_CONFIG: `why` has the sentence, *ret_line the line.
+ * Read `text`, of options of the table; lines[i] is set to the line of each
+ * that is given.  CF_E_CONFIG: `why` has the sentence, *ret_line the line.
  */
 CF_MUST_USE enum cf_err cf_conf_scan(const struct cf_buf *text,
-    const struct cf_conf_opt *table, size_t count, bool *seen,
+    const struct cf_conf_opt *table, size_t count, int *lines,
     struct cf_buf *ret_plain, int *ret_line, struct cf_why *why);
 
 #endif

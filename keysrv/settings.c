@@ -164,12 +164,15 @@ check_together(const struct cf_settings *s, const char *path,
 		    "set; make one with: counterfoil-admin masterkey new FILE",
 		    path);
 	if ((s->tls_certificate == NULL) != (s->tls_key == NULL))
-		return cf_fail(CF_E_CONFIG, why, "%s: tls_certificate and "
-		    "tls_key belong together", path);
+		return cf_conf_fail_at(path, cf_settings_table,
+		    cf_settings_count, s->tls_key == NULL ? "tls_certificate" :
+		    "tls_key", why, "tls_certificate and tls_key belong "
+		    "together");
 	if (s->tls_key == NULL && !listens_on_loopback(s->listen))
-		return cf_fail(CF_E_CONFIG, why, "%s: without tls_certificate "
-		    "the server listens on loopback only, not on %s", path,
-		    s->listen);
+		return cf_conf_fail_at(path, cf_settings_table,
+		    cf_settings_count, "listen", why, "without "
+		    "tls_certificate the server listens on loopback only, not "
+		    "on %s", s->listen);
 	if (strcmp(s->outbox, "on") == 0 && (s->receipt_from == NULL ||
 	    s->signer_certificate == NULL || s->signer_key == NULL))
 		return cf_fail(CF_E_CONFIG, why, "%s: receipts need "

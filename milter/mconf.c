@@ -439,6 +439,14 @@ cf_snapshot_get(void)
 	return s;
 }
 
+enum cf_err
+cf_mconf_fail_at(const char *path, const char *key,
+    const struct cf_why *sentence, struct cf_why *why)
+{
+	return cf_conf_fail_at(path, table, TABLE_LEN, key, why, "%s",
+	    sentence->text);
+}
+
 static enum cf_err
 need(const void *value, const char *key, const char *mode, struct cf_why *why)
 {
@@ -450,24 +458,36 @@ need(const void *value, const char *key, const char *mode, struct cf_why *why)
 
 /* The directory must be there, ours to write, and nobody else's. */
 static enum cf_err
-check_directory(const char *key, const char *path, struct cf_why *why)
+check_directory(struct cf_snapshot *s, const char *key, const char *path,
+    struct cf_why *why)
 {
 	struct stat st;
 
+	s->wrong = key;
 	if (stat(path, &st) != 0)
-		return cf_fail(CF_E_CONFIG, why, "%s: %s: %s", key, path,
+		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 		    strerrordesc_np(errno));
 	if (!S_ISDIR(st.st_mode))
-		return cf_fail(CF_E_CONFIG, why, "%s: %s: not a directory",
-		    key, path);
+		return cf_fail(CF_E_CONFIG, why, "%s: not a directory", path);
 	if ((st.st_mode & 022) != 0)
 		return cf_fail(CF_E_CONFIG, why,
-		    "%s: %s: mode is %04o, others could write into it", key,
-		    path, (unsigned)st.st_mode & 07777);
+		    "%s: mode is %04o, others could write into it", path,
+		    (unsigned)st.st_mode & 07777);
 	if (access(path, W_OK | X_OK) != 0)
-		return cf_fail(CF_E_CONFIG, why, "%s: %s: %s", key, path,
+		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 		    strerrordesc_np(errno));
+	s->wrong = NULL;
 	return CF_OK;
+}
+
+static enum cf_err
+read_secret(struct cf_snapshot *s, const char *key, const char *path,
+    size_t len, struct cf_secret *ret, struct cf_why *why)
+{
+	enum cf_err rc = cf_secret_read_file(path, len, ret, why);
+
+	s->wrong = rc == CF_OK ? NULL : key;
+	return rc;
 }
 
 static enum cf_err
@@ -485,7 +505,8 @@ load_ref_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		if (rc != CF_OK && access(path, F_OK) != 0)
 			return rc;
 	}
-	return cf_secret_read_file(path, REF_SECRET_LEN, &s->ref_secret, why);
+	return read_secret(s, "ref_secret_file", path, REF_SECRET_LEN,
+	    &s->ref_secret, why);
 }
 
 static enum cf_err
@@ -499,7 +520,7 @@ load_outbound(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		rc = need(s->conf.api_token_file, "api_token_file",
 		    s->conf.mode, why);
 	if (rc == CF_OK)
-		rc = cf_secret_read_file(s->conf.api_token_file,
+		rc = read_secret(s, "api_token_file", s->conf.api_token_file,
 		    API_TOKEN_LEN, &s->api_token, why);
 	if (rc == CF_OK)
 		rc = load_ref_secret(s, check_only, why);
@@ -541,10 +562,10 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		rc = need(s->conf.allowed_key_servers.item,
 		    "allowed_key_servers", s->conf.mode, why);
 	if (rc == CF_OK)
-		rc = check_directory("store_directory",
+		rc = check_directory(s, "store_directory",
 		    s->conf.store_directory, why);
 	if (rc == CF_OK && s->conf.spool_directory != NULL)
-		rc = check_directory("spool_directory",
+		rc = check_directory(s, "spool_directory",
 		    s->conf.spool_directory, why);
 	if (rc == CF_OK && (s->mode & CF_MODE_OUTBOUND))
 		rc = load_outbound(s, check_only, why);
@@ -563,7 +584,9 @@ cf_snapshot_load(const char *path, bool check_only, struct cf_snapshot **ret,
 	rc = cf_mconf_load(path, &s->conf, why);
 	if (rc == CF_OK) {
 		rc = complete(s, check_only, &inner);
-		if (rc != CF_OK)
+		if (rc != CF_OK && s->wrong != NULL)
+			rc = cf_mconf_fail_at(path, s->wrong, &inner, why);
+		else if (rc != CF_OK)
 			rc = cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 			    inner.text);
 	}

@@ -58,6 +58,7 @@ struct cf_rules;
 
 struct cf_snapshot {
 	atomic_uint users;
+	const char *wrong;	/* option that kept it from loading, or NULL */
 	bool trial;		/* keys are made up, nothing is stored */
 	struct cf_mconf conf;
 	enum cf_mode mode;
@@ -80,6 +81,9 @@ struct cf_snapshot {
 CF_MUST_USE enum cf_err cf_mconf_load(const char *path, struct cf_mconf *ret,
     struct cf_why *why);
 void cf_mconf_free(struct cf_mconf *conf);
+/* As cf_conf_fail_at(), with the sentence of a failure before. */
+enum cf_err cf_mconf_fail_at(const char *path, const char *key,
+    const struct cf_why *sentence, struct cf_why *why);
 void cf_mconf_print(const struct cf_mconf *conf, FILE *out);
 /* The rows, for the documents and their check. */
 const struct cf_conf_opt *cf_mconf_table(size_t *ret_count);

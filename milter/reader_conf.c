@@ -72,6 +72,9 @@ const struct cf_conf_opt cf_reader_options[] = {
 const size_t cf_reader_options_count =
     sizeof cf_reader_options / sizeof cf_reader_options[0];
 
+#define FAIL_AT(path, key, why, ...) cf_conf_fail_at((path), \
+	cf_reader_options, cf_reader_options_count, (key), (why), __VA_ARGS__)
+
 static enum cf_err
 check_whole(const char *path, struct cf_reader_conf *c, struct cf_why *why)
 {
@@ -79,27 +82,27 @@ check_whole(const char *path, struct cf_reader_conf *c, struct cf_why *why)
 	bool loopback = false;
 
 	if (cf_listen_is_loopback(c->listen, &loopback, &inner) != CF_OK)
-		return cf_fail(CF_E_CONFIG, why, "%s: listen: %s", path,
-		    inner.text);
+		return FAIL_AT(path, "listen", why, "%s", inner.text);
 	if ((c->tls_certificate == NULL) != (c->tls_key == NULL))
-		return cf_fail(CF_E_CONFIG, why,
-		    "%s: tls_certificate and tls_key go together; one of "
-		    "them is missing", path);
+		return FAIL_AT(path, c->tls_key == NULL ? "tls_certificate" :
+		    "tls_key", why, "tls_certificate and tls_key go together; "
+		    "one of them is missing");
 	c->tls = c->tls_key != NULL;
 	if (!c->tls && !loopback)
-		return cf_fail(CF_E_CONFIG, why,
-		    "%s: listen: %s can be reached from other machines, so "
+		return FAIL_AT(path, "listen", why,
+		    "%s can be reached from other machines, so "
 		    "tls_certificate and tls_key are needed; without them "
 		    "only a loopback address is taken (for a web server on "
-		    "the same machine)", path, c->listen);
+		    "the same machine)", c->listen);
 	if (c->reader_url == NULL)
 		return cf_fail(CF_E_CONFIG, why,
 		    "%s: reader_url is not given", path);
 	c->hsts = !cf_link_is_plain(c->reader_url);
 	/* Given values were checked with their line, defaults were not. */
-	if (cf_conf_check_directory(c->store_directory, &inner) != CF_OK ||
-	    cf_conf_check_directory(c->page_directory, &inner) != CF_OK)
-		return cf_fail(CF_E_CONFIG, why, "%s: %s", path, inner.text);
+	if (cf_conf_check_directory(c->store_directory, &inner) != CF_OK)
+		return FAIL_AT(path, "store_directory", why, "%s", inner.text);
+	if (cf_conf_check_directory(c->page_directory, &inner) != CF_OK)
+		return FAIL_AT(path, "page_directory", why, "%s", inner.text);
 	if (c->allowed_key_servers.count == 0)
 		return cf_fail(CF_E_CONFIG, why,
 		    "%s: allowed_key_servers is not given; without one the "

@@ -117,9 +117,9 @@ def t_files():
 	    (gone, "No such file", "api_token_file"),
 	    (open_ref, "others could read", "ref_secret_file"),
 	    (no_ca, "No such file", "ca_file"),
-	    (short, "base64url", None),
-	    (open_store, "others could write", None),
-	    (no_store, "No such file", None),
+	    (short, "base64url", "api_token_file"),
+	    (open_store, "others could write", "store_directory"),
+	    (no_store, "No such file", "store_directory"),
 	    (unset("key_servers"), "key_servers must be set", None),
 	    (unset("api_token_file"), "api_token_file must be set", None),
 	    (unset("reader_url"), "reader_url must be set", None)):

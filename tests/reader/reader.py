@@ -542,14 +542,17 @@ def refused(name, says, argument=None, **options):
 def t_refused():
 	port = proc.free_port()
 	for address in ("0.0.0.0", "[::]", "192.0.2.1"):
-		refused("off", "tls_certificate and tls_key are needed",
+		text = refused("off", "tls_certificate and tls_key are needed",
 		    listen="%s:%d" % (address, port))
+		tap.contains(text, ".conf:1: listen: ", "its line")
 	refused("off2", "http:// is for loopback only",
 	    reader_url="http://reader.test")
 	refused("off3", "http:// is for loopback only",
 	    allowed_key_servers=["http://keys.test"])
 	refused("none", "allowed_key_servers", allowed_key_servers=None)
-	refused("half", "go together", tls_certificate="/dev/null")
+	text = refused("half", "go together", tls_certificate="/dev/null")
+	tap.true(re.search(r"\.conf:\d+: tls_certificate: ", text),
+	    "the line of the one given: %r" % text)
 	refused("page", "index.html", page_directory=World.store)
 	text = refused("opt", "unknown option", argument="lisen = \"x\"\n")
 	tap.true(re.search(r"counterfoil-reader\.conf:\d+: ", text),

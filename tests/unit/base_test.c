@@ -390,6 +390,34 @@ t_conf_takes_what_is_well_formed(void **state)
 }
 
 static void
+t_conf_finds_a_line_again(void **state)
+{
+	char path[] = "/tmp/cfconfXXXXXX", want[100];
+	static const char text[] = BEFORE "number = 3\n";
+	struct cf_why why;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(cf_file_write_all(fd, text, sizeof text - 1, NULL),
+	    CF_OK);
+	close(fd);
+	assert_int_equal(cf_conf_fail_at(path, sample_table, N_OPTS, "number",
+	    &why, "%d is odd", 3), CF_E_CONFIG);
+	(void)snprintf(want, sizeof want, "%s:%d: number: 3 is odd", path,
+	    BEFORE_LINES + 1);
+	assert_string_equal(why.text, want);
+	assert_int_equal(cf_conf_fail_at(path, sample_table, N_OPTS, "size",
+	    &why, "small"), CF_E_CONFIG);
+	(void)snprintf(want, sizeof want, "%s: size: small", path);
+	assert_string_equal(why.text, want);
+	unlink(path);
+	assert_int_equal(cf_conf_fail_at(path, sample_table, N_OPTS, "number",
+	    &why, "odd"), CF_E_CONFIG);
+	(void)snprintf(want, sizeof want, "%s: number: odd", path);
+	assert_string_equal(why.text, want);
+}
+
+static void
 t_conf_numbers_take_units(void **state)
 {
 	static const struct {
@@ -689,6 +717,7 @@ main(void)
 		cmocka_unit_test(t_conf_loads_and_defaults),
 		cmocka_unit_test(t_conf_names_the_line),
 		cmocka_unit_test(t_conf_takes_what_is_well_formed),
+		cmocka_unit_test(t_conf_finds_a_line_again),
 		cmocka_unit_test(t_conf_numbers_take_units),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 		cmocka_unit_test(t_network_holds_what_is_in_it),
