@@ -217,6 +217,16 @@ test("parts: what follows a boundary on its line", () => {
 	assert.equal(textsOf(`${head}--b\r\n\r\n\r\n--b\r\n\r\n--b\r\n\r\nx`), "x");
 });
 
+test("parts: types as they are written", () => {
+	const two = [part([], "one"), part([], "two")];
+
+	for (const type of ["Multipart/MIXED", "multipart/alte==ative",
+		" multipart/x-new ", "multipart/(a)"])
+		assert.match(textsOf(multipart(two, { type })), /^one\ntwo$/, type);
+	for (const type of ["", "text", "text/plain/x", "plain", "a b/c"])
+		assert.equal(textsOf(`Content-Type: ${type}\r\n\r\none`), "one", type);
+});
+
 test("parts: an outer boundary ends what is within", () => {
 	const inner = "Content-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\n\r\n";
 

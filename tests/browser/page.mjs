@@ -208,6 +208,42 @@ test("text, HTML, attachments and the original are exact", async () => {
 	await close(page);
 });
 
+test("attachments of every encoding, and text of no charset", async () => {
+	const sent = {
+		"a.csv": ["7bit", "a,b\r\n1,2", "a,b\r\n1,2"],
+		"b.bin": ["8bit", "\x01\x02\xff\xfe\r\n\r\nzz\0\n\r",
+			"\x01\x02\xff\xfe\r\n\r\nzz\0\n\r"],
+		"c.bin": ["quoted-printable", "=00=01=02=FFabc=\r\ndef",
+			"\0\x01\x02\xffabcdef"],
+		"d.bin": ["x-uuencode", "begin 644 d.bin\r\n#86)C\r\n`\r\nend", "abc"],
+		"e.ics": ["base64", "QQ0KQg0K", "A\r\nB\r\n"],
+		"Gr\u00fc\u00dfe.txt": ["x-odd", "as\nit\rstands ",
+			"as\nit\rstands "],
+	};
+	const message = Buffer.from("Subject: Gr\xfc\xdfe \x80\r\n"
+		+ "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+		+ "--b\r\n\r\nGr\xfc\xdfe \x80\r\n"
+		+ Object.entries(sent).map(([name, [encoding, written]]) =>
+			`--b\r\nContent-Type: text/calendar; name="${name}"\r\n`
+			+ `Content-Transfer-Encoding: ${encoding}\r\n\r\n${written}\r\n`)
+			.join("") + "--b--\r\n", "latin1");
+	const { link } = send(message);
+	const out = join(temp, "encodings");
+	const page = await newPage();
+
+	await page.goto(link);
+	await openMessage(page);
+	await saveAll(page, out);
+	for (const [name, [, , meant]] of Object.entries(sent))
+		assert.equal(readFileSync(join(out, "attachments", name), "latin1"),
+			meant, name);
+	assert.equal(readFileSync(join(out, "subject.txt"), "utf8"),
+		"Gr\u00fc\u00dfe \u20ac");
+	assert.equal(readFileSync(join(out, "text.txt"), "utf8"),
+		"Gr\u00fc\u00dfe \u20ac");
+	await close(page);
+});
+
 test("nothing in a message loads, runs or leads away", async () => {
 	const { message } = offer({ stranger: url.stranger });
 	const { link } = send(message);

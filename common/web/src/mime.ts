@@ -145,7 +145,7 @@ export function parameter(parameters: Parameters, name: string):
 	return plain === undefined ? null : { value: plain, charset: null };
 }
 
-const TYPE = /^\s*([!#$%&'*+.0-9^_`a-z{|}~-]+\/[!#$%&'*+.0-9^_`a-z{|}~-]+)\s*$/;
+const TYPE = /^\s*([!-.0-~]+\/[!-.0-~]+)\s*$/;
 
 /* --- the walk ---------------------------------------------------------- */
 
