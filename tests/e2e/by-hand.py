@@ -47,6 +47,7 @@ maillog_file = /var/log/mail.log
 
 # Into the machine: $1 is this file's tree, $2 the build's, then the words.
 ENTER = """set -e
+umask 022
 mount -t tmpfs -o mode=755 machine /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay machine -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work \
@@ -251,7 +252,6 @@ def mail_server():
 def start():
 	# As root has it, whoever runs the test.
 	os.environ.update(PATH=PATH, LC_ALL="C.UTF-8")
-	os.umask(0o022)
 	for folder in ("/etc/counterfoil", "/var/lib/counterfoil"):
 		shutil.rmtree(folder, True)
 	network()
