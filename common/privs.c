@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/mem.h"
 
 void
 cf_privs_core(bool wanted)
@@ -62,4 +65,18 @@ cf_privs_drop(const char *user, const char *group, struct cf_why *why)
 	}
 	cf_privs_core(false);
 	return rc;
+}
+
+char *
+cf_privs_user(const char *user, const char *directory)
+{
+	const struct passwd *pw;
+	struct stat st;
+
+	if (user != NULL)
+		return cf_strdup(user);
+	if (geteuid() != 0 || stat(directory, &st) != 0 || st.st_uid == 0)
+		return NULL;
+	pw = getpwuid(st.st_uid);
+	return pw == NULL ? NULL : cf_strdup(pw->pw_name);
 }

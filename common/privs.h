@@ -25,4 +25,11 @@ void cf_privs_core(bool wanted);
 CF_MUST_USE enum cf_err cf_privs_drop(const char *user, const char *group,
     struct cf_why *why);
 
+/*
+ * Who a daemon will run as, for its -n: `user`, or, as root sees it, the owner
+ * of `directory`, its store.  So a service manager's user is known, of whom
+ * the configuration says nothing.  NULL: who asks.  Gives.
+ */
+char *cf_privs_user(const char *user, const char *directory);
+
 #endif

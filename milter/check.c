@@ -267,21 +267,6 @@ cf_check_run(const char *const *argv, const char *input, struct cf_buf *out)
 
 /* ---- our own options ---- */
 
-char *
-cf_check_user(const struct cf_mconf *conf)
-{
-	const struct passwd *pw;
-	struct stat st;
-
-	if (conf->user != NULL)
-		return cf_strdup(conf->user);
-	if (geteuid() != 0 || stat(conf->store_directory, &st) != 0 ||
-	    st.st_uid == 0)
-		return NULL;
-	pw = getpwuid(st.st_uid);
-	return pw == NULL ? NULL : cf_strdup(pw->pw_name);
-}
-
 static void
 check_user(struct cf_check *check)
 {

@@ -29,12 +29,6 @@ struct cf_check_targets {
 };
 
 /*
- * Who the milter will run as: the option user, or, as root sees it, the owner
- * of the store, which nobody else may write to.  So a service manager's user
- * is known, of whom the configuration says nothing.  NULL: who asks.  Gives.
- */
-char *cf_check_user(const struct cf_mconf *conf);
-/*
  * The mail servers.  As whoever asks, who may see more than the milter's own
  * user.  `check` has f.out and snapshot set.
  */

@@ -446,7 +446,8 @@ check(const char *path, const struct cf_mconf *conf,
 {
 	struct cf_snapshot *snapshot = NULL;
 	struct cf_check findings = { 0 };
-	CF_AUTO(cf_free) char *user = cf_check_user(conf);
+	CF_AUTO(cf_free) char *user = cf_privs_user(conf->user,
+	    conf->store_directory);
 	enum cf_err rc;
 
 	rc = cf_sock_check(conf->socket, user, why);

@@ -15,6 +15,7 @@
 
 #include "common/listen.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "common/privs.h"
 #include "config.h"
 #include "milter/reader_check.h"
@@ -172,9 +173,11 @@ static enum cf_err
 check(const struct cf_reader_conf *conf, bool *ret_bad, struct cf_why *why)
 {
 	struct cf_findings findings = { stdout, "", 0, 0 };
+	CF_AUTO(cf_free) char *user = cf_privs_user(conf->user,
+	    conf->store_directory);
 	enum cf_err rc;
 
-	rc = cf_privs_drop(conf->user, conf->group, why);
+	rc = cf_privs_drop(user, conf->group, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_reader_check(conf, &findings);

@@ -764,12 +764,15 @@ def t_check_store():
 		    "Permission denied" % path), text)
 	empty = os.path.join(World.folder, "empty")
 	os.mkdir(empty)
-	for owner in (None, "nobody"):
-		r.options.update(store_directory=empty, user=owner)
+	for user, owner in ((None, "root"), ("nobody", "root"),
+	    (None, "nobody")):
+		os.chown(empty, pwd.getpwnam(owner).pw_uid, -1)
+		r.options.update(store_directory=empty, user=user)
 		status, lines, text = findings(r)
 		tap.equal(status, 0, text)
 		tap.contains(lines[-1], "has no message yet", text)
-		tap.equal("looked at as root" in text, owner is None, text)
+		tap.equal("looked at as root" in text,
+		    (user, owner) == (None, "root"), text)
 
 
 @tap.case("the milter's -n finds this page where its links lead")
