@@ -48,19 +48,23 @@ copy(const json_t *object, const char *name)
 	return s == NULL ? NULL : cf_strdup(s);
 }
 
+#define BEGIN \
+	"When you open this message, a record is kept that its key was given "
+#define END \
+	", with the time and the web origin of the page used; the sender is " \
+	"told."
+
+/* The page says the same: common/web/src/assurance.ts. */
 static const struct {
 	const char *assurance, *records;
 } assurances[] = {
-	{ "bearer", "when you open it, and that its key was given to someone "
-	    "who had the message and its link; the sender is told. Who you "
-	    "are is not checked." },
-	{ "mailbox", "when you open it, and that its key was given to someone "
-	    "who typed a code that was mailed to the recipient's address; "
-	    "the sender is told." },
-	{ "account", "when you open it, and the account that you sign in to; "
-	    "the sender is told." },
-	{ "certificate", "when you open it, and the certificate that you "
-	    "show; the sender is told." },
+	{ "bearer", BEGIN "to someone who had the message and its link" END
+	    " Who you are is not checked." },
+	{ "mailbox", BEGIN "to someone who typed a code that was mailed to "
+	    "the recipient's address" END },
+	{ "account", BEGIN "to the account that you sign in to" END },
+	{ "certificate", BEGIN "to the holder of the certificate that you "
+	    "show" END },
 };
 
 const char *

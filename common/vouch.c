@@ -77,11 +77,34 @@ find_from(const char *header, size_t len, struct cf_buf *value)
 	    memchr(cf_buf_str(value), '\0', value->len) == NULL;
 }
 
+/* The @ outside quotation marks and comments: one for each address. */
+static size_t
+at_signs(const char *value)
+{
+	size_t count = 0, depth = 0;
+	bool quoted = false;
+
+	for (; *value != '\0'; value++) {
+		if (*value == '\\' && value[1] != '\0')
+			value++;
+		else if (*value == '"' && depth == 0)
+			quoted = !quoted;
+		else if (*value == '(' && !quoted)
+			depth++;
+		else if (*value == ')' && !quoted && depth > 0)
+			depth--;
+		else if (*value == '@' && !quoted && depth == 0)
+			count++;
+	}
+	return count;
+}
+
 static bool
 is_in_domain(const char *address, const char *domain)
 {
-	const char *at = strrchr(address, '@');
+	const char *at = strchr(address, '@');
 
+	/* With a second @ programs could take either half for the domain. */
 	return at != NULL && at != address && strcasecmp(at + 1, domain) == 0;
 }
 
@@ -129,5 +152,7 @@ cf_vouch(const char *message, size_t len, const char *domain,
 		return false;
 	good = check_list(list, domain, from);
 	g_object_unref(list);
-	return good && from->len > 0 && *domain != '\0';
+	/* An @ that is left over could be an address to another program. */
+	return good && from->len > 0 && *domain != '\0' &&
+	    at_signs(cf_buf_str(from)) == at_signs(cf_buf_str(&value));
 }

@@ -66,6 +66,16 @@ t_odd_headers_are_not_vouched_for(void **state)
 	    "a@a.test");
 	CASE("hidden", "From: a\xe2\x80\x8b@b.test\r\n\r\n", false,
 	    "a\ufffd@b.test");
+	CASE("a second domain behind", "From: <a@a.test@b.test>\r\n\r\n",
+	    false, "a@a.test");
+	CASE("a second domain in front", "From: <b@b.test@a.test>\r\n\r\n",
+	    false, "b@b.test");
+	CASE("an address as a name", "From: b@b.test <a@a.test>\r\n\r\n",
+	    false, "a@a.test");
+	CASE("a name alone beside", "From: Ann, a@a.test\r\n\r\n", false,
+	    "Ann, a@a.test");
+	CASE("quoted and in comments", "From: \"b@b.test \\\" x@x\" (c@c.test "
+	    "(d@d)) <a@a.test>\r\n\r\n", true, "a@a.test");
 	CASE("nothing", "", false, "");
 }
 
