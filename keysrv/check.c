@@ -15,7 +15,21 @@
 #define TIMEOUT_MS 10000	/* of the mail server, for each answer */
 #define FAULTS_SHOWN 10
 
-/* ok with the text of `fmt`, or an error with why's. */
+/* The sentence without its subject, which stands before it. */
+static const char *
+sentence(const struct cf_findings *f, enum cf_err rc,
+    const struct cf_why *why)
+{
+	const size_t len = strlen(f->subject);
+	const char *text = why->text;
+
+	if (text[0] == '\0')
+		return cf_err_text(rc);
+	if (strncmp(text, f->subject, len) == 0)
+		text += len + strspn(text + len, ": ");
+	return text;
+}
+
 static void
 say_of(struct cf_findings *f, enum cf_err rc, const struct cf_why *why,
     const char *good)
@@ -24,7 +38,7 @@ say_of(struct cf_findings *f, enum cf_err rc, const struct cf_why *why,
 		cf_findings_say(f, CF_FINDING_OK, "%s", good);
 	else
 		cf_findings_say(f, CF_FINDING_ERROR, "%s",
-		    why->text[0] == '\0' ? cf_err_text(rc) : why->text);
+		    sentence(f, rc, why));
 }
 
 /* ---- database ---- */

@@ -65,7 +65,7 @@ def check(**changes):
 	for line in lines[:-1]:
 		tap.true(re.match("(ok|warning|error): [^ ].*: .", line),
 		    "form of %r" % line)
-	tap.true(re.match("[0-9]+ errors, [0-9]+ warnings$", lines[-1]),
+	tap.true(re.match("[0-9]+ errors?, [0-9]+ warnings?$", lines[-1]),
 	    "the last line: %r" % lines)
 	return done.returncode, lines
 
@@ -78,6 +78,8 @@ def bad(*words, finding="error", **changes):
 	tap.true(found[0].startswith(finding + ": "), found[0])
 	for word in words:
 		tap.contains(found[0], word, "finding")
+	tap.true(not re.match(r"\w+: ([^ ]+): \1", found[0]),
+	    "its subject once: " + found[0])
 	tap.equal(status, 78 if finding == "error" else 0, "exit status")
 	return found[0]
 
