@@ -63,22 +63,13 @@ cf_ask_knows_key(const struct cf_ask *ask, const unsigned char *token_sha256)
 	return equal && token_sha256 != NULL;
 }
 
-enum cf_err
-cf_ask_check(const struct cf_ask *ask, enum cf_proof_verb verb,
-    const struct cf_req *req, const struct cf_key_row *key,
-    struct cf_why *why)
+static enum cf_err
+check_signature(const struct cf_ask *ask, enum cf_proof_verb verb,
+    const struct cf_key_row *key, struct cf_why *why)
 {
 	struct cf_buf text = CF_BUF_INIT(2000);
 	enum cf_err rc;
 
-	if (strcmp(ask->origin, req->origin) != 0)
-		return cf_fail(CF_E_ORIGIN, why, "The signed origin is not "
-		    "where the request came from.");
-	rc = cf_challenge_check(req->ks->challenge_secret, ask->key_id,
-	    ask->challenge, cf_clock_ms() / 1000,
-	    req->ks->settings->challenge_lifetime_s, NULL);
-	if (rc != CF_OK)
-		return rc;
 	rc = cf_proof_text_ask(verb, ask->handle, ask->challenge, ask->origin,
 	    ask->time, &text, why);
 	if (rc == CF_OK)
@@ -88,16 +79,40 @@ cf_ask_check(const struct cf_ask *ask, enum cf_proof_verb verb,
 	return rc;
 }
 
+enum cf_err
+cf_ask_check(const struct cf_ask *ask, enum cf_proof_verb verb,
+    const struct cf_req *req, const struct cf_key_row *key, bool *ret_held,
+    struct cf_why *why)
+{
+	struct cf_why signature_why = { "" };
+	enum cf_err rc, signature_rc;
+
+	signature_rc = check_signature(ask, verb, key, &signature_why);
+	*ret_held = signature_rc == CF_OK;
+	if (strcmp(ask->origin, req->origin) != 0)
+		return cf_fail(CF_E_ORIGIN, why, "The signed origin is not "
+		    "where the request came from.");
+	rc = cf_challenge_check(req->ks->challenge_secret, ask->key_id,
+	    ask->challenge, cf_clock_ms() / 1000,
+	    req->ks->settings->challenge_lifetime_s, NULL);
+	if (rc != CF_OK)
+		return rc;
+	*why = signature_why;
+	return signature_rc;
+}
+
 void
-cf_ask_challenge_random(const struct cf_ask *ask,
-    unsigned char ret[CF_CHALLENGE_RANDOM_LEN])
+cf_ask_challenge(const struct cf_ask *ask, struct cf_db_challenge *ret)
 {
 	unsigned char raw[CF_CHALLENGE_LEN];
+	int i;
 
 	if (!cf_b64url_decode(ask->challenge, strlen(ask->challenge), raw,
 	    sizeof raw))
 		cf_bug("challenge was not checked");
-	memcpy(ret, raw + 8, CF_CHALLENGE_RANDOM_LEN);
+	for (ret->made_at_s = 0, i = 0; i < 8; i++)
+		ret->made_at_s = ret->made_at_s << 8 | raw[i];
+	memcpy(ret->random, raw + 8, sizeof ret->random);
 }
 
 void

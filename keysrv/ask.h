@@ -11,6 +11,7 @@
 #define CF_KEYSRV_ASK_H
 
 #include "keysrv/db_key.h"
+#include "keysrv/db_quota.h"
 #include "keysrv/request.h"
 
 struct cf_ask {
@@ -39,15 +40,14 @@ bool cf_ask_knows_key(const struct cf_ask *ask,
     const unsigned char *token_sha256);
 /*
  * Origin as in the header, challenge ours and fresh, signature made with the
- * possession key.
+ * possession key; *ret_held: the last of these is so, whatever the others say.
  * CF_E_ORIGIN, CF_E_BAD_CHALLENGE, CF_E_BAD_SIGNATURE
  */
 CF_MUST_USE enum cf_err cf_ask_check(const struct cf_ask *ask,
     enum cf_proof_verb verb, const struct cf_req *req,
-    const struct cf_key_row *key, struct cf_why *why);
-/* The random part of a challenge: what makes it this one. */
-void cf_ask_challenge_random(const struct cf_ask *ask,
-    unsigned char ret[CF_CHALLENGE_RANDOM_LEN]);
+    const struct cf_key_row *key, bool *ret_held, struct cf_why *why);
+/* What makes the challenge, which was checked, this one. */
+void cf_ask_challenge(const struct cf_ask *ask, struct cf_db_challenge *ret);
 /* "issuer": {...}, the address that the issuing account may speak for. */
 struct cf_jout;
 void cf_ask_write_issuer(struct cf_jout *out, const struct cf_key_row *key);

@@ -90,7 +90,9 @@ size_t
 cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys)
 {
 	static const struct cf_db_stmt stmt = { "key_lock",
-	    "SELECT q.n, s.revoked_at, s.expires_at, s.first_released_at "
+	    "SELECT q.n, s.revoked_at, s.expires_at, s.first_released_at, "
+	    "s.hour_at, s.hour_refused::bigint, s.hour_held::bigint, "
+	    "s.hour_more, s.hour_released::bigint "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_state s USING (key_id) "
 	    "ORDER BY s.key_id FOR UPDATE OF s" };
@@ -105,6 +107,11 @@ cf_db_lock_get(const struct cf_db *db, size_t result, size_t row,
 	ret->revoked_at_ms = cf_db_get_time(db, result, row, 1);
 	ret->expires_at_ms = cf_db_get_time(db, result, row, 2);
 	ret->first_released_at_ms = cf_db_get_time(db, result, row, 3);
+	ret->quota.hour_at_ms = cf_db_get_time(db, result, row, 4);
+	ret->quota.refused = cf_db_get_int(db, result, row, 5);
+	ret->quota.held = cf_db_get_int(db, result, row, 6);
+	ret->quota.more = cf_db_get_int(db, result, row, 7);
+	ret->quota.released = cf_db_get_int(db, result, row, 8);
 }
 
 static void

@@ -10,6 +10,7 @@
 
 #include "common/wire.h"
 #include "keysrv/db.h"
+#include "keysrv/quota.h"
 #include "keysrv/record.h"
 #include "keysrv/vault.h"
 
@@ -58,6 +59,7 @@ struct cf_key_lock {
 	int64_t revoked_at_ms;
 	int64_t expires_at_ms;
 	int64_t first_released_at_ms;
+	struct cf_quota quota;
 };
 size_t cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys);
 void cf_db_lock_get(const struct cf_db *db, size_t result, size_t row,

@@ -98,7 +98,7 @@ cf_db_once_send(struct cf_db *db, const struct cf_db_args *args)
 void
 cf_db_release_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bbbtttz");
+	cf_db_args_init(args, "bbbtttzibb");
 }
 
 void
@@ -111,40 +111,26 @@ cf_db_release_add(struct cf_db_args *args, const struct cf_new_release *r)
 	cf_db_text(args, 4, r->assurance);
 	cf_db_text(args, 5, r->origin);
 	cf_db_time(args, 6, r->at_ms);
-}
-
-static void
-release_insert(struct cf_db *db, const struct cf_db_args *args)
-{
-	static const struct cf_db_stmt stmt = { "release_insert",
-	    "INSERT INTO counterfoil.key_release (key_id, release_id, "
-	    "secret_sha256, principal, assurance, origin, released_at) "
-	    "SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)" };
-
-	(void)cf_db_send(db, &stmt, args);
-}
-
-/* One batch may release a key several times: one update a key. */
-static void
-release_count(struct cf_db *db, const struct cf_db_args *args)
-{
-	static const struct cf_db_stmt stmt = { "release_count",
-	    "UPDATE counterfoil.key_state s "
-	    "SET release_count = s.release_count + q.releases, "
-	    "first_released_at = coalesce(s.first_released_at, q.at) "
-	    "FROM (SELECT a AS key_id, count(*) AS releases, min(g) AS at "
-	    "FROM unnest($1, $2, $3, $4, $5, $6, $7) "
-	    "AS u (a, b, c, d, e, f, g) GROUP BY a) q "
-	    "WHERE s.key_id = q.key_id" };
-
-	(void)cf_db_send(db, &stmt, args);
+	cf_db_int(args, 7, cf_db_challenge_slot(r->challenge));
+	cf_db_bytes(args, 8, r->challenge->random,
+	    sizeof r->challenge->random);
+	cf_db_bytes(args, 9, r->network, r->network_len);
 }
 
 void
 cf_db_release_send(struct cf_db *db, const struct cf_db_args *args)
 {
-	release_insert(db, args);
-	release_count(db, args);
+	static const struct cf_db_stmt stmt = { "release_insert",
+	    "WITH used AS (INSERT INTO counterfoil.challenge_used "
+	    "(key_id, random, slot, network, at) "
+	    "SELECT a, i, h::smallint, j, g "
+	    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+	    "AS q (a, b, c, d, e, f, g, h, i, j)) "
+	    "INSERT INTO counterfoil.key_release (key_id, release_id, "
+	    "secret_sha256, principal, assurance, origin, released_at) "
+	    "SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)" };
+
+	(void)cf_db_send(db, &stmt, args);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "keysrv/db.h"
 #include "keysrv/db_key.h"
+#include "keysrv/db_quota.h"
 #include "keysrv/record.h"
 
 /* ---- events: rows are only ever added, their time is the database's ---- */
@@ -39,11 +40,14 @@ struct cf_new_release {
 	const unsigned char *key_id, *release_id, *secret_sha256;
 	const char *principal, *assurance, *origin;
 	int64_t at_ms;
+	const struct cf_db_challenge *challenge;	/* that it used */
+	const unsigned char *network;			/* whence */
+	size_t network_len;
 };
 void cf_db_release_args(struct cf_db_args *args);
 void cf_db_release_add(struct cf_db_args *args,
     const struct cf_new_release *release);
-/* Add the rows, and count them in the keys' state. */
+/* Add the rows; a challenge that was used before fails the transaction. */
 void cf_db_release_send(struct cf_db *db, const struct cf_db_args *args);
 
 /* Releases by key id and release id. */

@@ -17,19 +17,11 @@ cf_db_now_get(const struct cf_db *db, size_t result)
 	return cf_db_get_time(db, result, 0, 0);
 }
 
-static enum cf_err
-make(struct cf_db *db, void *arg, struct cf_why *why)
+void
+cf_db_make_partitions(struct cf_db *db)
 {
 	static const struct cf_db_stmt stmt = { "make_partitions",
 	    "SELECT counterfoil.make_event_partitions(3)" };
 
-	(void)arg;
 	(void)cf_db_send(db, &stmt, NULL);
-	return cf_db_flush(db, why);
-}
-
-enum cf_err
-cf_db_make_partitions(struct cf_db *db, struct cf_why *why)
-{
-	return cf_db_run(db, CF_DB_READ, "partitions", make, NULL, why);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * cf_db_upkeep - the database's clock, and what the server does for the
- * database from time to time.
- */
+/* cf_db_upkeep - the database's clock and its partitions by month. */
 #ifndef CF_KEYSRV_DB_UPKEEP_H
 #define CF_KEYSRV_DB_UPKEEP_H
 
@@ -16,7 +13,6 @@ size_t cf_db_now_send(struct cf_db *db);
 int64_t cf_db_now_get(const struct cf_db *db, size_t result);
 
 /* Make the event partitions of the months to come. */
-CF_MUST_USE enum cf_err cf_db_make_partitions(struct cf_db *db,
-    struct cf_why *why);
+void cf_db_make_partitions(struct cf_db *db);
 
 #endif

@@ -21,8 +21,10 @@ answer(struct cf_req *req, const struct cf_read_item *item)
 	struct cf_why why = { "" };
 	struct cf_jout out;
 	enum cf_err rc;
+	bool held;
 
-	rc = cf_ask_check(&item->ask, CF_PROOF_DESCRIBE, req, key, &why);
+	rc = cf_ask_check(&item->ask, CF_PROOF_DESCRIBE, req, key, &held,
+	    &why);
 	if (rc != CF_OK) {
 		cf_req_fail(req, rc, &why);
 		return;

@@ -228,6 +228,20 @@ query(const struct cf_req *req, const char *name, char *ret, size_t cap)
 	return true;
 }
 
+/* No closer than what a household or an office has to itself. */
+static void
+take_network(const struct cf_http *http, struct MHD_Connection *conn,
+    struct cf_req *req)
+{
+	struct cf_network client;
+
+	if (!cf_httpd_gate_client(http->gate, conn, &client))
+		return;
+	cf_network_cut(&client, client.family == AF_INET ? 24 : 64);
+	req->network_len = client.prefix / 8;
+	memcpy(req->network, client.bits, req->network_len);
+}
+
 static struct exchange *
 exchange_new(struct cf_http *http, struct MHD_Connection *conn,
     const struct cf_endpoint *ep, const char *tail)
@@ -249,6 +263,7 @@ exchange_new(struct cf_http *http, struct MHD_Connection *conn,
 	pthread_mutex_lock(&http->lock);
 	http->under_way++;
 	pthread_mutex_unlock(&http->lock);
+	take_network(http, conn, &x->req);
 	return x;
 }
 

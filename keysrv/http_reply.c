@@ -57,15 +57,19 @@ common_headers(struct MHD_Response *r, const struct cf_ks *ks,
 	header(r, "Access-Control-Expose-Headers", "Retry-After");
 }
 
-/* Takes the bytes of `body`, which are wiped when they have been sent. */
+/*
+ * Takes the bytes of `body`, which are wiped when they have been sent.
+ * retry_after_s: 0 = it does not say.
+ */
 static enum MHD_Result
 send_body(struct MHD_Connection *conn, const struct cf_ks *ks,
-    unsigned status, const char *type, struct cf_buf *body, bool any_origin)
+    unsigned status, const char *type, struct cf_buf *body, bool any_origin,
+    unsigned retry_after_s)
 {
 	struct cf_buf *own = malloc(sizeof *own);
 	struct MHD_Response *r;
 	enum MHD_Result ret;
-	char seconds[2] = "1";
+	char seconds[12];
 
 	if (own == NULL)
 		return MHD_NO;
@@ -78,11 +82,9 @@ send_body(struct MHD_Connection *conn, const struct cf_ks *ks,
 		return MHD_NO;
 	}
 	common_headers(r, ks, type, any_origin);
-	if (status == 503) {
-		/* Spread those who come back: 1 to 5 seconds. */
-		seconds[0] = (char)('1' + cf_clock_mono_ms() % 5);
+	(void)snprintf(seconds, sizeof seconds, "%u", retry_after_s);
+	if (retry_after_s > 0)
 		header(r, "Retry-After", seconds);
-	}
 	if (status == 401)
 		header(r, "WWW-Authenticate", "Bearer");
 	ret = MHD_queue_response(conn, status, r);
@@ -107,28 +109,39 @@ write_problem(struct cf_buf *body, enum cf_err rc, const struct cf_why *why)
 	cf_jout_end(&out);
 }
 
+static enum MHD_Result
+send_problem(struct MHD_Connection *conn, const struct cf_ks *ks,
+    enum cf_err rc, const struct cf_why *why, const struct cf_endpoint *ep,
+    unsigned retry_after_s)
+{
+	struct cf_buf body = CF_BUF_INIT_SECRET(2000);
+
+	/* Spread those who come back: 1 to 5 seconds. */
+	if (cf_err_http(rc) == 503)
+		retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
+	write_problem(&body, rc, why);
+	return send_body(conn, ks, (unsigned)cf_err_http(rc), PROBLEM, &body,
+	    ep != NULL && ep->any_origin, retry_after_s);
+}
+
 enum MHD_Result
 cf_reply_problem(struct MHD_Connection *conn, const struct cf_ks *ks,
     enum cf_err rc, const struct cf_why *why, const struct cf_endpoint *ep)
 {
-	struct cf_buf body = CF_BUF_INIT_SECRET(2000);
-
-	write_problem(&body, rc, why);
-	return send_body(conn, ks, (unsigned)cf_err_http(rc), PROBLEM, &body,
-	    ep != NULL && ep->any_origin);
+	return send_problem(conn, ks, rc, why, ep, 0);
 }
 
 enum MHD_Result
 cf_reply_send(struct MHD_Connection *conn, struct cf_req *req)
 {
 	if (req->rc != CF_OK)
-		return cf_reply_problem(conn, req->ks, req->rc, &req->why,
-		    req->ep);
+		return send_problem(conn, req->ks, req->rc, &req->why,
+		    req->ep, req->retry_after_s);
 	if (cf_buf_check(&req->reply, NULL) != CF_OK)
 		cf_bug("reply over its ceiling");
 	return send_body(conn, req->ks, (unsigned)req->status,
 	    req->type == NULL ? JSON : req->type, &req->reply,
-	    req->ep->any_origin);
+	    req->ep->any_origin, 0);
 }
 
 enum MHD_Result

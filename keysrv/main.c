@@ -22,16 +22,16 @@
 #include "common/privs.h"
 #include "config.h"
 #include "keysrv/check.h"
-#include "keysrv/db_upkeep.h"
 #include "keysrv/http.h"
 #include "keysrv/match.h"
 #include "keysrv/outbox.h"
 #include "keysrv/queue.h"
 #include "keysrv/settings.h"
+#include "keysrv/upkeep.h"
 
 #define CONFIG_FILE CF_SYSCONFDIR "/counterfoil-keysrv.conf"
 #define DRAIN_MS 25000
-#define UPKEEP_MS (6 * 3600 * INT64_C(1000))
+#define UPKEEP_MS (10 * 60 * INT64_C(1000))
 #define USAGE "usage: counterfoil-keysrv [-c FILE] [-fnV] [--print-config]\n"
 
 struct server {
@@ -40,7 +40,6 @@ struct server {
 	struct cf_ks ks;
 	struct cf_http *http;
 	struct cf_outbox *outbox;
-	struct cf_db *upkeep;
 	struct cf_match_secrets secrets;
 };
 
@@ -90,11 +89,15 @@ new_db(const struct cf_settings *settings)
 }
 
 static enum cf_err
-make_partitions(struct server *s, struct cf_why *why)
+upkeep(struct server *s, struct cf_why *why)
 {
-	if (s->upkeep == NULL)
-		s->upkeep = new_db(&s->settings);
-	return cf_db_make_partitions(s->upkeep, why);
+	CF_AUTO(cf_db_free) struct cf_db *db = new_db(&s->settings);
+	enum cf_err rc;
+
+	rc = cf_upkeep_partitions(db, why);
+	if (rc == CF_OK)
+		cf_upkeep_hour(db);
+	return rc;
 }
 
 static enum cf_err
@@ -163,8 +166,7 @@ start(struct server *s, struct cf_why *why)
 	rc = cf_queue_start(s->ks.queue, &s->ks,
 	    (size_t)s->settings.connections, why);
 	if (rc == CF_OK)
-		rc = make_partitions(s, why);
-	cf_db_free(&s->upkeep);
+		rc = upkeep(s, why);
 	if (rc == CF_OK)
 		rc = start_outbox(s, why);
 	if (rc == CF_OK)
@@ -184,7 +186,6 @@ stop(struct server *s)
 	cf_http_stop(&s->http);
 	cf_outbox_stop(&s->outbox);
 	cf_queue_free(&s->ks.queue);
-	cf_db_free(&s->upkeep);
 	cf_match_secrets_wipe(&s->secrets);
 	cf_vault_free(&s->vault);
 }
@@ -222,8 +223,7 @@ wait_for_end(struct server *s, const sigset_t *set)
 		upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
 		/* It says in the log what went wrong; there is a default
 		 * partition, so nothing is lost. */
-		(void)make_partitions(s, NULL);
-		cf_db_free(&s->upkeep);
+		(void)upkeep(s, NULL);
 	}
 	cf_log(CF_LOG_INFO, "stopping");
 }

@@ -53,3 +53,19 @@ cf_record_begin(struct cf_buf *rec, const char *type,
 	cf_record_bytes(rec, "ref", message_ref, CF_REF_LEN);
 	cf_record_text(rec, "time", time);
 }
+
+void
+cf_record_repeated(struct cf_buf *rec,
+    const unsigned char event_id[CF_EVENT_ID_LEN],
+    const unsigned char key_id[CF_KEY_ID_LEN],
+    const unsigned char message_ref[CF_REF_LEN], int64_t at_ms,
+    const struct cf_quota_rest *rest)
+{
+	char since[CF_TIME_LEN + 1];
+
+	cf_record_begin(rec, "refused", event_id, key_id, message_ref, at_ms);
+	cf_record_text(rec, "reason", "repeated");
+	cf_clock_format(rest->since_ms, since);
+	cf_record_text(rec, "since", since);
+	cf_buf_addf(rec, "count %lld\n", (long long)rest->count);
+}

@@ -20,6 +20,7 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/wire.h"
+#include "keysrv/quota.h"
 
 #define CF_EVENT_ID_LEN 16
 #define CF_RECORD_MAX 200000	/* 100 recipients, encoded */
@@ -29,6 +30,12 @@ void cf_record_begin(struct cf_buf *rec, const char *type,
     const unsigned char event_id[CF_EVENT_ID_LEN],
     const unsigned char key_id[CF_KEY_ID_LEN],
     const unsigned char message_ref[CF_REF_LEN], int64_t at_ms);
+/* All of a refusal that stands for those of an hour that are no events. */
+void cf_record_repeated(struct cf_buf *rec,
+    const unsigned char event_id[CF_EVENT_ID_LEN],
+    const unsigned char key_id[CF_KEY_ID_LEN],
+    const unsigned char message_ref[CF_REF_LEN], int64_t at_ms,
+    const struct cf_quota_rest *rest);
 void cf_record_text(struct cf_buf *rec, const char *name, const char *text);
 void cf_record_bytes(struct cf_buf *rec, const char *name, const void *bytes,
     size_t len);

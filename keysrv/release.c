@@ -45,7 +45,10 @@ forget(struct cf_release_item *item)
 {
 	cf_key_row_free(&item->key);
 	item->found = item->locked = item->first = item->used = false;
-	item->has_material = false;
+	item->has_material = item->held = item->had = item->counted = false;
+	item->changed = false;
+	item->lead = item;
+	item->releases = item->rest.count = 0;
 	item->rc = CF_ERR__COUNT;
 }
 
@@ -93,9 +96,9 @@ check_proofs(struct cf_batch *batch)
 			continue;
 		}
 		item->proof_rc = cf_ask_check(&item->ask, CF_PROOF_RETRIEVE,
-		    batch->req[i], &item->key, &item->why);
+		    batch->req[i], &item->key, &item->held, &item->why);
 		if (item->proof_rc == CF_OK)
-			cf_ask_challenge_random(&item->ask, item->challenge);
+			cf_ask_challenge(&item->ask, &item->challenge);
 	}
 }
 
@@ -111,8 +114,8 @@ static void
 take_locks(struct cf_batch *batch, const struct positions *p)
 {
 	struct cf_release_item *item;
+	bool used, released;
 	size_t row, n;
-	int64_t at;
 
 	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
 		item = item_of(batch,
@@ -127,14 +130,11 @@ take_locks(struct cf_batch *batch, const struct positions *p)
 		cf_db_material_get(batch->db, 1, row, &item->material);
 		item->has_material = true;
 	}
-	/* Two questions a key: its challenge, its first release. */
 	for (row = 0; row < cf_db_rows(batch->db, 2); row++) {
-		cf_db_once_get(batch->db, 2, row, &n, &at);
-		item = item_of(batch, p->at[n / 2]);
-		if (n % 2 == 0)
-			item->used = true;
-		else
-			item->first = false;
+		cf_db_seen_get(batch->db, 2, row, &n, &used, &released);
+		item = item_of(batch, p->at[n]);
+		item->used = used;
+		item->first = item->first && !released;
 	}
 }
 
@@ -146,28 +146,26 @@ static enum cf_err
 lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 {
 	struct positions p = { .count = 0 };
-	struct cf_db_args keys, once;
+	struct cf_db_args keys, seen;
 	struct cf_release_item *item;
 	enum cf_err rc = CF_OK;
 	size_t i, now;
 
 	cf_db_key_args(&keys);
-	cf_db_once_args(&once);
+	cf_db_seen_args(&seen);
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
 		if (item->rc == CF_E_UNKNOWN_KEY)
 			continue;
 		p.at[p.count++] = i;
 		cf_db_key_add(&keys, item->ask.key_id);
-		cf_db_once_add(&once, item->ask.key_id, "challenge",
-		    item->challenge, sizeof item->challenge, 0);
-		cf_db_once_add(&once, item->ask.key_id, "first-release",
-		    BEARER, strlen(BEARER), 0);
+		cf_db_seen_add(&seen, item->ask.key_id, &item->challenge,
+		    BEARER);
 	}
 	if (p.count > 0) {
 		(void)cf_db_lock_send(batch->db, &keys);
 		(void)cf_db_material_send(batch->db, &keys);
-		(void)cf_db_once_find(batch->db, &once);
+		(void)cf_db_seen_send(batch->db, &seen);
 		now = cf_db_now_send(batch->db);
 		rc = cf_db_flush(batch->db, why);
 		if (rc == CF_OK) {
@@ -176,11 +174,92 @@ lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 		}
 	}
 	cf_db_args_free(&keys);
-	cf_db_args_free(&once);
+	cf_db_args_free(&seen);
+	return rc;
+}
+
+/* ---- the key's hour ---- */
+
+static bool
+is_same_key(const struct cf_release_item *a, const struct cf_release_item *b)
+{
+	return memcmp(a->ask.key_id, b->ask.key_id, CF_KEY_ID_LEN) == 0;
+}
+
+static void
+find_leads(struct cf_batch *batch, int64_t now_ms)
+{
+	struct cf_release_item *item;
+	size_t i, j;
+
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		if (!item->locked)
+			continue;
+		for (j = 0; j < i && item->lead == item; j++)
+			if (item_of(batch, j)->locked &&
+			    is_same_key(item_of(batch, j), item))
+				item->lead = item_of(batch, j);
+		if (item->lead == item)
+			item->changed = cf_quota_turn(&item->state.quota,
+			    now_ms, &item->rest);
+	}
+}
+
+/* Could the batch come to where it matters who had a release? */
+static bool
+may_be_spent(const struct cf_batch *batch,
+    const struct cf_release_item *item)
+{
+	struct cf_quota quota;
+
+	if (!item->locked || item->proof_rc != CF_OK)
+		return false;
+	quota = item->lead->state.quota;
+	quota.released += (int64_t)batch->count;
+	return cf_quota_is_spent(&quota);
+}
+
+/* Rare, and then one round trip more. */
+static enum cf_err
+ask_networks(struct cf_batch *batch, struct cf_why *why)
+{
+	struct positions p = { .count = 0 };
+	const struct cf_release_item *item;
+	struct cf_db_args args;
+	enum cf_err rc = CF_OK;
+	size_t i, row;
+
+	cf_db_network_args(&args);
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		if (!may_be_spent(batch, item))
+			continue;
+		p.at[p.count++] = i;
+		cf_db_network_add(&args, item->ask.key_id,
+		    batch->req[i]->network, batch->req[i]->network_len,
+		    item->lead->state.quota.hour_at_ms);
+	}
+	if (p.count > 0) {
+		(void)cf_db_network_find(batch->db, &args);
+		rc = cf_db_flush(batch->db, why);
+	}
+	for (row = 0; rc == CF_OK && p.count > 0 &&
+	    row < cf_db_rows(batch->db, 0); row++)
+		item_of(batch, p.at[cf_db_key_number(batch->db, 0, row)])->had
+		    = true;
+	cf_db_args_free(&args);
 	return rc;
 }
 
 /* ---- decide ---- */
+
+static bool
+is_same_network(const struct cf_req *a, const struct cf_req *b)
+{
+	return a->network_len == b->network_len &&
+	    memcmp(a->network, b->network, a->network_len) == 0;
+}
 
 /* What requests before this one in the same batch have taken. */
 static void
@@ -192,14 +271,31 @@ look_back(const struct cf_batch *batch, size_t i)
 
 	for (j = 0; j < i; j++) {
 		before = item_of(batch, j);
-		if (before->rc != CF_OK || memcmp(before->ask.key_id,
-		    item->ask.key_id, CF_KEY_ID_LEN) != 0)
+		if (before->rc != CF_OK || before->lead != item->lead)
 			continue;
 		item->first = false;
-		if (memcmp(before->challenge, item->challenge,
-		    sizeof item->challenge) == 0)
+		if (memcmp(before->challenge.random, item->challenge.random,
+		    sizeof item->challenge.random) == 0)
 			item->used = true;
+		if (is_same_network(batch->req[j], batch->req[i]))
+			item->had = true;
 	}
+}
+
+/* One that would be the second of its network, after many others. */
+static enum cf_err
+check_quota(struct cf_req *req, struct cf_release_item *item, int64_t now_ms)
+{
+	const struct cf_quota *quota = &item->lead->state.quota;
+	int64_t wait_s;
+
+	if (item->first || !item->had || !cf_quota_is_spent(quota))
+		return CF_OK;
+	wait_s = cf_quota_wait_s(quota, now_ms);
+	req->retry_after_s = (unsigned)wait_s;
+	return cf_fail(CF_E_TOO_MANY, &item->why, "This message has been "
+	    "opened very often within the hour. From your network it can be "
+	    "opened again in %lld minutes.", (long long)(wait_s + 59) / 60);
 }
 
 static enum cf_err
@@ -244,7 +340,27 @@ decide(struct cf_batch *batch, size_t i, int64_t now_ms)
 	look_back(batch, i);
 	if (item->used)
 		return CF_E_CHALLENGE_USED;
-	return unwrap(batch, i);
+	rc = check_quota(batch->req[i], item, now_ms);
+	return rc == CF_OK ? unwrap(batch, i) : rc;
+}
+
+/* What was decided counts for what follows. */
+static void
+count(struct cf_release_item *item, int64_t now_ms)
+{
+	struct cf_release_item *lead = item->lead;
+
+	if (item->rc == CF_OK) {
+		lead->releases++;
+		if (!item->first)
+			cf_quota_release(&lead->state.quota, now_ms);
+	} else if (cf_err_class(item->rc) == CF_CLASS_PERM) {
+		item->counted = !cf_quota_refuse(&lead->state.quota,
+		    item->held, now_ms);
+	} else {
+		return;		/* our fault, or a matter of time */
+	}
+	lead->changed = true;
 }
 
 /* ---- record ---- */
@@ -304,9 +420,9 @@ random_id(void *out, size_t len)
 
 /* Everything one step writes, column by column. */
 struct writes {
-	struct cf_db_args event, once, release, notice;
+	struct cf_db_args event, once, release, notice, state;
 	struct cf_buf rec;
-	size_t events, releases, notices;
+	size_t events, releases, firsts, notices, states;
 };
 
 static void
@@ -317,6 +433,7 @@ writes_init(struct writes *w)
 	cf_db_once_args(&w->once);
 	cf_db_release_args(&w->release);
 	cf_db_notice_args(&w->notice);
+	cf_db_state_args(&w->state);
 	w->rec = (struct cf_buf)CF_BUF_INIT(CF_RECORD_MAX);
 }
 
@@ -327,6 +444,7 @@ writes_free(struct writes *w)
 	cf_db_args_free(&w->once);
 	cf_db_args_free(&w->release);
 	cf_db_args_free(&w->notice);
+	cf_db_args_free(&w->state);
 	cf_buf_free(&w->rec);
 }
 
@@ -349,7 +467,7 @@ add_notice(struct writes *w, const struct cf_ks *ks,
 }
 
 static void
-add_release(struct writes *w, const struct cf_ks *ks,
+add_release(struct writes *w, const struct cf_req *req,
     struct cf_release_item *item, int64_t now_ms)
 {
 	struct cf_new_release row;
@@ -359,15 +477,15 @@ add_release(struct writes *w, const struct cf_ks *ks,
 	cf_proof_sha256(&item->secret, item->secret_sha256);
 	row = (struct cf_new_release){ item->ask.key_id, item->release_id,
 	    item->secret_sha256, BEARER, item->key.assurance,
-	    item->ask.origin, now_ms };
+	    item->ask.origin, now_ms, &item->challenge, req->network,
+	    req->network_len };
 	cf_db_release_add(&w->release, &row);
 	w->releases++;
-	cf_db_once_add(&w->once, item->ask.key_id, "challenge",
-	    item->challenge, sizeof item->challenge, now_ms);
 	if (item->first) {
+		w->firsts++;
 		cf_db_once_add(&w->once, item->ask.key_id, "first-release",
 		    BEARER, strlen(BEARER), now_ms);
-		add_notice(w, ks, item, now_ms);
+		add_notice(w, req->ks, item, now_ms);
 	}
 	write_released(&w->rec, item, now_ms);
 	cf_db_event_add(&w->event, item->event_id, "released",
@@ -385,6 +503,26 @@ add_refusal(struct writes *w, const struct cf_release_item *item,
 	w->events++;
 }
 
+/* The key's row, and the hour before if that had more than its events. */
+static void
+add_state(struct writes *w, const struct cf_release_item *item,
+    int64_t now_ms)
+{
+	unsigned char id[CF_EVENT_ID_LEN];
+
+	cf_db_state_add(&w->state, item->ask.key_id, item->releases, now_ms,
+	    &item->state.quota);
+	w->states++;
+	if (item->rest.count == 0)
+		return;
+	random_id(id, sizeof id);
+	cf_record_repeated(&w->rec, id, item->ask.key_id,
+	    item->key.message_ref, now_ms, &item->rest);
+	cf_db_event_add(&w->event, id, "refused", item->ask.key_id, NULL,
+	    &w->rec);
+	w->events++;
+}
+
 static void
 collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
 {
@@ -393,13 +531,16 @@ collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
 
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
+		if (item->changed)
+			add_state(w, item, now_ms);
 		/* What is our fault is no refusal. */
-		if (item->rc == CF_E_UNKNOWN_KEY || (item->rc != CF_OK &&
+		if (item->rc == CF_E_UNKNOWN_KEY || item->counted ||
+		    (item->rc != CF_OK &&
 		    cf_err_class(item->rc) != CF_CLASS_PERM))
 			continue;
 		random_id(item->event_id, sizeof item->event_id);
 		if (item->rc == CF_OK)
-			add_release(w, batch->ks, item, now_ms);
+			add_release(w, batch->req[i], item, now_ms);
 		else
 			add_refusal(w, item, now_ms);
 	}
@@ -413,18 +554,20 @@ record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 
 	writes_init(&w);
 	collect(batch, &w, now_ms);
-	if (w.releases > 0) {
+	if (w.firsts > 0)
 		cf_db_once_send(batch->db, &w.once);
-		cf_fault("release.once");
+	cf_fault("release.once");
+	if (w.releases > 0)
 		cf_db_release_send(batch->db, &w.release);
-		cf_fault("release.released");
-	}
+	if (w.states > 0)
+		cf_db_state_send(batch->db, &w.state);
+	cf_fault("release.released");
 	if (w.events > 0)
 		cf_db_event_send(batch->db, &w.event);
 	cf_fault("release.event");
 	if (w.notices > 0)
 		cf_db_notice_released(batch->db, &w.notice);
-	if (w.events > 0)
+	if (w.states > 0)
 		rc = cf_db_flush(batch->db, why);
 	cf_fault("release.outbox");
 	writes_free(&w);
@@ -505,9 +648,15 @@ release_all(struct cf_db *db, void *arg, struct cf_why *why)
 		if (item_of(batch, i)->locked &&
 		    item_of(batch, i)->key.issued_at_ms > now_ms)
 			now_ms = item_of(batch, i)->key.issued_at_ms;
+	find_leads(batch, now_ms);
+	rc = ask_networks(batch, why);
+	if (rc != CF_OK)
+		return rc;
 	for (i = 0; i < batch->count; i++)
-		if (item_of(batch, i)->rc != CF_E_UNKNOWN_KEY)
+		if (item_of(batch, i)->rc != CF_E_UNKNOWN_KEY) {
 			item_of(batch, i)->rc = decide(batch, i, now_ms);
+			count(item_of(batch, i), now_ms);
+		}
 	cf_fault("release.decided");
 	rc = record(batch, now_ms, why);
 	if (rc == CF_OK)
@@ -526,8 +675,9 @@ log_one(const struct cf_req *req)
 		    "origin=%s", item->ask.handle, item->first ? "yes" : "no",
 		    item->key.assurance, item->ask.origin);
 	else
-		cf_log(CF_LOG_INFO, "refused key=%s reason=%s",
-		    item->ask.handle, cf_err_slug(req->rc));
+		cf_log(item->counted ? CF_LOG_DEBUG : CF_LOG_INFO,
+		    "refused key=%s reason=%s", item->ask.handle,
+		    cf_err_slug(req->rc));
 }
 
 void

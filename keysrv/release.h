@@ -17,7 +17,8 @@ struct cf_release_item {
 	bool found;
 	struct cf_key_row key;
 	enum cf_err proof_rc;		/* what the proofs alone say */
-	unsigned char challenge[CF_CHALLENGE_RANDOM_LEN];
+	bool held;			/* the sealed message: signed with it */
+	struct cf_db_challenge challenge;
 	/* locked */
 	bool locked;
 	struct cf_key_lock state;
@@ -25,8 +26,18 @@ struct cf_release_item {
 	struct cf_vault_row material;
 	bool used;			/* the challenge was */
 	bool first;			/* release of this key */
+	bool had;			/* its network, one in this hour */
+	/*
+	 * Of several items with one key the first keeps how the key stands;
+	 * the others point to it.
+	 */
+	struct cf_release_item *lead;
+	struct cf_quota_rest rest;	/* of the hour before */
+	int64_t releases;
+	bool changed;
 	/* decided */
 	enum cf_err rc;
+	bool counted;			/* a refusal that is no event */
 	struct cf_why why;
 	unsigned char event_id[CF_EVENT_ID_LEN];
 	unsigned char release_id[CF_RELEASE_ID_LEN];

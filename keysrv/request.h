@@ -75,6 +75,8 @@ struct cf_req {
 	json_t *json;		/* the body, an object; NULL for GET */
 	struct cf_secret bearer;	/* API token, if ep->bearer */
 	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
+	unsigned char network[8];	/* of the client: /24 or /64 */
+	size_t network_len;		/* 3, 8, or 0 if not known */
 	/*
 	 * Copy a query parameter's value, decoded; false: there is none.  One
 	 * that is not well encoded, or longer than `cap` holds, is "".
@@ -91,6 +93,7 @@ struct cf_req {
 	enum cf_err rc;		/* CF_ERR__COUNT: not decided yet */
 	int status;		/* of a good reply */
 	const char *type;	/* NULL: application/json */
+	unsigned retry_after_s;	/* of CF_E_TOO_MANY */
 	struct cf_buf reply;	/* wiped when sent */
 	struct cf_why why;	/* "detail" of an error */
 };

@@ -88,6 +88,11 @@ CREATE TABLE counterfoil.key_state (
 	release_count integer NOT NULL DEFAULT 0,
 	first_released_at timestamptz,
 	first_opened_at timestamptz,
+	hour_at timestamptz,
+	hour_refused integer NOT NULL DEFAULT 0,
+	hour_held integer NOT NULL DEFAULT 0,
+	hour_more bigint NOT NULL DEFAULT 0,
+	hour_released integer NOT NULL DEFAULT 0,
 	PRIMARY KEY (key_id)
 ) PARTITION BY HASH (key_id);
 COMMENT ON TABLE counterfoil.key_state IS
@@ -102,6 +107,16 @@ COMMENT ON COLUMN counterfoil.key_state.first_released_at IS
     'The first release; null: none.';
 COMMENT ON COLUMN counterfoil.key_state.first_opened_at IS
     'The first opening proof; null: none.';
+COMMENT ON COLUMN counterfoil.key_state.hour_at IS
+    'Begin of the hour that the counts are of; null: none are.';
+COMMENT ON COLUMN counterfoil.key_state.hour_refused IS
+    'Refusals in it that are events, of requests without the sealed message.';
+COMMENT ON COLUMN counterfoil.key_state.hour_held IS
+    'Refusals in it that are events, of requests by a holder of the message.';
+COMMENT ON COLUMN counterfoil.key_state.hour_more IS
+    'Further refusals in it, which will be one event.';
+COMMENT ON COLUMN counterfoil.key_state.hour_released IS
+    'Releases in it, but for the first of all.';
 
 CREATE TABLE counterfoil.key_release (
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
@@ -130,8 +145,8 @@ COMMENT ON COLUMN counterfoil.key_release.released_at IS 'When.';
 
 CREATE TABLE counterfoil.key_once (
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
-	kind text NOT NULL CHECK (kind IN ('challenge', 'first-release',
-	    'first-opening', 'opening', 'mismatch')),
+	kind text NOT NULL CHECK (kind IN ('first-release', 'first-opening',
+	    'opening', 'mismatch')),
 	value bytea NOT NULL,
 	at timestamptz NOT NULL,
 	PRIMARY KEY (key_id, kind, value)
@@ -140,11 +155,74 @@ COMMENT ON TABLE counterfoil.key_once IS
     'Things that happen once; the primary key makes it so.';
 COMMENT ON COLUMN counterfoil.key_once.key_id IS 'The key.';
 COMMENT ON COLUMN counterfoil.key_once.kind IS
-    'challenge: used; first-release, first-opening: by a principal; '
-    'opening, mismatch: of a release.';
+    'first-release, first-opening: by a principal; opening, mismatch: of a '
+    'release.';
 COMMENT ON COLUMN counterfoil.key_once.value IS
-    'The challenge''s random bytes, the principal or the release id.';
+    'The principal or the release id.';
 COMMENT ON COLUMN counterfoil.key_once.at IS 'When.';
+
+-- A challenge is void after an hour at the most, and then so is its row.  The
+-- hour that it was made in is part of it and gives its slot, so the primary
+-- key makes it serve one release.  Four slots take turns: of the hour now, the
+-- one before, the next for clocks that differ, and one that can be emptied.
+CREATE TABLE counterfoil.challenge_used (
+	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
+	random bytea NOT NULL CHECK (octet_length(random) = 16),
+	slot smallint NOT NULL,
+	network bytea NOT NULL CHECK (octet_length(network) IN (0, 3, 8)),
+	at timestamptz NOT NULL,
+	PRIMARY KEY (key_id, random, slot)
+) PARTITION BY LIST (slot);
+COMMENT ON TABLE counterfoil.challenge_used IS
+    'Challenges that served a release; emptied when they are void.';
+COMMENT ON COLUMN counterfoil.challenge_used.key_id IS 'The key.';
+COMMENT ON COLUMN counterfoil.challenge_used.random IS
+    'The challenge''s random bytes.';
+COMMENT ON COLUMN counterfoil.challenge_used.slot IS
+    'Hours since 1970 when it was made, modulo 4.';
+COMMENT ON COLUMN counterfoil.challenge_used.network IS
+    'Whence the release was asked for: /24 of IPv4, /64 of IPv6, or unknown.';
+COMMENT ON COLUMN counterfoil.challenge_used.at IS 'When.';
+CREATE TABLE counterfoil.challenge_used_0 PARTITION OF
+    counterfoil.challenge_used FOR VALUES IN (0);
+CREATE TABLE counterfoil.challenge_used_1 PARTITION OF
+    counterfoil.challenge_used FOR VALUES IN (1);
+CREATE TABLE counterfoil.challenge_used_2 PARTITION OF
+    counterfoil.challenge_used FOR VALUES IN (2);
+CREATE TABLE counterfoil.challenge_used_3 PARTITION OF
+    counterfoil.challenge_used FOR VALUES IN (3);
+
+-- Empties the slot whose challenges are void.  By the hour five minutes ago:
+-- a release shortly before its challenge ended counts for an hour after.  It
+-- waits for releases under way, and gives up soon: there is a next time.
+CREATE FUNCTION counterfoil.drop_challenges() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog, counterfoil, pg_temp
+    SET lock_timeout = '1s'
+AS $$
+DECLARE
+	hour bigint := extract(epoch FROM now() - interval '5 minutes')::bigint
+	    / 3600;
+	name text := 'challenge_used_' || (hour + 2) % 4;
+	any_row boolean;
+BEGIN
+	IF NOT pg_try_advisory_xact_lock(
+	    hashtext('counterfoil.challenge_used')) THEN
+		RETURN false;
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM counterfoil.%I)', name)
+	    INTO any_row;
+	IF any_row THEN
+		EXECUTE format('TRUNCATE counterfoil.%I', name);
+	END IF;
+	RETURN any_row;
+END
+$$;
+COMMENT ON FUNCTION counterfoil.drop_challenges() IS
+    'Empties the slot of challenge_used whose challenges are void.';
+REVOKE ALL ON FUNCTION counterfoil.drop_challenges() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION counterfoil.drop_challenges()
+    TO counterfoil_keysrv;
 
 CREATE TABLE counterfoil.message_once (
 	message_ref bytea NOT NULL CHECK (octet_length(message_ref) = 32),
@@ -185,10 +263,15 @@ BEGIN
 END
 $$;
 
+-- For the upkeep, which makes events of these.
+CREATE INDEX key_state_more ON counterfoil.key_state (key_id)
+    WHERE hour_more > 0;
+
 GRANT SELECT, INSERT ON counterfoil.key_issue, counterfoil.key_material,
     counterfoil.key_state, counterfoil.key_release, counterfoil.key_once,
-    counterfoil.message_once TO counterfoil_keysrv;
-GRANT UPDATE (release_count, first_released_at, first_opened_at)
+    counterfoil.message_once, counterfoil.challenge_used TO counterfoil_keysrv;
+GRANT UPDATE (release_count, first_released_at, first_opened_at, hour_at,
+    hour_refused, hour_held, hour_more, hour_released)
     ON counterfoil.key_state TO counterfoil_keysrv;
 GRANT SELECT, UPDATE (master_id, salt, wrapped)
     ON counterfoil.key_material TO counterfoil_rotate;

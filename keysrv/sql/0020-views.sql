@@ -104,7 +104,8 @@ SELECT e.at,
     array_to_string(i.recipients, ', ') AS recipient,
     i.message_id,
     counterfoil.b64url(e.key_id) AS key_handle,
-    counterfoil.record_value(e.record, 'origin') AS origin
+    counterfoil.record_value(e.record, 'origin') AS origin,
+    coalesce(counterfoil.record_value(e.record, 'count')::bigint, 1) AS count
 FROM counterfoil.event e
 JOIN counterfoil.key_issue i USING (key_id)
 WHERE e.type = 'refused';
@@ -113,7 +114,7 @@ COMMENT ON VIEW counterfoil.refusal_log IS
 COMMENT ON COLUMN counterfoil.refusal_log.at IS
     'When, by the database''s clock.';
 COMMENT ON COLUMN counterfoil.refusal_log.reason IS
-    'The criterion or proof that failed.';
+    'The criterion or proof that failed; repeated: further ones in an hour.';
 COMMENT ON COLUMN counterfoil.refusal_log.sender IS 'Envelope sender.';
 COMMENT ON COLUMN counterfoil.refusal_log.recipient IS
     'Envelope recipient, to whom the mail was addressed.';
@@ -123,6 +124,8 @@ COMMENT ON COLUMN counterfoil.refusal_log.key_handle IS
     'The key, as in the link.';
 COMMENT ON COLUMN counterfoil.refusal_log.origin IS
     'Web origin of the page that asked.';
+COMMENT ON COLUMN counterfoil.refusal_log.count IS
+    'How many requests it stands for.';
 
 GRANT SELECT ON counterfoil.receipt_log, counterfoil.message_key_status,
     counterfoil.refusal_log TO counterfoil_auditor;

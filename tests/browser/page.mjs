@@ -643,6 +643,19 @@ test("a used challenge: a new one is signed", async () => {
 	await close(page);
 });
 
+test("a key that is asked for too often: how long to wait", async () => {
+	const { key, link } = send(plain());
+
+	key.faults = { retrieve: [new Problem(429, "too-many",
+		"From your network it can be opened again in 12 minutes.",
+		{ "Retry-After": "700" })] };
+	const page = await openingFails(link, "key-often",
+		/opened too often.*Nothing has been lost.*again in 12 minutes/);
+	await page.getByRole("button", { name: "Try again" }).click();
+	await openMessage(page);
+	await close(page);
+});
+
 test("an answer that is no answer", async () => {
 	const { key, link } = send(plain());
 	const page = await newPage();

@@ -12,8 +12,8 @@ sys.path[:0] = [os.path.join(HERE, "..", "..", "contrib"), HERE]
 
 from lab import proc, tap  # noqa: E402
 
-from client import Message, b64  # noqa: E402
-from ground import Ground, all_read  # noqa: E402
+from client import Message, b64, unb64  # noqa: E402
+from ground import Ground, Holder, all_read, together  # noqa: E402
 
 LIMIT_S = 120
 g = None
@@ -244,6 +244,244 @@ def t_json_values():
 	    recipients=["r%d@b.test" % i for i in range(100)]), token=g.token)
 	tap.equal((a.status, a.problem), (422, "needs-mailbox"),
 	    "the largest request there is")
+
+
+# ---- what one link writes ----
+
+def of(m):
+	return "key_id = '\\x%s'" % m.key_id.hex()
+
+
+def refusals(m):
+	"""The reasons in a key's records, and how many each stands for."""
+	text = g.psql("SELECT reason, count FROM counterfoil.refusal_log WHERE "
+	    "key_handle = '%s' ORDER BY at" % m.handle)
+	return [(x.split("|")[0], int(x.split("|")[1]))
+	    for x in text.splitlines()]
+
+
+def rows(m):
+	return sum(g.count(table, of(m)) for table in ("event", "key_once",
+	    "key_release", "challenge_used", "outbox"))
+
+
+def counted(m, **counts):
+	"""As if there had been so many in this hour."""
+	g.psql("UPDATE counterfoil.key_state SET hour_at = coalesce(hour_at, "
+	    "now()), %s WHERE %s" % (", ".join("hour_%s = %d" % x
+	    for x in counts.items()), of(m)))
+
+
+def an_hour_later(m):
+	"""The counts of the key are of an hour that is over."""
+	g.psql("UPDATE counterfoil.key_state SET hour_at = hour_at - "
+	    "interval '1 hour' WHERE " + of(m))
+
+
+@tap.case("a flood with the link alone: 20 rows and one an hour, and the "
+    "recipient opens the message meanwhile")
+def t_flood():
+	m = g.issue()
+	c = g.challenge(m)
+	flood = [m.ask("retrieve", c, seed=os.urandom(32)) for _ in range(40)]
+	before, opened = rows(m), []
+
+	def attack(i):
+		problems = {post("/api/v1/retrieve", flood[(i + n) % 40]).problem
+		    for n in range(40)}
+		tap.equal(problems, {"bad-signature"}, "answered alike")
+	wait = together([lambda i=i: attack(i) for i in range(8)])
+	for _ in range(5):
+		r = g.release(m)
+		opened.append(g.open(m, r).status)
+	wait()
+	tap.equal(opened, [200] * 5, "the recipient's openings")
+	tap.equal(refusals(m), [("bad-signature", 1)] * 20, "refusals")
+	own = rows(m) - before - 20
+	tap.equal(g.count("event", of(m) + " AND type = 'refused'"), 20,
+	    "rows of 320 refused requests")
+	tap.note("%d rows of five releases and openings" % own)
+	an_hour_later(m)
+	tap.equal(g.retrieve(m, c, seed=os.urandom(32)).status, 403, "later")
+	tap.equal(refusals(m)[20:], [("repeated", 300), ("bad-signature", 1)],
+	    "the rest, and a new hour")
+	record = [r for r in g.events(m) if "reason repeated" in r][0]
+	tap.equal([x.split(" ")[0] for x in record], ["counterfoil-event/v1",
+	    "type", "id", "key", "ref", "time", "reason", "since", "count",
+	    ""], "its lines")
+
+
+@tap.case("refusals that were only counted are recorded when nobody asks "
+    "again, and once")
+def t_rest():
+	m, n = g.issue(), g.issue()
+	for x in (m, n):
+		counted(x, refused=18)
+		c = g.challenge(x)
+		for _ in range(7):
+			g.retrieve(x, c, seed=os.urandom(32))
+	an_hour_later(m)
+	for _ in range(2):
+		g.server.restart()
+		tap.equal(refusals(m), [("bad-signature", 1)] * 2
+		    + [("repeated", 5)], "the hour that is over")
+		tap.equal(len(refusals(n)), 2, "the hour that is not")
+
+
+@tap.case("who holds the message has refusals of his own; they end, too")
+def t_held():
+	m = g.issue()
+	c = g.challenge(m)
+	counted(m, refused=20)
+	tap.equal(g.retrieve(m, c, seed=os.urandom(32)).problem,
+	    "bad-signature", "with the link alone")
+	tap.equal(refusals(m), [], "too many")
+	old = m.ask("retrieve", b64(os.urandom(56)))
+	tap.equal(post("/api/v1/retrieve", old).problem, "bad-challenge",
+	    "signed well")
+	g.psql("UPDATE counterfoil.key_state SET expires_at = now() WHERE "
+	    + of(m))
+	tap.equal(g.retrieve(m).problem, "expired", "at the end")
+	tap.equal(refusals(m), [("bad-challenge", 1), ("expired", 1)],
+	    "each by itself")
+	counted(m, held=59)
+	body = m.ask("retrieve", g.challenge(m))
+	for _ in range(5):
+		tap.equal(post("/api/v1/retrieve", body).problem, "expired",
+		    "answered alike")
+	tap.equal(len(refusals(m)), 3, "the 60th")
+	tap.equal(g.psql("SELECT hour_more FROM counterfoil.key_state WHERE "
+	    + of(m)), "5", "counted")
+
+
+# ---- releases ----
+
+def retrieve_from(m, source, body=None, **kw):
+	"""By a connection from that address of ours."""
+	connection = g.api.connect()
+	connection.source_address = (source, 0)
+	try:
+		return post("/api/v1/retrieve", body or m.ask("retrieve",
+		    g.challenge(m)), connection=connection, **kw)
+	finally:
+		connection.close()
+
+
+
+
+@tap.case("after 60 releases in an hour a network gets no second one: 429")
+def t_released():
+	m = g.issue()
+	for source in ("127.0.0.1", "127.0.0.1", "127.0.1.1"):
+		tap.equal(retrieve_from(m, source).status, 200, "few")
+	tap.equal(g.psql("SELECT hour_released FROM counterfoil.key_state WHERE "
+	    + of(m)), "2", "after the first")
+	counted(m, released=59)
+	tap.equal(retrieve_from(m, "127.0.0.9").status, 200, "the 60th")
+	before = rows(m)
+	for source in ("127.0.0.1", "127.0.0.200", "127.0.1.1"):
+		a = retrieve_from(m, source)
+		tap.equal((a.status, a.problem), (429, "too-many"), source)
+		tap.true(3500 < int(a.headers["Retry-After"]) <= 3600, "wait")
+		tap.contains(a.json["detail"], "in 60 minutes", "the sentence")
+	tap.equal(rows(m), before, "rows of the refused")
+	for source, status in (("127.0.2.1", 200), ("127.0.2.2", 429),
+	    ("127.0.3.1", 200)):
+		tap.equal(retrieve_from(m, source).status, status, source)
+	an_hour_later(m)
+	tap.equal(retrieve_from(m, "127.0.0.1").status, 200, "an hour later")
+	tap.equal(refusals(m), [], "refusals")
+
+
+@tap.case("many releases at once: exactly 60")
+def t_released_race():
+	m = g.issue()
+	for _ in range(2):
+		g.release(m)
+	counted(m, released=50)
+	bodies = [m.ask("retrieve", g.challenge(m)) for _ in range(30)]
+	answers = together([lambda b=b: post("/api/v1/retrieve", b)
+	    for b in bodies])()
+	tap.equal(sorted(a.status for a in answers), [200] * 10 + [429] * 20,
+	    "answers")
+
+
+@tap.case("of many in one batch from a new network one gets the key")
+def t_network_batch():
+	m, other = g.issue(), g.issue()
+	g.release(m)
+	counted(m, released=60)
+	# The only worker is held by the first; the others wait together.
+	g.server.restart(connections=1)
+	bodies = [(m, m.ask("retrieve", g.challenge(m))) for _ in range(12)]
+	bodies.insert(0, (other, other.ask("retrieve", g.challenge(other))))
+	waits = []
+	with Holder(g, "key_issue") as holder:
+		for i, (x, body) in enumerate(bodies):
+			waits.append(together([lambda x=x, b=body: retrieve_from(x,
+			    "127.0.7.7", b)]))
+			proc.wait_for(lambda: all_read(g.server.port, i + 1),
+			    LIMIT_S, "it to wait")
+		holder.let_go()
+	answers = [wait()[0].status for wait in waits]
+	g.server.restart(connections=8)
+	tap.equal((answers[0], sorted(answers[1:])), (200, [200] + [429] * 11),
+	    "answers")
+
+
+@tap.case("behind a proxy of ours the client's network counts, else nobody's "
+    "word")
+def t_forwarded():
+	m = g.issue()
+	g.server.restart(proxies=["127.0.0.1"])
+	try:
+		for _ in range(2):
+			g.release(m)
+		counted(m, released=60)
+		for forwarded, status in (("198.51.100.1", 200),
+		    ("198.51.100.77", 429), ("203.0.113.1", 200),
+		    ("192.0.2.1, 203.0.113.2", 429),
+		    ("2001:db8:0:1::1", 200), ("2001:db8:0:1:ffff::9", 429),
+		    ("2001:db8:0:2::1", 200), ("unknown", 429)):
+			a = retrieve_from(m, "127.0.0.1", headers={
+			    "X-Forwarded-For": forwarded})
+			tap.equal(a.status, status, forwarded)
+		for forwarded, status in (("198.51.100.9", 200),
+		    ("192.0.2.99", 429)):
+			a = retrieve_from(m, "127.0.9.9", headers={
+			    "X-Forwarded-For": forwarded})
+			tap.equal(a.status, status, "no proxy of ours")
+	finally:
+		g.server.restart(proxies=None)
+
+
+# ---- challenges ----
+
+@tap.case("used challenges go when they are void, a fourth of them an hour")
+def t_challenges():
+	m = g.issue()
+	c = g.challenge(m)
+	tap.equal(g.retrieve(m, c).status, 200, "release")
+	slot = int(g.psql("SELECT slot FROM counterfoil.challenge_used WHERE "
+	    + of(m)))
+	made = int.from_bytes(unb64(c)[:8], "big")
+	tap.equal(slot, made // 3600 % 4, "slot")
+	g.psql("INSERT INTO counterfoil.challenge_used SELECT key_id, "
+	    "substr(sha256(random), 1, 16), n, network, at FROM "
+	    "counterfoil.challenge_used, generate_series(0, 3) n WHERE "
+	    + of(m))
+	sql = "SELECT array_agg(DISTINCT slot ORDER BY slot) FROM " \
+	    "counterfoil.challenge_used WHERE " + of(m)
+	tap.equal(g.psql(sql), "{0,1,2,3}", "slots")
+	hour = int(g.psql("SET ROLE counterfoil_keysrv; SELECT "
+	    "counterfoil.drop_challenges(); RESET ROLE; SELECT extract(epoch "
+	    "FROM now() - interval '5 minutes')::bigint / 3600").split()[-1])
+	left = {0, 1, 2, 3} - {(hour + 2) % 4}
+	tap.equal(g.psql(sql), "{%s}" % ",".join(map(str, sorted(left))),
+	    "what is left")
+	tap.true({hour % 4, (hour - 1) % 4, made // 3600 % 4} <= left, "of now")
+	tap.equal(g.psql("SELECT counterfoil.drop_challenges()"), "f", "again")
+	tap.equal(g.retrieve(m, c).problem, "challenge-used", "still used")
 
 
 tap.main(setup, teardown)

@@ -149,8 +149,10 @@ def t_plans():
 	g.psql("ANALYZE")
 	for table, where in (("key_issue", "key_id = '\\x00'"),
 	    ("key_state", "key_id = '\\x00'"),
-	    ("key_once", "key_id = '\\x00' AND kind = 'challenge' "
-	        "AND value = '\\x00'")):
+	    ("key_once", "key_id = '\\x00' AND kind = 'opening' "
+	        "AND value = '\\x00'"),
+	    ("challenge_used", "key_id = '\\x00' AND random = '\\x00' "
+	        "AND slot = 1")):
 		plan = g.psql("SET enable_seqscan = off; EXPLAIN SELECT * FROM "
 		    "counterfoil.%s WHERE %s" % (table, where))
 		tap.contains(plan, "Index", table)
@@ -257,7 +259,7 @@ def t_roles_keysrv():
 	g.release(m)
 	for table, column in (("key_issue", "sender"), ("event", "record"),
 	    ("key_once", "kind"), ("key_release", "principal"),
-	    ("message_once", "recipient")):
+	    ("message_once", "recipient"), ("challenge_used", "network")):
 		for sql in ("UPDATE counterfoil.%s SET %s = 'x'"
 		    % (table, column), "DELETE FROM counterfoil." + table,
 		    "TRUNCATE counterfoil." + table):
@@ -366,7 +368,8 @@ def t_roles_auditor():
 		g.psql("SET ROLE counterfoil_auditor; SELECT * FROM "
 		    "counterfoil.%s LIMIT 1" % view)
 	for table in ("key_issue", "key_material", "key_state", "key_once",
-	    "key_release", "message_once", "event", "outbox", "account",
+	    "key_release", "message_once", "challenge_used", "event",
+	    "outbox", "account",
 	    "api_token", "account_domain", "schema_version"):
 		tap.true(refused("counterfoil_auditor",
 		    "SELECT * FROM counterfoil." + table), table)

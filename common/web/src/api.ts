@@ -100,6 +100,8 @@ function refusal(status: number, body: unknown): Trouble
 		return new Trouble("changed", detail);
 	if (slug === "challenge-used" || slug === "bad-challenge")
 		return new Trouble("stale", detail);
+	if (slug === "too-many")
+		return new Trouble("key-often", detail);
 	return new Trouble("refused", detail || slug);
 }
 

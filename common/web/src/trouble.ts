@@ -111,6 +111,14 @@ const WORDS = {
 		again: true,
 		reason: "The key server says: ",
 	},
+	"key-often": {
+		title: "This message is opened too often",
+		what: "Its key was asked for very many times within the hour. Nothing"
+			+ " has been lost.",
+		todo: "Try again in an hour at the latest.",
+		again: true,
+		reason: "The key server says: ",
+	},
 	"key-foreign": {
 		title: "This reader does not work with that key server",
 		what: "The link names a key server that the people who run this reader"
