@@ -74,7 +74,8 @@ cf_secret_to_b64url(const struct cf_secret *s, char *out)
 enum cf_err
 cf_secret_keep_in_memory(const void *p, size_t len, struct cf_why *why)
 {
-	if (mlock(p, len) != 0)
+	/* Not mlock(), which the sanitizers make do nothing. */
+	if (mlock2(p, len, 0) != 0)
 		return cf_fail(CF_E_CONFIG, why, "mlock: %s; raise the limit "
 		    "of locked memory (LimitMEMLOCK, ulimit -l)",
 		    strerrordesc_np(errno));
