@@ -426,6 +426,12 @@ cf_db_connect(struct cf_db *db, struct cf_why *why)
 	return rc;
 }
 
+void
+cf_db_drop(struct cf_db *db)
+{
+	disconnect(db);
+}
+
 bool
 cf_db_connected(const struct cf_db *db)
 {

@@ -45,6 +45,8 @@ void cf_db_free(struct cf_db **db);
  */
 CF_MUST_USE enum cf_err cf_db_connect(struct cf_db *db, struct cf_why *why);
 bool cf_db_connected(const struct cf_db *db);
+/* Give the connection up; the next use makes a new one. */
+void cf_db_drop(struct cf_db *db);
 /*
  * From now on wait at most `limit_ms` for the results of a flush, and only
  * until `wake_fd` (or -1) is readable: after that the connection is given up.

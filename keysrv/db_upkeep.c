@@ -17,6 +17,40 @@ cf_db_now_get(const struct cf_db *db, size_t result)
 	return cf_db_get_time(db, result, 0, 0);
 }
 
+/*
+ * A message to whoever decodes the log, so that COMMIT has something to write
+ * and to wait for; a table would have to be kept small.  A sort that does not
+ * fit into its memory goes to the disk without locks, log or catalogue.
+ */
+size_t
+cf_db_write_test_send(struct cf_db *db, bool space)
+{
+	static const struct cf_db_stmt test = { "write_test",
+	    "SELECT clock_timestamp(), "
+	    "current_setting('transaction_read_only') = 'on', "
+	    "pg_logical_emit_message(true, 'counterfoil', '') IS NOT NULL" };
+	static const struct cf_db_stmt memory = { "space_memory",
+	    "SELECT set_config('work_mem', '64kB', true)" };
+	static const struct cf_db_stmt sort = { "space_sort",
+	    "SELECT count(*) FROM (SELECT repeat(md5(n::text), 64) AS x "
+	    "FROM generate_series(1, 600) AS n ORDER BY x OFFSET 0) AS q" };
+	size_t result = cf_db_send(db, &test, NULL);
+
+	if (space) {
+		(void)cf_db_send(db, &memory, NULL);
+		(void)cf_db_send(db, &sort, NULL);
+	}
+	return result;
+}
+
+void
+cf_db_write_test_get(const struct cf_db *db, size_t result,
+    struct cf_db_write_test *ret)
+{
+	ret->now_ms = cf_db_get_time(db, result, 0, 0);
+	ret->read_only = cf_db_get_bool(db, result, 0, 1);
+}
+
 void
 cf_db_make_partitions(struct cf_db *db)
 {

@@ -12,6 +12,19 @@
 size_t cf_db_now_send(struct cf_db *db);
 int64_t cf_db_now_get(const struct cf_db *db, size_t result);
 
+/*
+ * Something that is committed and leaves no row: what it returns goes to
+ * cf_db_write_test_get().  With `space` a megabyte is written to the
+ * database's disk, too, and removed.
+ */
+size_t cf_db_write_test_send(struct cf_db *db, bool space);
+struct cf_db_write_test {
+	int64_t now_ms;		/* of the database's clock */
+	bool read_only;		/* it only seemed to be written */
+};
+void cf_db_write_test_get(const struct cf_db *db, size_t result,
+    struct cf_db_write_test *ret);
+
 /* Make the event partitions of the months to come. */
 void cf_db_make_partitions(struct cf_db *db);
 

@@ -20,6 +20,7 @@
 #include "common/listen.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "keysrv/health.h"
 #include "keysrv/http_reply.h"
 #include "keysrv/queue.h"
 
@@ -403,7 +404,7 @@ parse_body(struct exchange *x, struct cf_why *why)
 
 /*
  * Suspended first: a worker may be done before push returns.  A place was
- * reserved.
+ * reserved, if a worker is to do it.
  */
 static void
 hand_over(struct exchange *x, enum phase phase, enum cf_kind kind)
@@ -412,7 +413,10 @@ hand_over(struct exchange *x, enum phase phase, enum cf_kind kind)
 	x->req.kind = kind;
 	set_since(x->conn, NOT_WAITING);
 	MHD_suspend_connection(x->conn);
-	cf_queue_push(x->req.ks->queue, &x->req);
+	if (kind == CF_KIND_READY)
+		cf_health_ask(x->req.ks->health, &x->req);
+	else
+		cf_queue_push(x->req.ks->queue, &x->req);
 }
 
 /*
@@ -472,6 +476,7 @@ whole(struct exchange *x)
 	/* The tree held the token and more; the item has what is needed. */
 	cf_json_free(&req->json);
 	if (rc == CF_OK && req->ep->kind != CF_KIND_NONE &&
+	    req->ep->kind != CF_KIND_READY &&
 	    !cf_queue_reserve(req->ks->queue))
 		rc = CF_E_BUSY;
 	if (rc != CF_OK)

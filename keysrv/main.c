@@ -22,6 +22,7 @@
 #include "common/privs.h"
 #include "config.h"
 #include "keysrv/check.h"
+#include "keysrv/health.h"
 #include "keysrv/http.h"
 #include "keysrv/match.h"
 #include "keysrv/outbox.h"
@@ -56,6 +57,12 @@ set_limits(void)
 	}
 }
 
+static bool
+is_held(void *arg)
+{
+	return cf_health_may_write(arg) != CF_OK;
+}
+
 static enum cf_err
 start_outbox(struct server *s, struct cf_why *why)
 {
@@ -63,6 +70,8 @@ start_outbox(struct server *s, struct cf_why *why)
 	struct cf_outbox_options options = {
 		.database = c->database,
 		.unsafe_database = c->unsafe_database,
+		.held = is_held,
+		.held_arg = s->ks.health,
 		.server_secret = &s->secrets.receipt,
 		.mailer = { .server = c->smtp_server,
 		    .ca_file = c->smtp_ca_file, .helo = c->smtp_helo },
@@ -161,6 +170,9 @@ start(struct server *s, struct cf_why *why)
 		return rc;
 	keep_in_memory(s);
 	s->ks.challenge_secret = &s->secrets.challenge;
+	rc = cf_health_start(&s->ks, cf_http_done, &s->ks.health, why);
+	if (rc != CF_OK)
+		return rc;
 	s->ks.queue = cf_queue_new((size_t)s->settings.queue_limit,
 	    cf_http_done);
 	rc = cf_queue_start(s->ks.queue, &s->ks,
@@ -177,6 +189,8 @@ start(struct server *s, struct cf_why *why)
 static void
 stop(struct server *s)
 {
+	if (s->ks.health != NULL)
+		cf_health_stop(s->ks.health);
 	if (s->http != NULL)
 		cf_http_drain(s->http, DRAIN_MS);
 	/* Workers first: they answer what is left, so that none is waiting
@@ -186,6 +200,7 @@ stop(struct server *s)
 	cf_http_stop(&s->http);
 	cf_outbox_stop(&s->outbox);
 	cf_queue_free(&s->ks.queue);
+	cf_health_free(&s->ks.health);
 	cf_match_secrets_wipe(&s->secrets);
 	cf_vault_free(&s->vault);
 }
@@ -218,7 +233,9 @@ wait_for_end(struct server *s, const sigset_t *set)
 		if (errno != EAGAIN)
 			continue;
 		cf_http_sweep(s->http);
-		if (cf_clock_mono_ms() < upkeep_ms)
+		cf_health_tick(s->ks.health);
+		if (cf_clock_mono_ms() < upkeep_ms ||
+		    cf_health_may_write(s->ks.health) != CF_OK)
 			continue;
 		upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
 		/* It says in the log what went wrong; there is a default

@@ -46,6 +46,8 @@ struct cf_outbox {
 	/* The loop's own. */
 	char *database;
 	struct cf_db *db;
+	bool (*held)(void *arg);
+	void *held_arg;
 	struct cf_mailer *mailer;
 	struct cf_signer *signer;
 	struct cf_secret server_secret;
@@ -98,6 +100,14 @@ pause_longer(struct cf_outbox *ob, long most_ms)
 	if (ob->pause_ms > most_ms)
 		ob->pause_ms = most_ms;
 	pause_for(ob, ob->pause_ms);
+}
+
+/* Each statement that hangs would leave a session behind: wait for better. */
+static void
+wait_while_held(struct cf_outbox *ob)
+{
+	while (ob->held != NULL && ob->held(ob->held_arg) && !is_stopping(ob))
+		pause_for(ob, ob->poll_ms);
 }
 
 static void
@@ -266,6 +276,7 @@ settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	enum cf_err rc;
 
 	do {
+		wait_while_held(ob);
 		last = is_stopping(ob);
 		if (last)
 			cf_db_set_waiting(ob->db, -1, LAST_CALL_MS);
@@ -374,8 +385,10 @@ loop(void *arg)
 {
 	struct cf_outbox *ob = arg;
 
-	while (!is_stopping(ob))
+	while (!is_stopping(ob)) {
+		wait_while_held(ob);
 		one_round(ob);
+	}
 	return NULL;
 }
 
@@ -450,6 +463,8 @@ prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
 	ob->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ob->wake_fd < 0)
 		return cf_fail(CF_E_IO, why, "no more file descriptors");
+	ob->held = o->held;
+	ob->held_arg = o->held_arg;
 	ob->database = cf_strdup(o->database);
 	ob->db = cf_db_new(&(struct cf_db_options){
 	    .conninfo = ob->database, .role = "counterfoil_keysrv",

@@ -28,6 +28,9 @@ struct cf_outbox;
 struct cf_outbox_options {
 	const char *database;		/* libpq connection string */
 	bool unsafe_database, any_schema;	/* as in db.h */
+	/* True: let the database alone, commits hang.  NULL: never. */
+	bool (*held)(void *arg);
+	void *held_arg;
 	const struct cf_secret *server_secret;	/* makes the Message-IDs */
 	struct cf_mailer_options mailer;
 	const char *receipt_from;	/* address in From */

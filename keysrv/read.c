@@ -4,10 +4,7 @@
 
 #include <stdlib.h>
 
-#include "common/log.h"
 #include "common/mem.h"
-#include "keysrv/db_master.h"
-#include "keysrv/match.h"
 
 struct cf_read_item *
 cf_read_item_new(struct cf_req *req)
@@ -43,41 +40,13 @@ take_rows(struct cf_batch *batch, size_t result)
 	}
 }
 
-static bool
-needs_masters(const struct cf_batch *batch)
-{
-	const struct cf_read_item *item;
-	size_t i;
-
-	for (i = 0; i < batch->count; i++) {
-		item = batch->req[i]->item;
-		if (item->needs_masters)
-			return true;
-	}
-	return false;
-}
-
-static enum cf_err
-check_masters(const struct cf_batch *batch, size_t result)
-{
-	struct cf_why why = { "" };
-	enum cf_err rc;
-
-	rc = cf_match_used(batch->db, result, batch->ks->vault, &why);
-	if (rc != CF_OK)
-		cf_log(CF_LOG_ERROR, "not ready: %s", why.text);
-	return rc;
-}
-
 /* A wrong token and an unknown key take the same path to the same answer. */
 static void
-answer(struct cf_req *req, enum cf_err masters)
+answer(struct cf_req *req)
 {
 	const struct cf_read_item *item = req->item;
 
-	if (item->needs_masters && masters != CF_OK)
-		cf_req_fail(req, masters, NULL);
-	else if (item->has_key && !cf_ask_knows_key(&item->ask,
+	if (item->has_key && !cf_ask_knows_key(&item->ask,
 	    item->found ? item->key.token_sha256 : NULL))
 		cf_req_fail(req, CF_E_UNKNOWN_KEY, NULL);
 	else
@@ -88,11 +57,10 @@ static enum cf_err
 read_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
-	const bool ask_masters = needs_masters(batch);
 	struct cf_read_item *item;
 	struct cf_db_args keys;
-	enum cf_err rc, masters_rc = CF_OK;
-	size_t i, masters = 0;
+	enum cf_err rc;
+	size_t i;
 
 	cf_db_key_args(&keys);
 	for (i = 0; i < batch->count; i++) {
@@ -103,17 +71,13 @@ read_all(struct cf_db *db, void *arg, struct cf_why *why)
 		cf_db_key_add(&keys, item->ask.key_id);
 	}
 	(void)cf_db_key_send(db, &keys);
-	if (ask_masters)
-		masters = cf_db_masters_send(db);
 	rc = cf_db_flush(db, why);
 	cf_db_args_free(&keys);
 	if (rc != CF_OK)
 		return rc;
 	take_rows(batch, 0);
-	if (ask_masters)
-		masters_rc = check_masters(batch, masters);
 	for (i = 0; i < batch->count; i++)
-		answer(batch->req[i], masters_rc);
+		answer(batch->req[i]);
 	return CF_OK;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_read - requests that only look: challenge, describe, the
- * page of a key, readyz.
+ * cf_read - requests that only look: challenge, describe, the page of a key.
  *
  * One statement finds the keys of a whole batch; each endpoint's answer()
  * then writes its reply.  Nothing is recorded.
@@ -15,7 +14,6 @@
 struct cf_read_item {
 	struct cf_ask ask;
 	bool has_key;		/* false: no token is needed (pages) */
-	bool needs_masters;	/* an error if a master key is missing */
 	bool found;
 	struct cf_key_row key;
 	/* Called with the key found and the token right. */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "keysrv/health.h"
+
 struct cf_buf *
 cf_req_ok(struct cf_req *req, int status)
 {
@@ -78,7 +80,13 @@ cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode, const char *name,
 	enum cf_err rc;
 	size_t i;
 
-	rc = cf_db_run(batch->db, mode, name, run_poisoned, &run, &why);
+	rc = mode == CF_DB_WRITE ? cf_health_may_write(batch->ks->health)
+	    : CF_OK;
+	if (rc == CF_OK)
+		rc = cf_db_run(batch->db, mode, name, run_poisoned, &run,
+		    &why);
+	if (mode == CF_DB_WRITE && (rc == CF_OK || rc == CF_E_DATABASE))
+		cf_health_wrote(batch->ks->health, rc == CF_OK);
 	if (rc == CF_OK) {
 		check_decided(batch);
 	} else if (rc != CF_E_INTERNAL || batch->count == 1) {

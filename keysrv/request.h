@@ -36,17 +36,19 @@ struct cf_ks {
 	struct cf_vault *vault;
 	const struct cf_secret *challenge_secret;
 	struct cf_queue *queue;
+	struct cf_health *health;
 };
 
 /* Requests of one kind can share a transaction. */
 enum cf_kind {
 	CF_KIND_NONE,		/* answered by parse() at once */
 	CF_KIND_ISSUE,
-	CF_KIND_READ,		/* challenge, describe, readyz */
+	CF_KIND_READ,		/* challenge, describe */
 	CF_KIND_STATUS,
 	CF_KIND_RETRIEVE,
 	CF_KIND_OPEN,		/* opening proofs and mismatch reports */
 	CF_KIND_TOKEN,		/* is the API token good?  Before a body */
+	CF_KIND_READY,		/* for cf_health, not for a worker */
 	CF_KIND__COUNT
 };
 
