@@ -8,84 +8,21 @@
  */
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
-	from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { makeAuthority } from "./authority.mjs";
-import {
-	frameOf, fullPicture, launch, openMessage, saveAll, troubleText,
-	waitForState,
-} from "./driver.mjs";
-import { Problem, startFake } from "./fake.mjs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { frameOf, openMessage, saveAll, troubleText, waitForState }
+	from "./driver.mjs";
+import { Problem } from "./fake.mjs";
 import { offer, plain } from "./letters.mjs";
 import * as seal from "./seal.mjs";
 import { assert, run, test } from "./tap.mjs";
+import { aMoment, close, fake, here, home, newPage, picture, pictures,
+	readerLink, RULES, send, stop, temp, web } from "./world.mjs";
 
-const here = dirname(fileURLToPath(import.meta.url));
-const web = join(here, "../../common/web");
-const temp = mkdtempSync(join(tmpdir(), "cf-page-"));
-const pictures = process.env["CF_SCREENSHOTS"];
-const RULES = "MAP *.test 127.0.0.1";
-
-const names = { reader: "reader.test", keys: "keys.test",
-	foreignKeys: "foreign.test", stranger: "stranger.test",
-	plainReader: "reader.test", plainKeys: "127.0.0.1" };
-const { home, tls } = makeAuthority(temp,
-	[...new Set(Object.values(names))]);
-const fake = await startFake({ web, tls, names });
 const { state, url } = fake;
-const browser = await launch({ home, hostRules: RULES });
 
 /* --- help ------------------------------------------------------------------ */
-
-/*
- * A page of its own; what the browser complains about is collected.  Dates
- * are shown by the clock of the place: it is the same for all who test.
- */
-async function newPage(given = {})
-{
-	const context = await browser.newContext({ timezoneId: "UTC",
-		viewport: { width: 1000, height: 900 }, ...given });
-
-	context.setDefaultTimeout(120_000);
-	const page = await context.newPage();
-
-	page.complaints = [];
-	page.on("pageerror", error => page.complaints.push(String(error)));
-	return page;
-}
-
-const close = page => page.context().close();
-
-/*
- * Time for what a page might do by itself, after it is loaded.  Playwright's
- * "networkidle" would ask for more and sometimes never comes: a request that
- * is blocked may be without an end.
- */
-const aMoment = page => page.evaluate(
-	() => new Promise(resolve => setTimeout(resolve, 1000)));
-
-async function picture(page, name)
-{
-	if (pictures !== undefined)
-		await fullPicture(page, join(pictures, `${name}.png`));
-}
-
-const readerLink = (sealed, locator, reader = url.reader) =>
-	`${reader}/m/${sealed.blob}#${seal.percentEncode(locator)}`;
-
-/* A message registered and stored, and its link. */
-function send(message, { sealing, given, service } = {})
-{
-	const sealed = seal.seal(seal.addM(message,
-		{ outer: ["From: alice@a.test"] }), sealing);
-	const key = fake.register(sealed, given);
-
-	return { sealed, key,
-		link: readerLink(sealed, fake.locator(sealed, service)) };
-}
 
 const handleOf = sealed => seal.b64(sealed.keyId);
 const eventsOf = sealed => state.events
@@ -1128,6 +1065,4 @@ test("open-link says why it failed", async () => {
 });
 
 await run();
-await browser.close();
-await fake.stop();
-rmSync(temp, { recursive: true, force: true });
+await stop();
