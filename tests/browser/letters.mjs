@@ -2,7 +2,7 @@
 /* letters - messages for the browser tests. */
 import { randomBytes } from "node:crypto";
 
-const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4Yc"
+export const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4Yc"
 	+ "QARAwQCgAdcAPhqzsCagAAAABJRU5ErkJggg==";
 
 const lines = bytes => bytes.toString("base64").replace(/.{1,76}/g, "$&\r\n");
@@ -78,4 +78,18 @@ export function plain({ from = "alice@a.test", text = "Hello Bob." } = {})
 	return Buffer.from(`From: ${from}\r\nTo: bob@b.test\r\nSubject: Hello\r\n`
 		+ "Date: Mon, 23 Nov 2026 13:30:00 +0000\r\nMIME-Version: 1.0\r\n"
 		+ `Content-Type: text/plain; charset=utf-8\r\n\r\n${text}\r\n`);
+}
+
+/* HTML alone, with the picture that "cid:i1@a.test" names. */
+export function htmlLetter(html, { subject = "Hello" } = {})
+{
+	return Buffer.from([
+		"From: alice@a.test", "To: bob@b.test", `Subject: ${subject}`,
+		"Date: Mon, 23 Nov 2026 13:30:00 +0000", "MIME-Version: 1.0",
+		"Content-Type: multipart/related; boundary=rel", "",
+		"--rel", "Content-Type: text/html; charset=utf-8",
+		"Content-Transfer-Encoding: base64", "",
+		lines(Buffer.from(html)) + "--rel", "Content-Type: image/png",
+		"Content-ID: <i1@a.test>", "Content-Transfer-Encoding: base64",
+		"Content-Disposition: inline", "", PIXEL, "--rel--", ""].join("\r\n"));
 }

@@ -21,7 +21,7 @@ export interface FrameDocument {
 const POLICY = "default-src 'none'; img-src data: blob:;"
 	+ " style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-const HEAD = "<!doctype html><html lang=\"\"><head><meta charset=\"utf-8\">"
+const HEAD = "<head><meta charset=\"utf-8\">"
 	+ `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`
 	+ "<meta name=\"referrer\" content=\"no-referrer\">"
 	+ "<meta http-equiv=\"x-dns-prefetch-control\" content=\"off\">"
@@ -33,10 +33,14 @@ const TEXT_STYLE = "<style>html{color-scheme:light dark;background:#fff;"
 	+ "body{margin:0}@media(prefers-color-scheme:dark){html{"
 	+ "background:#1c2023;color:#e5e7e6}}</style>";
 
-const HTML_STYLE = "<style>html{color-scheme:light;background:#fff;"
-	+ "color:#1b1f22}body{margin:0;padding:16px 20px;overflow-wrap:anywhere;"
-	+ "font:15px/1.6 system-ui,sans-serif}img{max-width:100%;height:auto}"
-	+ "</style>";
+/*
+ * Only what a browser would have by default, in the page's own letters: a
+ * rule here would win over the message's attributes.
+ */
+const HTML_STYLE = "<style>html{color-scheme:light;color:#1b1f22;"
+	+ "padding:8px 12px;overflow-wrap:break-word;"
+	+ "font-family:system-ui,sans-serif;"
+	+ "-webkit-print-color-adjust:exact;print-color-adjust:exact}</style>";
 
 const IMAGE = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml|x-icon)$/i;
 
@@ -49,7 +53,7 @@ export function escapeText(text: string): string
 export function textDocument(text: string): FrameDocument
 {
 	return {
-		html: `${HEAD}${TEXT_STYLE}</head><body><pre>`
+		html: `<!doctype html><html>${HEAD}${TEXT_STYLE}</head><body><pre>`
 			/* A newline right behind <pre> would be swallowed. */
 			+ `\n${escapeText(text.replace(/\0/g, "\ufffd"))}`
 			+ "</pre></body></html>",
@@ -85,9 +89,40 @@ function trusted(html: string): string
 const FORBIDDEN_TAGS = ["form", "input", "button", "textarea", "select",
 	"option", "optgroup", "datalist", "label", "fieldset", "legend", "output",
 	"meter", "progress", "audio", "video", "source", "track", "picture",
-	"map", "area", "dialog", "details", "summary", "template", "slot"];
+	"dialog", "template", "slot"];
 const FORBIDDEN_ATTRIBUTES = ["srcset", "background", "poster", "ping",
-	"autofocus", "tabindex", "accesskey", "popover", "popovertarget"];
+	"action", "autofocus", "tabindex", "accesskey", "popover",
+	"popovertarget", "download"];
+
+/*
+ * Attributes whose value is never an address that is loaded or followed:
+ * they stay as they are.  Every other one is held to LINK.
+ */
+const HARMLESS = ["abbr", "align", "alink", "axis", "behavior", "bgcolor",
+	"border", "bordercolor", "bordercolordark", "bordercolorlight",
+	"bottommargin", "cellpadding", "cellspacing", "char", "charoff",
+	"charset", "cite", "clear", "color", "cols", "colspan", "compact",
+	"coords", "datetime", "decoding", "dir", "direction", "draggable",
+	"face", "frame", "headers", "height", "hidden", "hreflang", "hspace",
+	"ismap", "itemid", "itemprop", "itemref", "itemscope", "itemtype",
+	"lang", "leftmargin", "link", "loop", "marginheight", "marginwidth",
+	"media", "nohref", "noshade", "nowrap", "open", "rel", "rev",
+	"reversed", "rightmargin", "rows", "rowspan", "rules", "scope",
+	"scrollamount", "scrolldelay", "shape", "size", "span", "spellcheck",
+	"start", "target", "text", "topmargin", "translate", "truespeed",
+	"type", "valign", "version", "vlink", "vspace", "width", "wrap",
+	"xml:lang"];
+const LINK = /^(?:https?:|mailto:|tel:|#)/i;
+
+/*
+ * A style sheet as DOMPurify lets it pass, which takes out one that has
+ * markup in it: Word puts <!-- --> around it, others name a <tag> in a
+ * comment.
+ */
+function plainSheet(css: string): string
+{
+	return css.replace(/<!--|-->/g, " ").replace(/<(?=[/\w!])/g, "\\3c ");
+}
 
 export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 {
@@ -110,22 +145,31 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 		shown.add(file);
 		return dataUrl(file);
 	};
+	const styled = (css: string): string => {
+		for (const [url] of css.matchAll(/(?:https?:)?\/\/[^\s"')]+/gi))
+			elsewhere.add(url);
+		return css.replace(/url\(\s*(["']?)cid:([^"')\s]+)\1\s*\)/gi,
+			(_, _quote, id: string) => `url(${inline(id) ?? "data:,"})`);
+	};
 
+	purifier.addHook("uponSanitizeElement", (node, { tagName }) => {
+		if (tagName === "style")
+			node.textContent = plainSheet(styled(node.textContent ?? ""));
+	});
 	purifier.addHook("uponSanitizeAttribute", (node, attribute) => {
 		const value = attribute.attrValue.trim();
 
 		if (attribute.attrName === "style") {
-			attribute.attrValue = value.replace(
-				/url\(\s*(["']?)cid:([^"')\s]+)\1\s*\)/gi,
-				(_, _quote, id: string) => `url(${inline(id) ?? "data:,"})`);
-			for (const [url] of attribute.attrValue
-			    .matchAll(/(?:https?:)?\/\/[^\s"')]+/gi))
-				elsewhere.add(url);
+			attribute.attrValue = styled(value);
 			return;
 		}
-		if (attribute.attrName !== "src" || node.nodeName !== "IMG")
+		if (attribute.attrName === "href" && value === "")
+			attribute.keepAttr = false;
+		if (attribute.attrName !== "src")
 			return;
-		if (/^cid:/i.test(value)) {
+		if (node.nodeName !== "IMG") {
+			attribute.keepAttr = false;
+		} else if (/^cid:/i.test(value)) {
 			const url = inline(value.slice(4));
 
 			attribute.attrValue = url ?? "";
@@ -136,26 +180,32 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 		}
 	});
 	purifier.addHook("afterSanitizeAttributes", node => {
-		if (node.nodeName === "A" && node.hasAttribute("href")) {
+		if (/^(A|AREA)$/.test(node.nodeName) && node.hasAttribute("href")) {
 			node.setAttribute("target", "_blank");
 			node.setAttribute("rel", "noopener noreferrer nofollow");
 		}
 	});
 
-	/* One purifier for all: it may make its trusted types policy once. */
+	/*
+	 * One purifier for all: it may make its trusted types policy once.
+	 * No script looks for an element by a name that a message can take,
+	 * and style sheets need their ids: hence not SANITIZE_DOM.
+	 */
 	const clean = purifier.sanitize(html, {
 		USE_PROFILES: { html: true },
 		FORBID_TAGS: FORBIDDEN_TAGS,
 		FORBID_ATTR: FORBIDDEN_ATTRIBUTES,
-		ADD_ATTR: ["target"],
-		ALLOW_DATA_ATTR: false,
-		FORCE_BODY: true,
-		ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|tel:|#)/i,
+		ADD_ATTR: HARMLESS,
+		ADD_URI_SAFE_ATTR: HARMLESS,
+		SANITIZE_DOM: false,
+		WHOLE_DOCUMENT: true,
+		ALLOWED_URI_REGEXP: LINK,
 	});
 
 	purifier.removeAllHooks();
 	return {
-		html: `${HEAD}${HTML_STYLE}</head><body>${clean}</body></html>`,
+		/* What <html> and <body> say in `clean` is added to ours. */
+		html: `<!doctype html><html>${HEAD}${HTML_STYLE}</head>${clean}`,
 		remote: elsewhere.size,
 		shown,
 	};
