@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * faithful - a message on the page looks as it was sent: attributes and
- * styles, layout.
+ * styles, layout, height, and on paper.
  */
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { frameOf } from "./driver.mjs";
-import { htmlLetter, PIXEL } from "./letters.mjs";
+import { htmlLetter, PIXEL, plain } from "./letters.mjs";
 import { assert, run, test } from "./tap.mjs";
-import { close, fake, newPage, opened, stop } from "./world.mjs";
+import { close, fake, newPage, opened, stand, stop, temp }
+	from "./world.mjs";
 
 /* --- attributes ------------------------------------------------------------- */
 
@@ -257,6 +260,281 @@ test("a column's figures stand under its head, a list goes on counting",
 			return [getComputedStyle(list).listStyleType, list.start,
 				list.children[1].value];
 		}), ["lower-alpha", 5, 9]);
+		await close(page);
+	});
+
+/* --- height -------------------------------------------------------------------- */
+
+/* What a frame shows, and where the last of it ends. */
+const extent = () => {
+	const root = document.querySelector("html");
+	const range = document.createRange();
+	const boxes = [...root.querySelectorAll("body *")]
+		.filter(element => element.checkVisibility())
+		.flatMap(element => {
+			range.selectNodeContents(element);
+			return element.firstElementChild === null
+				? [element.getBoundingClientRect(), ...range.getClientRects()]
+				: [element.getBoundingClientRect()];
+		}).filter(({ width, height }) => width > 0 && height > 0);
+	const body = root.lastElementChild.getBoundingClientRect();
+
+	return { height: innerHeight,
+		scrolls: root.scrollHeight - root.clientHeight,
+		first: Math.round(Math.min(...boxes.map(({ top }) => top), body.top)),
+		last: Math.round(Math.max(...boxes.map(({ bottom }) => bottom),
+			body.bottom)) };
+};
+
+/*
+ * All is there, without a bar, and no more than a margin is empty.  `part`:
+ * of the message, or the number of the frame.
+ */
+async function fitsNow(page, part, { spare = 45 } = {})
+{
+	const frame = typeof part === "string" ? await frameOf(page, part)
+		: page.frames()[part + 1];
+	const { height, scrolls, first, last } = await frame.evaluate(extent);
+
+	assert.ok(first >= 0, `${-first} px are out at the top`);
+	assert.ok(scrolls <= 0, `${scrolls} px are to be scrolled for`);
+	assert.ok(last <= height, `the frame ends at ${height}, its text at ${
+		last}`);
+	assert.ok(height - last <= spare, `of ${height} px ${height - last
+	} are empty`);
+	return height;
+}
+
+/* The same as soon as the page has answered to what was done. */
+async function fits(page, part, given)
+{
+	for (let left = 40; ; left--) {
+		try {
+			return await fitsNow(page, part, given);
+		} catch (error) {
+			if (left === 0)
+				throw error;
+			await page.evaluate(() => new Promise(resolve =>
+				requestAnimationFrame(() => requestAnimationFrame(resolve))));
+		}
+	}
+}
+
+const PARAGRAPH = "The parties agree that the delivery shall take place as"
+	+ " described in the annex and that payment is due within thirty days. ";
+const LONG = Array.from({ length: 40 }, (_, i) =>
+	`Paragraph ${i + 1} of it. ${PARAGRAPH.repeat(3)}`).join("\r\n\r\n");
+const tall = (height, text = "x") =>
+	`<div style="height:${height}px">${text}</div>`;
+
+test("text is shown whole: short, long, and on a phone", async () => {
+	const short = await opened(plain({ text: "One line." }));
+
+	assert.ok(await fits(short, "text") < 70);
+	await close(short);
+	const page = await opened(plain({ text: LONG }));
+	const wide = await fits(page, "text");
+
+	await page.setViewportSize({ width: 360, height: 640 });
+	const narrow = await fits(page, "text");
+
+	assert.ok(narrow > 1.5 * wide);
+	await page.setViewportSize({ width: 640, height: 360 });
+	assert.ok(await fits(page, "text") < narrow);
+	assert.deepEqual(page.complaints, []);
+	await close(page);
+});
+
+const PAGES = {
+	"one line": ["Hello.", 60],
+	"no margins": ["<html><body style='margin:0;padding:0'>Hello.", 40],
+	"margins at both ends": ["<p style='margin:60px'>a</p><p style='margin:"
+		+ "80px 0'>b</p>", 280, { spare: 110 }],
+	"a float": ["<img align=left width=9 height=300 src=cid:i1@a.test>a", 330],
+	"no doctype": ["<html><body><table height='100%'><tr><td>a</table>", 60],
+	"a doctype of old": ["<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 3.2//EN\">"
+		+ "<html><body><div style='height:100%'>a</div>", 60],
+	"all of the height": ["<html style='height:100%'><body style='height:100%"
+		+ "!important;margin:9px'><table style='height:100%' height='100%'>"
+		+ "<tr><td>a</table><div style='min-height:100%'>b</div>", 110],
+	"all of the window": ["<style>.a{height:100vh}.b{min-height:calc(50dvh +"
+		+ " 1px)}</style><body style='height:100vh'><div class=a>a</div>"
+		+ "<div class=b>b</div><p style='margin-top:10VMAX'>c</p>", 1600],
+	"placed freely": ["<div style='position:absolute;top:700px;height:50px'>a"
+		+ "</div>b", 760],
+	"placed in the window": ["<style>#f{position:fixed;top:500px;left:0}"
+		+ "</style>b<div id=f>a</div>", 540],
+	"placed at its foot": ["b<div style='position:fixed;bottom:0;height:200px;"
+		+ "width:9px;background:red'>a</div>", 250],
+	"more than its box": ["<div style='height:20px'>" + tall(400) + "</div>", 420],
+	"heights by the window": ["<style>@media (min-height:300px){.a{height:90px"
+		+ "}}@media (max-height:299px){.a{height:600px}}@media (orientation:"
+		+ "portrait){.a{width:20px}}</style><div class=a>a</div>", 640, { spare: 600 }],
+	"pictures": ["<img src=cid:i1@a.test style='width:100%;height:500px'>"
+		+ "<img src=cid:i1@a.test width=3000 height=3000>", 2000, { spare: 60 }],
+	"very long": [`${tall(45000)}<p>end`, 45100],
+	"names of the document's own": ["<img name=body><img name=documentElement>"
+		+ "<a name=styleSheets id=querySelectorAll>x</a>" + tall(200), 280],
+};
+
+test("HTML is shown whole, whatever its height comes from", async () => {
+	const page = await newPage();
+	const now = [];
+
+	await stand(page);
+	for (const [html] of Object.values(PAGES))
+		await page.evaluate(markup => window.show(markup), html.replace(
+			/cid:i1@a.test/g, `data:image/png;base64,${PIXEL}`));
+	for (const [i, [name, [, most, given]]] of Object.entries(PAGES).entries()) {
+		now.push(await fits(page, i, given).catch(error => {
+			throw new Error(`${name}: ${error.message}`);
+		}));
+		assert.ok(now[i] <= most, `${name}: ${now[i]} px high`);
+	}
+	/* And it stays so by itself: nothing chases anything. */
+	await page.evaluate(() => new Promise(resolve => setTimeout(resolve, 300)));
+	for (const [i, [name, [,, given]]] of Object.entries(PAGES).entries())
+		assert.equal(await fitsNow(page, i, given), now[i], name);
+	assert.deepEqual(page.complaints, []);
+	await close(page);
+});
+
+test("HTML is shown whole when it changes its height", async () => {
+	const page = await opened(htmlLetter(`<details><summary>more</summary>${
+		tall(700)}</details><div style="position:absolute;top:90px"><details>
+<summary>absolute</summary>${tall(900)}</details></div><p>${
+	PARAGRAPH.repeat(9)}`));
+	const frame = await frameOf(page, "html");
+	const closed = await fits(page, "html");
+
+	await frame.getByText("more").click();
+	assert.ok(await fits(page, "html") >= closed + 700);
+	await frame.getByText("more").click();
+	assert.equal(await fits(page, "html"), closed);
+	await frame.getByText("absolute").click();
+	assert.ok(await fits(page, "html") > 990);
+	await frame.getByText("absolute").click();
+	assert.equal(await fits(page, "html"), closed);
+	await page.setViewportSize({ width: 360, height: 640 });
+	assert.ok(await fits(page, "html") > closed + 200);
+	await close(page);
+});
+
+test("the view that was not shown first is as high as it is", async () => {
+	const html = tall(300);
+	const page = await opened(Buffer.from(["From: alice@a.test",
+		"MIME-Version: 1.0", "Content-Type: multipart/alternative; boundary=b",
+		"", "--b", "Content-Type: text/plain", "", LONG, "--b",
+		"Content-Type: text/html", "", html, "--b--", ""].join("\r\n")));
+
+	assert.ok(await fits(page, "html") < 360);
+	await page.getByText("Plain text").click();
+	assert.ok(await fits(page, "text") > 2000);
+	await page.getByText("Formatted").click();
+	assert.ok(await fits(page, "html") < 360);
+	await close(page);
+});
+
+test("a wide table can be moved sideways, all of its rows are shown",
+	async () => {
+		const page = await opened(htmlLetter(`<table>${
+			`<tr><td nowrap width=1900>${"wide ".repeat(60)}</td></tr>`
+				.repeat(30)}</table>`), { viewport: { width: 360, height: 640 } });
+		const frame = await frameOf(page, "html");
+
+		await fits(page, "html", { spare: 60 });
+		assert.ok(await frame.evaluate(() => {
+			document.scrollingElement.scrollLeft = 9999;
+			return document.scrollingElement.scrollLeft;
+		}) > 1500);
+		await close(page);
+	});
+
+test("where the page stands, it stays when a message changes its height",
+	async () => {
+		const page = await opened(htmlLetter(`${tall(3000)}<details><summary>
+more</summary>${tall(500)}</details>${tall(2000)}`));
+		const frame = await frameOf(page, "html");
+
+		await fits(page, "html");
+		await page.evaluate(() => scrollTo(0, 2900));
+		await frame.evaluate(() => {
+			document.querySelector("details").open = true;
+		});
+		await fits(page, "html");
+		assert.equal(await page.evaluate(() => scrollY), 2900);
+		await close(page);
+	});
+
+test("a link to a place in the message leads there", async () => {
+	const page = await opened(htmlLetter(`<a href="#there">go</a>${tall(3000)}
+<h2 id=there>There</h2>${tall(2000)}<a name="a b"></a><a href="#">up</a>`));
+	const frame = await frameOf(page, "html");
+
+	await fits(page, "html");
+	await frame.getByText("go", { exact: true }).click();
+	assert.ok(await page.evaluate(() => scrollY) > 2900);
+	assert.equal(await frame.evaluate(() => location.href), "about:srcdoc");
+	assert.equal(await page.evaluate(() => history.length), 2);
+	await frame.getByText("up", { exact: true }).click();
+	assert.ok(await page.evaluate(() => scrollY) < 500);
+	assert.equal(page.context().pages().length, 1);
+	await close(page);
+});
+
+/* --- on paper -------------------------------------------------------------------- */
+
+async function printed(page)
+{
+	const file = join(temp, "printed.pdf");
+
+	await page.pdf({ path: file, format: "A4" });
+	return execFileSync("pdftotext", ["-layout", file, "-"]).toString();
+}
+
+const LINES = Array.from({ length: 300 }, (_, i) => `<p>Line ${i + 1} of it.`)
+	.join("\n");
+
+for (const [what, message, lines] of [
+	["text", plain({ text: LONG }), 40],
+	["HTML", htmlLetter(`<style>@media print{p{display:none}} @media screen
+{p{color:#123}}</style>${LINES}`), 300],
+	["a wide table", htmlLetter(`<table>${Array.from({ length: 90 }, (_, i) =>
+		`<tr><td nowrap>Line ${i + 1} of it${" and".repeat(40)}</td><td>right
+</td></tr>`).join("")}</table>`), 90],
+	["a table wider than paper can be", htmlLetter(`<table width=9000>${
+		Array.from({ length: 90 }, (_, i) => `<tr><td nowrap width=8000>Line ${
+			i + 1} of it${" and".repeat(400)}</td><td>right</td></tr>`)
+			.join("")}</table>`), 90]])
+	test(`a print holds all: ${what}`, async () => {
+		const part = message.subarray(message.indexOf("Content-Type"));
+		const page = await opened(Buffer.concat([
+			Buffer.from(["From: Alice <alice@a.test>", "To: bob@b.test",
+				"Subject: The annex", "MIME-Version: 1.0",
+				"Content-Type: multipart/mixed; boundary=m",
+				"", "--m", ""].join("\r\n")), part,
+			Buffer.from(["", "--m", "Content-Type: application/pdf",
+				"Content-Disposition: attachment; filename=annex.pdf",
+				"", "x", "--m--", ""].join("\r\n"))]));
+		const before = await page.locator("iframe").evaluate(
+			frame => frame.offsetHeight);
+		const text = await printed(page);
+
+		for (const there of [/The annex/, /Alice <alice@a\.test>/,
+			/bob@b\.test/, /annex\.pdf/, /Opening recorded on 23 November/])
+			assert.match(text, there);
+		const missing = Array.from({ length: lines }, (_, i) => i + 1)
+			.filter(i => !text.includes(` ${i} of it`));
+
+		/* A line of a frame may stand on two pages, half on each. */
+		assert.ok(what === "text" ? missing.length === 0
+			: missing.length < text.split("\f").length
+			&& !missing.includes(1) && !missing.includes(lines),
+		`not there: ${missing}`);
+		if (what.includes("table"))
+			assert.ok(text.match(/right/g).length >= lines - missing.length);
+		assert.equal(await page.locator("iframe").evaluate(
+			frame => frame.offsetHeight), before);
 		await close(page);
 	});
 

@@ -57,6 +57,9 @@ function readerHandler(state)
 			return file("index.html");
 		if (["/page.js", "/page.css"].includes(path))
 			return file(path.slice(1));
+		if (state.more.has(path))
+			return send(200, TYPES[path.split(".")[1] ?? "html"],
+				state.more.get(path));
 		const e = /^\/e\/([A-Za-z0-9_-]{22})$/.exec(path);
 
 		if (e !== null && state.store.has(e[1]))
@@ -260,6 +263,7 @@ export { Problem };
 export async function startFake({ web, tls, names })
 {
 	const state = { dist: join(web, "dist"), store: new Map(),
+		more: new Map(),	/* what the reader has besides, by path */
 		keys: new Map(), challenges: new Set(), events: [], calls: [],
 		readerRequests: [], keyRequests: [], strangerRequests: [],
 		strangerReferers: [] };

@@ -4,7 +4,8 @@
  *
  * With CF_SCREENSHOTS=DIR pictures of the screens are left there.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -89,6 +90,45 @@ export async function opened(message, given)
 	await page.goto(send(message).link);
 	await openMessage(page);
 	return page;
+}
+
+/*
+ * Lets `page` go to one under the reader's policy where HTML is shown as
+ * messages are: show(html) there makes one frame more.  With `sanitized`
+ * false what DOMPurify returns is the HTML as it came.
+ */
+export async function stand(page, { sanitized = true } = {})
+{
+	const name = sanitized ? "stand" : "stand-open";
+	const esbuild = createRequire(join(web, "package.json"))("esbuild");
+	const untouched = join(temp, "untouched.mjs");
+
+	writeFileSync(untouched, "export default { addHook() {},"
+		+ " removeAllHooks() {}, sanitize: html => html };");
+	const { outputFiles } = await esbuild.build({
+		stdin: {
+			contents: `import { fit } from "./src/fit";
+import { frameFor, htmlDocument } from "./src/frames";
+window.show = html => new Promise(resolve => {
+	const frame = frameFor(htmlDocument(html, []), "A message", "html");
+	const holder = document.createElement("div");
+
+	fit(frame);
+	frame.addEventListener("load", () => resolve(), { once: true });
+	holder.append(frame);
+	document.body.append(holder);
+});`,
+			resolveDir: web, loader: "js",
+		},
+		bundle: true, format: "iife", write: false, target: "es2021",
+		alias: sanitized ? {} : { dompurify: untouched },
+	});
+
+	fake.state.more.set(`/${name}.js`, outputFiles[0].text);
+	fake.state.more.set(`/${name}`, "<!doctype html><html><head><title>stand"
+		+ "</title><link rel=stylesheet href=/page.css></head>"
+		+ `<body class=message><script src=/${name}.js></script></body>`);
+	await page.goto(`${fake.url.reader}/${name}`);
 }
 
 export async function stop()

@@ -3,9 +3,12 @@
  * frames - the documents in which a message's text and HTML are shown.
  *
  * Four walls: DOMPurify takes out scripts and forms; the frame's sandbox
- * runs no script and has no origin; the frame's own policy loads nothing
- * from anywhere; the page's policy, which the frame inherits, neither.
- * What DOMPurify returns is not changed afterwards.
+ * runs no script, sends no form and moves no window; the frame's own policy
+ * loads nothing from anywhere; the page's policy, which the frame inherits,
+ * neither.  What DOMPurify returns is not changed afterwards.
+ *
+ * The frame has the page's origin, so that fit.ts can measure it.  That
+ * would help a script only, and none runs.
  *
  * Knows: HTML.   Does not know: keys, the network.
  */
@@ -40,7 +43,11 @@ const TEXT_STYLE = "<style>html{color-scheme:light dark;background:#fff;"
 const HTML_STYLE = "<style>html{color-scheme:light;color:#1b1f22;"
 	+ "padding:8px 12px;overflow-wrap:break-word;"
 	+ "font-family:system-ui,sans-serif;"
-	+ "-webkit-print-color-adjust:exact;print-color-adjust:exact}</style>";
+	+ "-webkit-print-color-adjust:exact;print-color-adjust:exact}"
+	/* As fit.ts asks for, where paper is too narrow. */
+	+ "html[data-narrow] *{width:auto!important;min-width:0!important;"
+	+ "max-width:100%!important;text-wrap-mode:wrap!important;"
+	+ "overflow-wrap:break-word!important}</style>";
 
 const IMAGE = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml|x-icon)$/i;
 
@@ -220,31 +227,11 @@ export function frameFor(document_: FrameDocument, title: string,
 {
 	const frame = document.createElement("iframe");
 
-	frame.setAttribute("sandbox",
-		"allow-popups allow-popups-to-escape-sandbox");
+	frame.setAttribute("sandbox", "allow-same-origin allow-popups"
+		+ " allow-popups-to-escape-sandbox");
 	frame.setAttribute("referrerpolicy", "no-referrer");
 	frame.title = title;
 	frame.dataset["part"] = part;
 	frame.srcdoc = trusted(document_.html);
 	return frame;
-}
-
-/*
- * How high the HTML will be, roughly: a frame without origin cannot be
- * asked.  Counted in an inert document, where nothing loads or runs.
- */
-export function guessHeight(document_: FrameDocument, width: number): number
-{
-	const inert = new DOMParser().parseFromString(trusted(document_.html),
-		"text/html");
-	let height = 64 + 32 * inert.querySelectorAll(
-		"p,li,tr,br,h1,h2,h3,h4,blockquote").length;
-
-	for (const element of inert.querySelectorAll("style,title"))
-		element.remove();
-	for (const image of inert.querySelectorAll("img[src]"))
-		height += Number(image.getAttribute("height")) || 160;
-	const chars = inert.body.textContent?.replace(/\s+/g, " ").length ?? 0;
-
-	return height + chars / Math.max(width / 7, 20) * 24;
 }

@@ -10,7 +10,9 @@
 import type { Description } from "./api";
 import { recordsSentence } from "./assurance";
 import { safeName, sizeText } from "./files";
-import { frameFor, guessHeight, htmlDocument, textDocument } from "./frames";
+import { fit } from "./fit";
+import { frameFor, htmlDocument, textDocument, type FrameDocument }
+	 from "./frames";
 import type { Bytes } from "./bytes";
 import { senderIsVouchedFor, type Mail, type Person } from "./mail";
 import type { Trouble } from "./trouble";
@@ -276,19 +278,6 @@ function warning(mail: Mail, issuer: { address: string, domain: string },
 			: ["This page does not know its key server."]);
 }
 
-/* As high as the text needs; measured with text, which cannot act. */
-function textHeight(text: string, width: number): number
-{
-	const probe = el("pre", { class: "probe", "aria-hidden": "true" }, text);
-
-	probe.style.width = `${width}px`;
-	document.body.append(probe);
-	const height = probe.offsetHeight;
-
-	probe.remove();
-	return height + 4;
-}
-
 /* One way to see the message. */
 interface View {
 	label: string;
@@ -300,40 +289,54 @@ interface Parts {
 	listed: Mail["files"];
 }
 
+/* A part in its frame, as high as it is. */
+function framed(document_: FrameDocument, title: string,
+	part: "text" | "html"): HTMLElement
+{
+	const frame = frameFor(document_, title, part);
+
+	fit(frame);
+	return el("div", { class: "fitted" }, frame);
+}
+
+/*
+ * Text is printed from the page itself: paper cuts a frame in two wherever
+ * it ends, in the middle of a line too.
+ */
+function textView(text: string): HTMLElement
+{
+	return el("div", { class: "text" },
+		framed(textDocument(text), "The message as plain text", "text"),
+		el("pre", { class: "paper" }, text));
+}
+
+function remoteNote(count: number): HTMLElement | null
+{
+	if (count === 0)
+		return null;
+	return el("p", { class: "note", id: "remote" }, count === 1
+		? "One picture from elsewhere was not loaded: its owner would"
+			+ " learn that you are reading."
+		: `${count} pictures from elsewhere were not loaded:`
+			+ " their owners would learn that you are reading.");
+}
+
 function messageParts(mail: Mail): Parts
 {
-	const width = Math.min(place("main").clientWidth || 700, 860) - 40;
-	const limit = Math.max(window.innerHeight * 0.72, 320);
 	const views: View[] = [];
 	const box = el("div", { class: "message" });
 	let listed = mail.files;
 
 	if (mail.html !== null) {
 		const html = htmlDocument(mail.html, mail.files);
-		const frame = frameFor(html, "The message, formatted", "html");
-		const height = guessHeight(html, width);
 
-		frame.style.height = `${Math.min(Math.max(height, 160), limit)}px`;
-		const element = el("div", {}, frame);
-
-		views.push({ label: "Formatted", element });
+		views.push({ label: "Formatted", element: el("div", {},
+			remoteNote(html.remote),
+			framed(html, "The message, formatted", "html")) });
 		listed = mail.files.filter(file => !html.shown.has(file));
-		if (html.remote > 0)
-			element.prepend(el("p", { class: "note", id: "remote" },
-				html.remote === 1
-				? "One picture from elsewhere was not loaded: its owner would"
-					+ " learn that you are reading."
-				: `${html.remote} pictures from elsewhere were not loaded:`
-					+ " their owners would learn that you are reading."));
 	}
-	if (mail.text !== null) {
-		const frame = frameFor(textDocument(mail.text),
-			"The message as plain text", "text");
-
-		frame.style.height = `${Math.min(Math.max(
-			textHeight(mail.text, width), 96), limit)}px`;
-		views.push({ label: "Plain text", element: el("div", {}, frame) });
-	}
+	if (mail.text !== null)
+		views.push({ label: "Plain text", element: textView(mail.text) });
 	if (views.length > 1)
 		box.prepend(switcher(views));
 	if (views.length === 0)
