@@ -18,20 +18,29 @@ const QUIET = ["--disable-background-networking", "--disable-component-update",
 
 /*
  * home: a folder whose .pki/nssdb holds the trusted authorities, or none.
- * hostRules: for example "MAP *.test 127.0.0.1".
+ * hostRules: for example "MAP *.test 127.0.0.1".  netLog: a file for all
+ * that it does on the network.  profile: a folder; with it one context of a
+ * browser as people have it is given, which connects ahead of a request
+ * where it is told to: those of tests do not.
  */
-export function launch({ home, hostRules, executablePath } = {})
+export function launch({ home, hostRules, netLog, profile,
+	executablePath } = {})
 {
 	const args = [...QUIET];
 
 	if (hostRules !== undefined)
 		args.push(`--host-resolver-rules=${hostRules}`);
-	return chromium.launch({
+	if (netLog !== undefined)
+		args.push(`--log-net-log=${netLog}`);
+	const given = {
 		executablePath: executablePath ?? "/usr/bin/chromium",
 		args, chromiumSandbox: process.getuid?.() !== 0,
 		timeout: 180_000,
 		env: { ...process.env, ...home === undefined ? {} : { HOME: home } },
-	});
+	};
+
+	return profile === undefined ? chromium.launch(given)
+		: chromium.launchPersistentContext(profile, given);
 }
 
 /* Wait until the page is in one of the states; says which. */

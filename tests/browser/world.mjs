@@ -65,7 +65,7 @@ export const aMoment = page => page.evaluate(
 export async function picture(page, name)
 {
 	if (pictures !== undefined)
-		await fullPicture(page, join(pictures, `${name}.png`));
+		await fullPicture(page, join(pictures, `${how}.png`));
 }
 
 export const readerLink = (sealed, locator, reader = fake.url.reader) =>
@@ -94,12 +94,12 @@ export async function opened(message, given)
 
 /*
  * Lets `page` go to one under the reader's policy where HTML is shown as
- * messages are: show(html) there makes one frame more.  With `sanitized`
- * false what DOMPurify returns is the HTML as it came.
+ * messages are: show(html) there makes one frame more.  `how` "unsanitised":
+ * what DOMPurify returns is the HTML as it came; "bare": the frame has the
+ * HTML as it came, whatever is in it.
  */
-export async function stand(page, { sanitized = true } = {})
+export async function stand(page, how = "sanitised")
 {
-	const name = sanitized ? "stand" : "stand-open";
 	const esbuild = createRequire(join(web, "package.json"))("esbuild");
 	const untouched = join(temp, "untouched.mjs");
 
@@ -110,7 +110,9 @@ export async function stand(page, { sanitized = true } = {})
 			contents: `import { fit } from "./src/fit";
 import { frameFor, htmlDocument } from "./src/frames";
 window.show = html => new Promise(resolve => {
-	const frame = frameFor(htmlDocument(html, []), "A message", "html");
+	const head = htmlDocument("", []).html.split("</head>")[0];
+	const frame = frameFor(${how !== "bare" ? "htmlDocument(html, [])"
+		: "{ html: head + '</head>' + html }"}, "A message", "html");
 	const holder = document.createElement("div");
 
 	fit(frame);
@@ -121,14 +123,14 @@ window.show = html => new Promise(resolve => {
 			resolveDir: web, loader: "js",
 		},
 		bundle: true, format: "iife", write: false, target: "es2021",
-		alias: sanitized ? {} : { dompurify: untouched },
+		alias: how !== "unsanitised" ? {} : { dompurify: untouched },
 	});
 
-	fake.state.more.set(`/${name}.js`, outputFiles[0].text);
-	fake.state.more.set(`/${name}`, "<!doctype html><html><head><title>stand"
+	fake.state.more.set(`/${how}.js`, outputFiles[0].text);
+	fake.state.more.set(`/${how}`, "<!doctype html><html><head><title>stand"
 		+ "</title><link rel=stylesheet href=/page.css></head>"
-		+ `<body class=message><script src=/${name}.js></script></body>`);
-	await page.goto(`${fake.url.reader}/${name}`);
+		+ `<body class=message><script src=/${how}.js></script></body>`);
+	await page.goto(`${fake.url.reader}/${how}`);
 }
 
 export async function stop()

@@ -5,7 +5,8 @@
  * Four walls: DOMPurify takes out scripts and forms; the frame's sandbox
  * runs no script, sends no form and moves no window; the frame's own policy
  * loads nothing from anywhere; the page's policy, which the frame inherits,
- * neither.  What DOMPurify returns is not changed afterwards.
+ * neither.  What DOMPurify returns is not changed afterwards; if it holds what
+ * no policy could stop, it is not shown.
  *
  * The frame has the page's origin, so that fit.ts can measure it.  That
  * would help a script only, and none runs.
@@ -24,6 +25,8 @@ export interface FrameDocument {
 const POLICY = "default-src 'none'; img-src data: blob:;"
 	+ " style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
+/* Its four <meta> are ours: see unlessBarred(). */
+const OUR_METAS = 4;
 const HEAD = "<head><meta charset=\"utf-8\">"
 	+ `<meta http-equiv="Content-Security-Policy" content="${POLICY}">`
 	+ "<meta name=\"referrer\" content=\"no-referrer\">"
@@ -122,6 +125,27 @@ const HARMLESS = ["abbr", "align", "alink", "axis", "behavior", "bgcolor",
 const LINK = /^(?:https?:|mailto:|tel:|#)/i;
 
 /*
+ * What makes a browser look up a name or connect, without a request that a
+ * policy could forbid.  The sanitiser takes it out; where it stands all the
+ * same, the sanitiser has failed, and nothing of the HTML is shown.
+ */
+const BARRED = "link,base,script,iframe,frame,frameset,fencedframe,portal,"
+	+ "object,embed,applet,template";
+
+function unlessBarred(html: string): string
+{
+	const inert = new DOMParser().parseFromString(trusted(html), "text/html");
+	const root = Reflect.get(Document.prototype, "documentElement",
+		inert) as HTMLElement;
+
+	return root.querySelector(BARRED) === null
+	    && root.querySelectorAll("meta").length === OUR_METAS ? html
+		: `<!doctype html><html>${HEAD}${HTML_STYLE}</head><body>The`
+			+ " formatted text of this message could not be made safe and"
+			+ " is not shown.</body></html>";
+}
+
+/*
  * A style sheet as DOMPurify lets it pass, which takes out one that has
  * markup in it: Word puts <!-- --> around it, others name a <tag> in a
  * comment.
@@ -212,7 +236,8 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 	purifier.removeAllHooks();
 	return {
 		/* What <html> and <body> say in `clean` is added to ours. */
-		html: `<!doctype html><html>${HEAD}${HTML_STYLE}</head>${clean}`,
+		html: unlessBarred(
+			`<!doctype html><html>${HEAD}${HTML_STYLE}</head>${clean}`),
 		remote: elsewhere.size,
 		shown,
 	};
