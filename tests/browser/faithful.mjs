@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * faithful - a message on the page looks as it was sent: attributes and
- * styles, layout, height, and on paper.
+ * styles, layout, height, direction of writing, and on paper.
  */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -479,6 +479,121 @@ test("a link to a place in the message leads there", async () => {
 	await frame.getByText("up", { exact: true }).click();
 	assert.ok(await page.evaluate(() => scrollY) < 500);
 	assert.equal(page.context().pages().length, 1);
+	await close(page);
+});
+
+/* --- direction ------------------------------------------------------------------- */
+
+/*
+ * Where the letters of `text` stand, from the left: the middle of each, in
+ * the order they are read.
+ */
+const letters = (frame, text, selector = "body") => frame.evaluate(
+	([wanted, within]) => {
+		const walker = document.createTreeWalker(
+			document.querySelector(within), NodeFilter.SHOW_TEXT);
+		const range = document.createRange();
+
+		for (let node = walker.nextNode(); node !== null;
+			node = walker.nextNode()) {
+			const at = node.data.indexOf(wanted);
+
+			if (at >= 0)
+				return [...wanted].map((_, i) => {
+					range.setStart(node, at + i);
+					range.setEnd(node, at + i + 1);
+					const { left, right } = range.getBoundingClientRect();
+
+					return (left + right) / 2;
+				});
+		}
+		throw new Error(`no ${wanted}`);
+	}, [text, selector]);
+
+/* Read from right to left, the last of it furthest to the left. */
+async function leftwards(frame, text, selector)
+{
+	const xs = await letters(frame, text, selector);
+
+	assert.equal(Math.min(...xs), xs[xs.length - 1], `${text} ends left`);
+	assert.equal(Math.max(...xs), xs[0], `${text} begins right`);
+}
+
+async function rightwards(frame, text, selector)
+{
+	const xs = await letters(frame, text, selector);
+
+	assert.equal(Math.max(...xs), xs[xs.length - 1], `${text} ends right`);
+	assert.equal(Math.min(...xs), xs[0], `${text} begins left`);
+}
+
+const OFFER = "עם 1200 EUR (עד 2026-12-31).";
+
+test("a line of text is written in its own direction", async () => {
+	const wrapped = `${"מחיר ההצעה הוא ".repeat(4)}אחרי`;
+	const message = ["Dear Bob (and all).", "שלום בוב.", "",
+		"السعر 1200 EUR (صالح حتى 2026-12-31).", "42!", "", OFFER, "",
+		wrapped, "EUR 1200 (עד יום ב).", "",
+		"The end is in English (really).", "> שלום (ציטוט).",
+		"> Hello (quoted)."];
+	const page = await opened(plain({ text: message.join("\r\n") }));
+	const frame = await frameOf(page, "text");
+
+	for (const line of [message[1], message[3], OFFER, "(עד יום ב).",
+		"> שלום (ציטוט)."])
+		await leftwards(frame, line);
+	for (const line of [message[0], message[11], message[13]])
+		await rightwards(frame, line);
+	/* A bracket opens towards where one reads from. */
+	const xs = await letters(frame, OFFER);
+
+	assert.ok(xs[OFFER.indexOf("(")] > xs[OFFER.indexOf(")")]);
+	/* At the right edge, too: the first letter of each such line. */
+	const width = await frame.evaluate(() => innerWidth);
+
+	for (const line of [message[1], message[3], OFFER, "EUR 1200 (עד יום ב)."])
+		assert.ok(Math.max(...await letters(frame, line)) > width - 40, line);
+	assert.equal((await frame.locator("pre").evaluate(
+		pre => pre.textContent)).trimEnd(), message.join("\n"));
+	await close(page);
+});
+
+test("HTML has the direction that it says", async () => {
+	const page = await opened(htmlLetter(`<html dir="rtl"><body dir="rtl">
+<h2>שלום בוב!</h2><p>${OFFER}</p><ul><li>ראשון.</li></ul><p dir="ltr">Hello.</p>
+<table><tr><td>א</td><td>ב</td></tr></table></body></html>`));
+	const frame = await frameOf(page, "html");
+
+	for (const line of ["שלום בוב!", OFFER, "ראשון."])
+		await leftwards(frame, line);
+	await rightwards(frame, "Hello.");
+	const [first] = await letters(frame, "א"), [second] = await letters(frame, "ב");
+
+	assert.ok(first > second);
+	await close(page);
+});
+
+test("names and the subject do not turn what stands beside them", async () => {
+	const page = await opened(Buffer.from([
+		"From: =?utf-8?b?15DXnNeZ16E=?= <alice@a.test>",
+		"To: =?utf-8?b?15HXldeR?= <bob@b.test>, =?utf-8?b?15PXnw==?= <dan@b.test>",
+		`Subject: =?utf-8?b?${Buffer.from(OFFER).toString("base64")}?=`,
+		"MIME-Version: 1.0", "Content-Type: text/plain", "", "x", ""]
+		.join("\r\n")));
+	const top = page.mainFrame();
+	const middle = async text => {
+		const xs = await letters(top, text, "main");
+
+		return (Math.min(...xs) + Math.max(...xs)) / 2;
+	};
+
+	await leftwards(top, OFFER, "h1");
+	assert.ok(await middle("אליס") < await middle("alice@a.test"));
+	assert.ok(await middle("בוב") < await middle("bob@b.test"));
+	assert.ok(await middle("bob@b.test") < await middle("דן"));
+	assert.ok(await middle("דן") < await middle("dan@b.test"));
+	assert.match(await page.locator("main").innerText(),
+		/אליס <alice@a\.test>[^]*בוב <bob@b\.test>, דן <dan@b\.test>/);
 	await close(page);
 });
 

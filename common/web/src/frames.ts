@@ -60,12 +60,52 @@ export function escapeText(text: string): string
 		.replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 }
 
+/* The first letter of a line that has a direction, and those from right. */
+const LETTER = /\p{L}/u;
+const FROM_RIGHT = new RegExp("[\\u0590-\\u08ff\\ufb1d-\\ufdff\\ufe70-\\ufefc"
+	+ "\\u{10800}-\\u{10fff}\\u{1e800}-\\u{1eeff}]", "u");
+
+const quotes = (line: string) => /^[> ]*/.exec(line)?.[0].replace(/ /g, "");
+
+/* Does the next line go on with this one, which was broken when full? */
+function isFull(line: string): boolean
+{
+	return line.length >= 50 && !/[.!?:\u061f]\s*$/.test(line);
+}
+
+/*
+ * Text in blocks of one direction.  A line has that of its first letter;
+ * without one, or where it goes on with the line before, it has that one's.
+ */
+export function directed(text: string): { dir: "ltr" | "rtl", text: string }[]
+{
+	const blocks: { dir: "ltr" | "rtl", text: string }[] = [];
+	let before = "";
+
+	for (const line of text.replace(/\r\n?/g, "\n").replace(/\0/g, "\ufffd")
+		.match(/[^\n]*\n|[^\n]+/g) ?? []) {
+		const last = blocks[blocks.length - 1];
+		const letter = LETTER.exec(line)?.[0];
+		const goesOn = isFull(before) && quotes(before) === quotes(line);
+		const own = letter === undefined || goesOn ? undefined
+			: FROM_RIGHT.test(letter) ? "rtl" : "ltr";
+		const dir = own ?? last?.dir ?? "ltr";
+
+		before = line;
+		if (last?.dir === dir)
+			last.text += line;
+		else
+			blocks.push({ dir, text: line });
+	}
+	return blocks;
+}
+
 export function textDocument(text: string): FrameDocument
 {
 	return {
 		html: `<!doctype html><html>${HEAD}${TEXT_STYLE}</head><body><pre>`
-			/* A newline right behind <pre> would be swallowed. */
-			+ `\n${escapeText(text.replace(/\0/g, "\ufffd"))}`
+			+ directed(text).map(block => `<div dir="${block.dir}">${
+				escapeText(block.text)}</div>`).join("")
 			+ "</pre></body></html>",
 		remote: 0,
 		shown: new Set(),

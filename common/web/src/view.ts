@@ -11,8 +11,8 @@ import type { Description } from "./api";
 import { recordsSentence } from "./assurance";
 import { safeName, sizeText } from "./files";
 import { fit } from "./fit";
-import { frameFor, htmlDocument, textDocument, type FrameDocument }
-	 from "./frames";
+import { directed, frameFor, htmlDocument, textDocument,
+	type FrameDocument } from "./frames";
 import type { Bytes } from "./bytes";
 import { senderIsVouchedFor, type Mail, type Person } from "./mail";
 import type { Trouble } from "./trouble";
@@ -41,7 +41,13 @@ function el<K extends keyof HTMLElementTagNameMap>(name: K,
 
 function heading(text: string): HTMLHeadingElement
 {
-	return el("h1", { tabindex: "-1" }, text);
+	return el("h1", { tabindex: "-1", dir: "auto" }, text);
+}
+
+/* Text from outside amid ours: its direction is its own affair. */
+function own(text: string): HTMLElement
+{
+	return el("bdi", {}, text);
 }
 
 function place(id: string): HTMLElement
@@ -100,17 +106,20 @@ export function timeText(time: string): string
 }
 
 /* Never a name without its address. */
-function personText({ name, address }: Person): string
+function personParts({ name, address }: Person): Child[]
 {
 	if (address === "")
-		return name === "" ? "(no address)" : `${name} (no address)`;
-	return name === "" || name === address ? address
-		: `${name} <${address}>`;
+		return [own(name), name === "" ? "(no address)" : " (no address)"];
+	return name === "" || name === address ? [own(address)]
+		: [own(name), " <", own(address), ">"];
 }
 
-function peopleText(list: Person[]): string
+/* One after the other, in our direction whatever the names' is. */
+function people(list: Person[], nobody: string): HTMLElement
 {
-	return list.map(personText).join(", ");
+	return el("span", {}, ...list.length === 0 ? [nobody]
+		: list.flatMap((person, i) => [i === 0 ? "" : ", ",
+			el("bdi", { dir: "ltr" }, ...personParts(person))]));
 }
 
 /* --- busy ------------------------------------------------------------- */
@@ -182,11 +191,11 @@ function vouching(domain: string, host: string, isListed: boolean):
 	if (isListed)
 		return el("p", { class: "vouch" }, "Checked: ", el("b", {}, host),
 			" confirms that this sender may write for ",
-			el("b", {}, el("bdi", {}, domain)), ".");
+			el("b", {}, own(domain)), ".");
 	return el("p", { class: "note", id: "unlisted" }, "Nobody has checked"
 		+ " this. ", el("b", {}, host), ", a key server that this page does"
 		+ " not know, says that the sender may write for ",
-	el("b", {}, el("bdi", {}, domain)), "; it can say anything.");
+	el("b", {}, own(domain)), "; it can say anything.");
 }
 
 export function showReady({ description, host, isListed, handle, onOpen }:
@@ -206,7 +215,7 @@ export function showReady({ description, host, isListed, handle, onOpen }:
 			heading("A sealed message for you"),
 			el("p", { class: "label" }, "From"),
 			el("p", { class: "sender", id: "issuer" },
-				el("bdi", {}, issuer.address)),
+				own(issuer.address)),
 			vouching(issuer.domain, host, isListed),
 			rows(["Sealed on", timeText(description.issuedAt)],
 				["Open until", end === null ? null : timeText(end)]),
@@ -223,7 +232,7 @@ export function showReady({ description, host, isListed, handle, onOpen }:
 				? "Looking at this page records nothing. " : "",
 			"To leave the message unopened, close this page."))),
 		details(["Page of", location.host], ["Key server", host],
-			["Account", el("bdi", {}, issuer.account)],
+			["Account", own(issuer.account)],
 			["Key", el("code", {}, handle)],
 			["Assurance", description.assurance],
 			["Algorithm", description.algorithm]));
@@ -267,14 +276,11 @@ function warning(mail: Mail, issuer: { address: string, domain: string },
 {
 	if (isListed && senderIsVouchedFor(mail.from, issuer.domain))
 		return null;
-	const from = mail.from.length === 0 ? "no clear sender"
-		: peopleText(mail.from);
-
 	return el("div", { class: "warning", role: "alert", id: "warning" },
 		el("b", {}, "Take care: the sender’s name is not confirmed."), " ",
-		"Inside, the message names ", el("bdi", {}, from), ". ",
-		...isListed ? ["It was sealed by ", el("bdi", {}, issuer.address),
-			", who may write for ", el("bdi", {}, issuer.domain), " only."]
+		"Inside, the message names ", people(mail.from, "no clear sender"),
+		". ", ...isListed ? ["It was sealed by ", own(issuer.address),
+			", who may write for ", own(issuer.domain), " only."]
 			: ["This page does not know its key server."]);
 }
 
@@ -307,7 +313,8 @@ function textView(text: string): HTMLElement
 {
 	return el("div", { class: "text" },
 		framed(textDocument(text), "The message as plain text", "text"),
-		el("pre", { class: "paper" }, text));
+		el("pre", { class: "paper" }, ...directed(text).map(block =>
+			el("div", { dir: block.dir }, block.text))));
 }
 
 function remoteNote(count: number): HTMLElement | null
@@ -374,7 +381,7 @@ function fileList(files: Mail["files"]): HTMLElement | null
 			? "One attachment" : `${files.length} attachments`),
 		el("ul", {}, ...files.map(file => el("li", {},
 			saveLink(file.bytes, file.name, { "data-file": file.name },
-				el("span", { class: "file-name" }, file.name),
+				el("span", { class: "file-name" }, own(file.name)),
 				el("span", { class: "file-note" },
 					`${sizeText(file.bytes.length)} · ${file.type}`),
 				el("span", { class: "file-save" }, "Save"))))));
@@ -401,12 +408,13 @@ export function showOpened({ mail, message, issuer, host, isListed }:
 		el("article", { class: "card", "aria-label": "Message" },
 			el("header", {},
 				heading(mail.subject === "" ? "(no subject)" : mail.subject),
-				rows(["From", peopleText(mail.from) || "(not given)"],
-					["To", peopleText(mail.to)], ["Cc", peopleText(mail.cc)],
+				rows(["From", people(mail.from, "(not given)")],
+					["To", mail.to.length === 0 ? null : people(mail.to, "")],
+					["Cc", mail.cc.length === 0 ? null : people(mail.cc, "")],
 					["Date", mail.date === "" ? "" : timeText(mail.date)]),
 				warning(mail, issuer, isListed)
 				?? el("p", { class: "vouch" }, "Sealed by ",
-					el("b", {}, el("bdi", {}, issuer.address)), ", confirmed by ",
+					el("b", {}, own(issuer.address)), ", confirmed by ",
 					el("b", {}, host), ".")),
 			parts.element,
 			fileList(parts.listed),
@@ -473,7 +481,7 @@ export function showTrouble(trouble: Trouble, ways: Ways): void
 			el("p", { id: "what" }, what),
 			trouble.reason === "" ? null
 			: el("p", { class: "reason", id: "reason" },
-				trouble.words.reason ?? "", el("bdi", {}, trouble.reason)),
+				trouble.words.reason ?? "", own(trouble.reason)),
 			el("p", {}, el("b", {}, "What to do: "), todo),
 			el("p", { class: "ways" },
 				wayButton("Try again", again === true ? ways.again : null),
