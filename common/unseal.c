@@ -92,8 +92,14 @@ read_time(const json_t *json, const char *name, char **ret)
 static bool
 is_state(const char *state)
 {
-	return state != NULL && (strcmp(state, "issued") == 0 ||
-	    strcmp(state, "released") == 0 || strcmp(state, "opened") == 0);
+	static const char *const states[] = { "issued", "released", "opened",
+	    "revoked", "expired" };
+	size_t i;
+
+	for (i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (state != NULL && strcmp(state, states[i]) == 0)
+			return true;
+	return false;
 }
 
 /* What both answers have. */

@@ -4,27 +4,25 @@
 
 #include <stddef.h>
 
-#include "common/clock.h"
-
 static enum cf_err
 not_revoked(const struct cf_criteria_input *in, struct cf_why *why)
 {
 	if (in->revoked_at_ms < 0)
 		return CF_OK;
 	return cf_fail(CF_E_REVOKED, why,
-	    "The sender has withdrawn this message.");
+	    "This message can no longer be opened: the sender has withdrawn "
+	    "it.");
 }
 
 static enum cf_err
 not_expired(const struct cf_criteria_input *in, struct cf_why *why)
 {
-	char time[CF_TIME_LEN + 1];
-
 	if (in->expires_at_ms < 0 || in->now_ms < in->expires_at_ms)
 		return CF_OK;
-	cf_clock_format(in->expires_at_ms, time);
+	/* Until when, describe tells; people have clocks of their own. */
 	return cf_fail(CF_E_EXPIRED, why,
-	    "This message could be opened until %s.", time);
+	    "This message can no longer be opened: its time has passed. Ask "
+	    "the sender to send it again.");
 }
 
 static enum cf_err (*const criteria[])(const struct cf_criteria_input *in,

@@ -36,7 +36,7 @@ cf_db_key_send(struct cf_db *db, const struct cf_db_args *args)
 	    "i.message_ref, i.message_id, i.sender, i.recipients[1], "
 	    "i.algorithm, i.assurance, i.opening_key, i.possession_key, "
 	    "i.key_commitment, i.issued_at, s.first_released_at, "
-	    "s.first_opened_at, i.reader_url, s.expires_at "
+	    "s.first_opened_at, i.reader_url, s.expires_at, s.revoked_at "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_issue i USING (key_id) "
 	    "JOIN counterfoil.key_state s USING (key_id) "
@@ -71,6 +71,7 @@ cf_db_key_get(const struct cf_db *db, size_t result, size_t row,
 	k->first_opened_at_ms = cf_db_get_time(db, result, row, 15);
 	k->reader_url = cf_strdup(cf_db_get_text(db, result, row, 16));
 	k->expires_at_ms = cf_db_get_time(db, result, row, 17);
+	k->revoked_at_ms = cf_db_get_time(db, result, row, 18);
 }
 
 void

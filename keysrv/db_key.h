@@ -33,6 +33,7 @@ struct cf_key_row {
 	unsigned char key_commitment[CF_COMMITMENT_LEN];
 	int64_t issued_at_ms;
 	int64_t expires_at_ms;
+	int64_t revoked_at_ms;
 	int64_t first_released_at_ms;
 	int64_t first_opened_at_ms;
 };

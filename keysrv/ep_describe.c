@@ -3,12 +3,21 @@
  * POST /api/v1/describe - who sent it, and how who opens it is checked; for
  * holders of the message only.  Records nothing.
  */
+#include "common/clock.h"
+#include "keysrv/criteria.h"
 #include "keysrv/json_out.h"
 #include "keysrv/read.h"
 
+/* Whether it can still be opened, first; then what has become of it. */
 static const char *
 state_of(const struct cf_key_row *key)
 {
+	const struct cf_criteria_input in = { cf_clock_ms(),
+	    key->revoked_at_ms, key->expires_at_ms };
+	enum cf_err rc = cf_criteria_check(&in, NULL);
+
+	if (rc != CF_OK)
+		return rc == CF_E_REVOKED ? "revoked" : "expired";
 	if (key->first_opened_at_ms >= 0)
 		return "opened";
 	return key->first_released_at_ms >= 0 ? "released" : "issued";

@@ -230,6 +230,12 @@ say_about(const struct cf_about *about, const struct server *server,
 	say(mark, "Open until", about->expires_at, out);
 	say(mark, "State", about->state, out);
 	say(mark, "Assurance", about->assurance, out);
+	if (about->state != NULL && (strcmp(about->state, "revoked") == 0 ||
+	    strcmp(about->state, "expired") == 0)) {
+		fprintf(out, "%sThis message can no longer be opened. Ask the "
+		    "sender to send it again.\n", mark);
+		return;
+	}
 	if (server->listed)
 		say("", "Is recorded", cf_assurance_records(about->assurance),
 		    out);

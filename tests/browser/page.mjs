@@ -485,18 +485,67 @@ test("what is sealed is not M: nothing is shown", async () => {
 test("the key server refuses: its reason is told", async () => {
 	const { key, link } = send(plain());
 
-	key.faults = { retrieve: [new Problem(410, "revoked",
-		"The sender has taken this message back.")] };
+	key.faults = { retrieve: [new Problem(403, "refused",
+		"Not from this network.")] };
 	const page = await openingFails(link, "refused",
-		/refused the key.*The sender has taken this message back\./);
+		/refused the key.*Not from this network\./);
 	await picture(page, "refused");
+	await close(page);
+});
+
+const GONE = /can no longer be opened.*ask the sender to send it again/;
+
+test("a message past its end: said before the click, without a button",
+	async () => {
+		const { sealed, link } = send(plain({ text: "HIDDEN" }), { given: {
+			state: "expired",
+			described: { expires_at: "2026-11-28T18:16:03.672Z" } } });
+		const page = await newPage({ timezoneId: "Asia/Tokyo" });
+		const before = state.calls.length;
+
+		await page.goto(link);
+		await expectTrouble(page, "expired", GONE);
+		assert.match(await troubleText(page),
+			/It could be opened until 29 November 2026 at 03:16\./);
+		assert.equal(await page.getByRole("button").count(), 0);
+		assert.doesNotMatch(await everythingShown(page),
+			/HIDDEN|T18:16|Open the message/);
+		assert.deepEqual(state.calls.slice(before), ["challenge", "describe"]);
+		assert.deepEqual(eventsOf(sealed), []);
+		await picture(page, "expired");
+		await close(page);
+	});
+
+test("a withdrawn message: said before the click and after it", async () => {
+	const { key, link } = send(plain(), { given: { state: "revoked" } });
+	const page = await newPage();
+
+	await page.goto(link);
+	await expectTrouble(page, "revoked", GONE);
+	assert.match(await troubleText(page), /The sender has withdrawn it/);
+	assert.equal(await page.getByRole("button").count(), 0);
+	await close(page);
+	key.state = "issued";
+	key.faults = { retrieve: [new Problem(410, "revoked", "Withdrawn.")] };
+	await close(await openingFails(link, "revoked", GONE));
+});
+
+test("a message that ends while it is looked at", async () => {
+	const { key, link } = send(plain({ text: "HIDDEN" }), { given: {
+		described: { expires_at: "2026-11-28T18:16:03.672Z" } } });
+
+	key.faults = { retrieve: [new Problem(410, "expired", "Passed.")] };
+	const page = await openingFails(link, "expired", GONE, "HIDDEN");
+
+	assert.match(await troubleText(page),
+		/It could be opened until 28 November 2026 at 18:16\./);
 	await close(page);
 });
 
 test("a reason with markup stays text", async () => {
 	const { key, link } = send(plain());
 
-	key.faults = { retrieve: [new Problem(410, "revoked",
+	key.faults = { retrieve: [new Problem(403, "refused",
 		"<img src=x onerror=alert(1)>")] };
 	const page = await openingFails(link, "refused", /<img src=x onerror/);
 
@@ -517,7 +566,7 @@ test("an assurance that nobody knows is no answer", async () => {
 test("a reason is shown as the server's words, in visible form", async () => {
 	const { key, link } = send(plain());
 
-	key.faults = { retrieve: [new Problem(410, "revoked",
+	key.faults = { retrieve: [new Problem(403, "refused",
 		"\u202eChecked\u202c by your bank\u200b")] };
 	const page = await openingFails(link, "refused",
 		/The key server says: \ufffdChecked\ufffd by your bank\ufffd/);

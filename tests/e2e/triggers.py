@@ -218,7 +218,7 @@ def t_expires():
 	done = proc.run([proc.program("counterfoil"), "-c", w.agent_config(),
 	    "open", path], check=False)
 	tap.equal((done.returncode, done.stdout), (1, b""), "after the end")
-	tap.contains(done.stderr.decode(), "could be opened until", "reason")
+	tap.contains(done.stderr.decode(), "can no longer be opened", "reason")
 
 
 @tap.case("nothing is left in the queues")

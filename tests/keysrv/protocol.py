@@ -667,14 +667,25 @@ def t_criteria():
 	m = g.issue()
 	g.psql("UPDATE counterfoil.key_state SET expires_at = now() WHERE "
 	    "key_id = '\\x%s'" % m.key_id.hex())
-	problem(g.retrieve(m, seed=os.urandom(32)), 410, "expired", "expired")
+	state = lambda: post("/api/v1/describe",
+	    m.ask("describe", g.challenge(m))).json["state"]
+	tap.equal(state(), "expired", "described")
+	refused = g.retrieve(m, seed=os.urandom(32))
+	problem(refused, 410, "expired", "expired")
+	tap.lacks(refused.json["detail"], "Z", "a time of machines, to people")
 	g.psql("UPDATE counterfoil.key_state SET revoked_at = now() WHERE "
 	    "key_id = '\\x%s'" % m.key_id.hex())
+	tap.equal(state(), "revoked", "described")
 	problem(g.retrieve(m), 410, "revoked", "revoked")
 	g.psql("UPDATE counterfoil.key_state SET revoked_at = NULL, "
 	    "expires_at = now() + interval '1 day' WHERE key_id = '\\x%s'"
 	    % m.key_id.hex())
+	tap.equal(state(), "issued", "described")
 	tap.equal(g.retrieve(m).status, 200, "neither")
+	tap.equal(state(), "released", "described")
+	g.psql("UPDATE counterfoil.key_state SET expires_at = now() WHERE "
+	    "key_id = '\\x%s'" % m.key_id.hex())
+	tap.equal(state(), "expired", "described, though released before")
 	reasons = [x for r in g.events(m) for x in r
 	    if x.startswith("reason ")]
 	tap.equal(reasons, ["reason expired", "reason revoked"], "refusals")

@@ -194,6 +194,14 @@ def t_describe():
 		    expires_at="2026-12-24T12:00:00.000Z")]
 		tap.contains(c.run("-n", c.file).stdout.decode(),
 		    "\nOpen until     2026-12-24T12:00:00.000Z\n", "an end")
+		for state in ("expired", "revoked"):
+			c.server.answers["/api/v1/describe"] = [
+			    lambda a: a.update(state=state)]
+			out = c.run("-n", c.file).stdout.decode()
+			tap.contains(out, "\nState          %s\n" % state, state)
+			tap.contains(out, "\nThis message can no longer be opened. "
+			    "Ask the sender to send it again.\n", state)
+			tap.lacks(out, "Is recorded", "what would be recorded")
 
 
 @tap.case("text from the key server cannot drive the terminal")

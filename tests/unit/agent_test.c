@@ -392,6 +392,8 @@ t_about_needs_its_members(void **state)
 		ABOUT(BEARER ",\"state\":\"opened\",\"expires_at\":"
 		    "\"2026-11-23T13:35:00.123Z\""),
 		ABOUT(",\"assurance\":\"certificate\"" ISSUED),
+		ABOUT(BEARER ",\"state\":\"revoked\""),
+		ABOUT(BEARER ",\"state\":\"expired\""),
 	};
 	/* Neither a word nor a time of the server's own making is shown. */
 	static const char *const bad[] = {

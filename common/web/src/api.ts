@@ -102,6 +102,8 @@ function refusal(status: number, body: unknown): Trouble
 		return new Trouble("stale", detail);
 	if (slug === "too-many")
 		return new Trouble("key-often", detail);
+	if (slug === "revoked" || slug === "expired")
+		return new Trouble(slug);
 	return new Trouble("refused", detail || slug);
 }
 

@@ -6,7 +6,8 @@
  *
  * Nothing that is recorded happens before the click.
  */
-import { describe, watchPolicy } from "./api";
+import { describe, watchPolicy, type Description }
+	from "./api";
 import type { Bytes } from "./bytes";
 import { findSealed } from "./composite";
 import { MAX_CONTAINER } from "./container";
@@ -125,13 +126,24 @@ function showMessage({ original, release }: Opened, host: string): void
 	view.showUnshown(message);
 }
 
+/* Its end in the person's own time, which the key server does not know. */
+function expired({ expiresAt }: Description): Trouble
+{
+	return new Trouble("expired",
+		expiresAt === null ? "" : `${view.timeText(expiresAt)}.`);
+}
+
 /* The click: from here on things are recorded. */
-async function openAndShow(mine: number, sealed: Sealed): Promise<void>
+async function openAndShow(mine: number, sealed: Sealed,
+	description: Description): Promise<void>
 {
 	const { host } = sealed.locator;
 
 	view.showOpening();
-	const opened = await open(sealed);
+	const opened = await open(sealed).catch((error: unknown) => {
+		throw error instanceof Trouble && error.kind === "expired"
+			? expired(description) : error;
+	});
 
 	if (mine !== run)
 		return;
@@ -152,12 +164,17 @@ async function describeAndShow(mine: number, sealed: Sealed): Promise<void>
 
 	if (mine !== run)
 		return;
+	if (description.state === "expired")
+		throw expired(description);
+	if (description.state === "revoked")
+		throw new Trouble("revoked");
 	view.showReady({
 		description, host: locator.host, isListed, handle: locator.handle,
-		onOpen: () => attempt(mine, () => openAndShow(mine, sealed), {
-			again: () => attempt(mine,
-				() => describeAndShow(mine, sealed)),
-		}),
+		onOpen: () => attempt(mine,
+			() => openAndShow(mine, sealed, description), {
+				again: () => attempt(mine,
+					() => describeAndShow(mine, sealed)),
+			}),
 	});
 }
 

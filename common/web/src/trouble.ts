@@ -147,6 +147,18 @@ const WORDS = {
 		what: "The link is wrong, or its last part was changed on the way.",
 		todo: ASK_SENDER,
 	},
+	"expired": {
+		title: "This message can no longer be opened",
+		what: "The sender has set an end for it, which has passed. Nothing was"
+			+ " opened.",
+		todo: "If you still need it, ask the sender to send it again.",
+		reason: "It could be opened until ",
+	},
+	"revoked": {
+		title: "This message can no longer be opened",
+		what: "The sender has withdrawn it. Nothing was opened.",
+		todo: "If you still need it, ask the sender to send it again.",
+	},
 	"refused": {
 		title: "The key server refused the key",
 		what: "Nothing was opened.",
