@@ -2,17 +2,12 @@
 /* cf_link - see link.h. */
 #include "common/link.h"
 
-#include <ctype.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/buf.h"
 #include "common/mem.h"
-
-#define DECODE_ROUNDS 3
-#define FIND_MAX (4 * CF_READER_LINK_MAX)
 
 void
 cf_link_wipe(struct cf_link *link)
@@ -163,65 +158,6 @@ cf_link_parse(const char *text, struct cf_link *ret, struct cf_why *why)
 	if (rc == CF_OK)
 		*ret = link;
 	cf_link_wipe(&link);
-	return rc;
-}
-
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* One round of percent-decoding in place; a stray % stays. */
-static void
-decode_once(char *s)
-{
-	char *out = s;
-
-	for (; *s != '\0'; s++) {
-		if (*s == '%' && hex(s[1]) >= 0 && hex(s[2]) >= 0) {
-			*out++ = (char)(hex(s[1]) * 16 + hex(s[2]));
-			s += 2;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
-
-/* The last http(s):// in `s` is where L begins, if L is in it. */
-static const char *
-last_url(const char *s)
-{
-	const char *found = s, *p;
-
-	for (p = s; (p = strstr(p, "http")) != NULL; p++)
-		if (strncmp(p, "http://", 7) == 0 ||
-		    strncmp(p, "https://", 8) == 0)
-			found = p;
-	return found;
-}
-
-enum cf_err
-cf_link_find(const char *text, struct cf_link *ret, struct cf_why *why)
-{
-	CF_AUTO(cf_buf_free) struct cf_buf copy =
-	    CF_BUF_INIT_SECRET(FIND_MAX);
-	enum cf_err rc = CF_E_LINK_SYNTAX;
-	int round;
-
-	cf_buf_adds(&copy, text);
-	if (copy.full || copy.data == NULL)
-		return cf_fail(copy.full ? CF_E_LINK_TOO_LONG :
-		    CF_E_LINK_SYNTAX, why, "not a link");
-	for (round = 0; round <= DECODE_ROUNDS && rc != CF_OK; round++) {
-		if (round > 0)
-			decode_once(copy.data);
-		rc = cf_link_parse(last_url(copy.data), ret, why);
-	}
 	return rc;
 }
 

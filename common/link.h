@@ -47,13 +47,6 @@ void cf_link_wipe(struct cf_link *link);
  */
 CF_MUST_USE enum cf_err cf_link_parse(const char *text, struct cf_link *ret,
     struct cf_why *why);
-/*
- * Find L in what a person or a rewriter hands over: L itself, a reader link,
- * or either percent-encoded up to three times (the fragment alone also).
- * Same errors.
- */
-CF_MUST_USE enum cf_err cf_link_find(const char *text, struct cf_link *ret,
-    struct cf_why *why);
 /* Write L.  `out` takes CF_LINK_MAX + 1 bytes; holds the token: cleanse it. */
 void cf_link_format(const struct cf_link *link, char *out);
 /* Write the reader link.  `out` takes CF_READER_LINK_MAX + 1 bytes. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/link_find.h"
 #include "common/mem.h"
 #include "common/visible.h"
 #include "config.h"
@@ -110,8 +111,8 @@ advice(enum cf_err rc)
 		    "and attachments), or the attachment smime.p7m and --link.";
 	case CF_E_LINK_SYNTAX:
 	case CF_E_LINK_TOO_LONG:
-		return "Copy the whole link from the message; it ends with 43 "
-		    "letters and digits.";
+		return "Copy the whole link from the message, or give the mail "
+		    "as it was delivered, which has its link within.";
 	case CF_E_CONTAINER:
 	case CF_E_DAMAGED:
 		return "Fetch the message again from the mailbox, or open its "

@@ -2,7 +2,7 @@
 /* The link: what parses is written again as it was; finding is bounded. */
 #include <string.h>
 
-#include "common/link.h"
+#include "common/link_find.h"
 #include "common/mem.h"
 #include "tests/fuzz/fuzz.h"
 

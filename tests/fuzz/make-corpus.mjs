@@ -33,6 +33,14 @@ put("link", "reader", message.reader_link);
 put("link", "twice", encodeURIComponent(message.reader_link));
 put("link", "rewriter", "https://scan.example/?url=" +
 	encodeURIComponent(message.reader_link) + "&data=1");
+/* One of each sort of what is undone. */
+const SEEDS = new RegExp("^(Proofpoint v[23] in Safe Links|Sophos|L in JSON"
+	+ "|L in numeric HTML|L broken over lines of a quoted reply"
+	+ "|a reader link in quoted-printable|L in words defanged)$");
+
+for (const { name, text } of JSON.parse(read("links.json")).cases)
+	if (SEEDS.test(name))
+		put("link", name.toLowerCase().replace(/[^a-z0-9]+/g, "-"), text);
 put("link", "loopback", message.link.replace("https://keys.example",
 	"http://[::1]:8080"));
 

@@ -416,11 +416,282 @@ const mformVector = () => mforms.map(([name, m, outer, form]) => ({ name,
 		value: b64(Buffer.from(value, "latin1")) })),
 	mform: b64(Buffer.from(form, "latin1")) }));
 
+/* ---- what becomes of links ---- */
+
+/*
+ * The reader link and L on their way to the person.  Each case is the text
+ * that comes out, and what a reader has to find in it.
+ */
+function linkCases()
+{
+	const handle = b64(bytes("links handle", 16));
+	const token = b64(bytes("links token", 32));
+	const service = "https://keys.example:8443";
+	const L = `${service}/k/${handle}#${token}`;
+	const other = L.replace("keys", "other");
+	const blob = b64(bytes("links blob", 16));
+	const R = `https://reader.example/m/${blob}#${percent(L)}`;
+	const cutL = L.slice(0, -token.length / 2);
+	const twice = percent(percent(L));
+	const lower = text => text.replace(/%../g,
+		escape => escape.toLowerCase());
+	/* Safe Links puts its parameters behind the encoded link. */
+	const safe = (link, host = "deu01.safelinks.protection.outlook.com") =>
+		`https://${host}/?url=${percent(link)}` +
+		"&data=05%7C02%7Cbob%40b.test%7C0a1b%7C0%7CTWFpbGZsb3d8%3D" +
+		"&sdata=mxTjSxm%2BOJmi3ulK%3D&reserved=0";
+	const v2 = link => "https://urldefense.proofpoint.com/v2/url?u=" +
+		link.replace(/[^A-Za-z0-9.]/g, c => c === "/" ? "_" : "-" +
+			c.charCodeAt(0).toString(16).toUpperCase()) +
+		"&d=DwMFaQ&c=abcDEF&r=ghi&m=jkl&s=mno&e=";
+	const v3 = (link, safeSet = /[A-Za-z0-9._~:/?&=-]/) => {
+		let out = "", gone = "";
+
+		for (let i = 0, n; i < link.length; i += n) {
+			n = 1;
+			if (safeSet.test(link[i])) {
+				out += link[i];
+				continue;
+			}
+			while (i + n < link.length && !safeSet.test(link[i + n]))
+				n++;
+			gone += link.slice(i, i + n);
+			out += n === 1 ? "*" : "**" + "ABCDEFGH"[n - 2];
+		}
+		return `https://urldefense.com/v3/__${out}__;` +
+			`${b64(Buffer.from(gone))}!!LIr3w8kk_Xxm!6BNqFLJ13q7N5$`;
+	};
+	const wide = (text, at, put) => text.slice(0, at) + put +
+		text.slice(at);
+	const html = text => text.replace(/[#/:._]/g,
+		c => `&#x${c.charCodeAt(0).toString(16)};`);
+	const qp = text => text.match(/.{1,60}/g).join("=\r\n");
+	const at = R.length - 20;
+	const ok = {
+		"L": L,
+		"L behind a #": `#${L}`,
+		"L encoded": percent(L),
+		"L encoded twice": twice,
+		"L encoded three times": percent(twice),
+		"L with %23": L.replace("#", "%23"),
+		"L with %2523": L.replace("#", "%2523"),
+		"L in angle brackets": `<${L}>`,
+		"L with a parameter behind it": `${L}&fbclid=IwAR0`,
+		"L with its host in capitals": L.replace("keys.example",
+			"Keys.EXAMPLE"),
+		"L with its scheme in capitals": L.replace("https", "HTTPS"),
+		"L with one slash for two": L.replace("//", "/"),
+		"L twice": `${L} ${L}`,
+		"L broken over lines": `${L.slice(0, 40)}\r\n${L.slice(40)}`,
+		"L broken over lines of a quoted reply":
+			`> ${L.slice(0, 60)}\n> > ${L.slice(60)}\n> \n> Ann`,
+		"L with a blank inside": wide(L, 50, " "),
+		"L broken, with an empty line and more behind it":
+			`See ${L.slice(0, 60)}\n${L.slice(60)}\n\nRegards`,
+		"L right behind another address":
+			`https://www.example:80${L}`,
+		"L before words": `${L} is the link`,
+		"L after a word": `the link:${L}`,
+		"L in Markdown with escapes": `[${L.replace(/[_#-]/g, "\\$&")}]`,
+		"L in JSON": `{"url":"${L.replace(/\//g, "\\/")
+			.replace("#", "\\u0023")}"}`,
+		"L in underscores": `__${L}__`,
+		"L in numeric HTML": html(L),
+		"L in named HTML": L.replace("#", "&num;").replace(/\//g, "&sol;")
+			.replace(/:/g, "&colon;"),
+		"L with =23": L.replace("#", "=23"),
+		"L in words defanged": L.replace("https:", "hxxps:")
+			.replace(/\./g, "[dot]"),
+		"L, brackets around dots and colon": L.replace("://", "[://]")
+			.replace(/\./g, "[.]"),
+		"loopback by name": L.replace(service, "http://localhost:8080"),
+		"loopback by IPv4": L.replace(service, "http://127.1.2.3:80"),
+		"loopback by IPv6": L.replace(service, "http://[::1]:65535"),
+		"a reader link": R,
+		"the fragment": R.slice(R.indexOf("#")),
+		"the fragment without #": R.slice(R.indexOf("#") + 1),
+		"a reader link, digits in small letters": lower(R),
+		"a reader link, %23 for #": R.replace("#", "%23"),
+		"a reader link, %2523 for #": R.replace("#", "%2523"),
+		"a reader link, white space around it": `  ${R}\r\n`,
+		"a reader link, end of a sentence": `${R}.`,
+		"a reader link, question": `${R}?`,
+		"a reader link in angle brackets": `<${R}>`,
+		"a reader link in round brackets": `(${R})`,
+		"a reader link in quotes": `"${R}"`,
+		"a reader link in quotes of typography": `\u201e${R}\u201c`,
+		"a reader link, utm": `${R}?utm_source=a&utm_medium=email`,
+		"a reader link, path": `${R}/1/0100-27r5/abc=206`,
+		"a reader link, Google": `${R}&sa=D&ust=17`,
+		"a reader link, &amp;": `${R}&amp;data=1`,
+		"a reader link, &#38;": `${R}&#38;data=1`,
+		"a reader link, zero width space": wide(R, at, "\u200b"),
+		"a reader link, zero width as entity": wide(R, at, "&#8203;"),
+		"a reader link, soft hyphen": wide(R, at, "\u00ad"),
+		"a reader link, &shy;": wide(R, at, "&shy;"),
+		"a reader link, word joiner": wide(R, at, "\u2060"),
+		"a reader link, byte order mark": wide(R, at, "\ufeff"),
+		"a reader link, no-break space": wide(R, at, "\u00a0"),
+		"a reader link, isolates around": `\u2068${R}\u2069`,
+		"a reader link, zero width encoded": wide(R, at, "%E2%80%8B"),
+		"a reader link, line break": wide(R, at, "\r\n"),
+		"a reader link, tabulator": wide(R, at, "\t"),
+		"a reader link in quoted-printable": qp(`href=3D"${R}"`),
+		"a reader link, hxxp": R.replace("https", "hxxps"),
+		"a reader link, defanged": R.replace("https", "hxxps")
+			.replace(/\./g, "[.]"),
+		"Outlook's plain text": `Go to the message<${R}>`,
+		"Markdown": `[message](${R})`,
+		"wiki": `[[${R}|message]]`,
+		"HTML": `<a href="${R}" rel="noopener">message</a>`,
+		"Safe Links": safe(R),
+		"Safe Links, # as %2523": safe(R.replace("#", "%23")),
+		"Safe Links, its parameters inside":
+			"https://eur02.safelinks.protection.outlook.com/?url=" +
+			percent(`${R}&data=05|01|bob@b.test|c0ffee|1|0` +
+				"&sdata=mxTj+OJ=&reserved=0"),
+		"Safe Links in small letters": lower(safe(R)),
+		"Safe Links in HTML": safe(R).replace(/&/g, "&amp;"),
+		"Safe Links twice": safe(safe(R),
+			"nam02.safelinks.protection.outlook.com"),
+		"Safe Links in quoted-printable":
+			qp(safe(R).replace(/=/g, "=3D")),
+		"Safe Links of L": safe(L),
+		"Teams": "https://statics.teams.cdn.office.net/evergreen-assets/" +
+			`safelinks/2/atp-safelinks.html?url=${percent(R)}` +
+			"&locale=en-us&dest=https%3A%2F%2Fteams.microsoft.com%2F" +
+			"api%2Fmt%2F&pc=abc&wau=https%3A%2F%2Fdeu01.safelinks." +
+			"protection.outlook.com%2FGetUrlReputation&si=1;2;3" +
+			"&sd=%7BconvId%7D&ce=prod",
+		"Proofpoint v1": "https://urldefense.proofpoint.com/v1/url?u=" +
+			`${R}&k=oIvRg1%2BdGAgOoM1BIlLLqw%3D%3D%0A&r=x`,
+		"Proofpoint v2": v2(R),
+		"Proofpoint v2 of L": v2(L),
+		"Proofpoint v2 in Safe Links": safe(v2(L)),
+		"Proofpoint v2 in HTML": v2(R).replace(/&/g, "&amp;"),
+		"Proofpoint v3": v3(R),
+		"Proofpoint v3 of L": v3(L),
+		"Proofpoint v3, a run": v3(R, /[A-Za-z0-9.]/),
+		"Proofpoint v3 in Safe Links": safe(v3(L)),
+		"Proofpoint v3, # left": v3(L, /[^@]/),
+		"Barracuda": `https://linkprotect.cudasvc.com/url?a=${
+			lower(percent(R))}&c=E,1,AbCdEf,&typo=1`,
+		"Cisco": `https://secure-web.cisco.com/1AbCdEfGhIjKlMn/${
+			percent(R)}`,
+		"Sophos": "https://eu-west-1.protection.sophos.com/?d=b.test&u=" +
+			`${Buffer.from(R).toString("base64")}&i=NWE&t=abc&s=AVN`,
+		"Sophos, padding encoded":
+			"https://eu-west-1.protection.sophos.com/?d=b.test&u=" +
+			`${percent(Buffer.from(`${R} `).toString("base64"))}&i=NWE`,
+		"Trend Micro": "https://imsva91-ctp.trendmicro.com:443/wis/" +
+			`clicktime/v1/query?url=${percent(R)}&umid=aa&auth=bb`,
+		"FireEye": "https://protect2.fireeye.com/v1/url?k=1234&q=1" +
+			`&e=abcd-ef&u=${percent(R)}`,
+		"Fortinet": "https://mail.b.test/fmlurlsvc/?fewReq=:B:JVQ9:1" +
+			`&url=${lower(percent(R))}`,
+		"Trustwave": "https://scanmail.trustwave.com/?c=1&d=kJq" +
+			`&s=5&u=${lower(percent(R))}`,
+		"Google": `https://www.google.com/url?q=${percent(R)}&sa=D` +
+			"&source=gmail&ust=1795920986000000&usg=AOvVaw",
+		"SES": "https://abc123.r.eu-central-1.awstrack.me/L0/" +
+			`${R.replace(/\//g, "%2F").replace("#", "%23")}` +
+			"/1/01000178626eb1e0-f1b813fc/27r5oe9sP7Z0DFVB=206",
+		"Avanan": `https://url.avanan.click/v2/___${R}` +
+			"___.YXAzOmV4YW1wbGU6YTpvOjEyMw",
+		"Check Point": `https://protect.checkpoint.com/v2/r02/___${
+			R}___.YzJlOmI6YTpv`,
+		"edgepilot": `https://link.edgepilot.com/s/03dc7c43/AbC_-d?u=${
+			percent(R)}`,
+		"a service's link beside it":
+			`https://bit.ly/3abc ${R}`,
+	};
+	const rest = [
+		["nothing", "", "none"],
+		["only #", "#", "none"],
+		["blanks", " \r\n", "none"],
+		["a stray %", "%", "unknown"],
+		["words", "the message", "unknown"],
+		["another fragment", "#section-2", "unknown"],
+		["another page", "https://www.example/k?q=1", "unknown"],
+		["javascript", "javascript:alert(1)", "unknown"],
+		["L encoded four times", percent(percent(twice)), "unknown"],
+		["a handle too long", L.replace("#", "x#"), "unknown"],
+		["a secret too long", `${L}x`, "unknown"],
+		["a secret with words behind it", `${L}_x`, "unknown"],
+		["a secret with spare bits", `${L.slice(0, -1)}9`, "unknown"],
+		["a handle with spare bits", L.replace(/.#/, "9#"), "unknown"],
+		["http elsewhere", L.replace("https", "http"), "unknown"],
+		["nearly loopback", L.replace(service, "http://127.0.0.1.example"),
+			"unknown"],
+		["a user name", L.replace("keys", "keys.example@evil"),
+			"unknown"],
+		["two dots", L.replace("keys.", "keys.."), "unknown"],
+		["a port too large", L.replace("8443", "84430"), "unknown"],
+		["port 0", L.replace("8443", "0"), "unknown"],
+		["a port with a zero", L.replace("8443", "0844"), "unknown"],
+		["another path", L.replace("/k/", "/x/"), "unknown"],
+		["too long to be looked at", `${"x".repeat(16384)} ${L}`,
+			"unknown"],
+		["two different L", `${L} ${other}`, "ambiguous"],
+		["two different L, one encoded", `${L} ${percent(other)}`,
+			"ambiguous"],
+		["two secrets", `${L} ${L.replace(token,
+			b64(bytes("links other", 32)))}`, "ambiguous"],
+		["half a secret", cutL, "incomplete"],
+		["half a secret, sentence", `${cutL}.`, "incomplete"],
+		["half a secret, parameter", `${cutL}&sa=D`, "incomplete"],
+		["half a secret in Safe Links", safe(cutL), "incomplete"],
+		["a whole secret but one", L.slice(0, -1), "incomplete"],
+		["no secret", L.slice(0, L.indexOf("#")), "incomplete"],
+		["half a handle", L.slice(0, L.indexOf("#") - handle.length / 2),
+			"incomplete"],
+		["a reader link cut", R.slice(0, -1), "incomplete"],
+		["Safe Links cut", safe(R).slice(0, safe(R).indexOf("&data") - 3),
+			"incomplete"],
+		["Proofpoint v2 cut", v2(R).slice(0, v2(R).indexOf("&d=") - 3),
+			"incomplete"],
+		["L in small letters", L.toLowerCase(), "lowercase"],
+		["L in capitals", L.toUpperCase(), "lowercase"],
+		["a fragment in small letters",
+			R.slice(0, R.indexOf("#")) + R.slice(R.indexOf("#"))
+				.toLowerCase(), "lowercase"],
+		["Safe Links of small letters", safe(R.toLowerCase()),
+			"lowercase"],
+	].concat([
+		["protect-eu.mimecast.com/s/AbCdC1jEf?domain=reader.example",
+			"Mimecast"],
+		["url.us.m.mimecastprotect.com/s/AbC", "Mimecast"],
+		["url10.mailanyone.net/scanner?m=1abc&d=4", "Mailanyone"],
+		["shared.outlook.inky.com/link?domain=reader.example&t=h.eJx",
+			"Inky"],
+		["u1.ct.sendgrid.net/ls/click?upn=u001.AbC", "SendGrid"],
+		["mandrillapp.com/track/click/3/reader.example?p=eyJz",
+			"Mandrill"],
+		["b.us1.list-manage.com/track/click?u=1&id=2", "Mailchimp"],
+		["t.co/AbC", "X (Twitter)"],
+		["bit.ly/3AbC", "Bitly"],
+		["TinyURL.com/AbC", "TinyURL"],
+		["lnkd.in/eAbC", "LinkedIn"],
+	].map(([url, name]) => [name + " in " + url.replace(/[/].*/, ""),
+		`https://${url}`, "opaque", name])).concat([
+		["a name like a service's", "https://notbit.ly/x", "unknown"],
+		["a service's link in Safe Links", safe("https://bit.ly/x"),
+			"opaque", "Bitly"],
+	]);
+
+	return { cuts: [L, percent(L), twice, percent(twice)],
+		cases: Object.entries(ok).map(([name, text]) => ({ name, text,
+			result: "ok", link: name.startsWith("loopback") ? text : L }))
+			.concat(rest.map(([name, text, result, named]) =>
+				({ name, text, result, service: named }))) };
+}
+
 /* ---- files ---- */
 
 const json = value => JSON.stringify(value, null, "\t") + "\n";
 const two = twoTexts();
 const files = {
+	"links.json": json(linkCases()),
 	"message.json": json(messageVector()),
 	"mform.json": json(mformVector()),
 	"two-text.json": json(two.json),

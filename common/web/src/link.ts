@@ -4,13 +4,13 @@
  *
  *     https://host[:port]/k/<handle>#<token>       (http for loopback)
  *
- * The reader link carries L percent-encoded behind its own `#`.  Programs
- * on the way decode it, encode it again, or put the whole of it into a
- * parameter of a link of theirs; the text is therefore decoded until it
- * fits the grammar, at most three times.
+ * Found by the rules of common/link_find.c; tests/vectors/links.json holds
+ * both to one table of cases.
  *
  * Knows: the grammar.   Does not know: the address bar, HTTP, keys.
  */
+import { decode } from "./b64url";
+import { readings } from "./readings";
 
 export interface Locator {
 	service: string;	/* origin of the key server, no final slash */
@@ -23,66 +23,126 @@ export type LinkResult =
 	| { kind: "ok", locator: Locator }
 	| { kind: "none" }		/* nothing there at all */
 	| { kind: "incomplete" }	/* the beginning of L, cut off */
+	| { kind: "lowercase" }		/* L whose letters were made alike */
 	| { kind: "ambiguous" }		/* more than one L in the text */
+	| { kind: "opaque", service: string }	/* a link that hides L */
 	| { kind: "unknown" };		/* something else */
 
-const MAX_DECODINGS = 3;
+const TOKEN_BYTES = 32;
+const TOKEN_LEN = 43;
 const MAX_LEN = 16384;
+const MAX_SERVICE = 280;
 
-const NAME = "[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?";
-const LOOPBACK = "(?:127\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}"
-	+ "|localhost|\\[::1\\])";
-const PORT = "(?::[0-9]{1,5})?";
-const SERVICE = `(?:https://(?:${NAME}|\\[[0-9a-f:.]{2,45}\\])${PORT}`
-	+ `|http://${LOOPBACK}${PORT})`;
-const LOCATOR = new RegExp(
-	`(?:^|[^A-Za-z0-9])(${SERVICE})/k/([A-Za-z0-9_-]{22})#([A-Za-z0-9_-]{43})`
-	+ "(?![A-Za-z0-9_-])", "g");
+/* Services whose links do not have the original link in them. */
+const OPAQUE: [string, string][] = [
+	["mimecast.com", "Mimecast"],
+	["mimecastprotect.com", "Mimecast"],
+	["mailanyone.net", "Mailanyone"],
+	["inky.com", "Inky"],
+	["sendgrid.net", "SendGrid"],
+	["mandrillapp.com", "Mandrill"],
+	["list-manage.com", "Mailchimp"],
+	["t.co", "X (Twitter)"],
+	["bit.ly", "Bitly"],
+	["tinyurl.com", "TinyURL"],
+	["lnkd.in", "LinkedIn"],
+];
 
-/* What a locator that was cut off looks like, up to the end of the text. */
-const CUT_IN_HOST = /^https?:\/{0,2}$|^https?:\/\/[a-z0-9.:[\]-]*$/;
-const CUT_BEFORE_HANDLE = new RegExp(`(?:^|[^A-Za-z0-9])${SERVICE}/k?$`);
-const CUT_BEHIND = new RegExp(
-	`(?:^|[^A-Za-z0-9])${SERVICE}/k/`
-	+ "(?:[A-Za-z0-9_-]{0,22}|[A-Za-z0-9_-]{22}#[A-Za-z0-9_-]{0,42})"
-	+ "(?![A-Za-z0-9_#/-])");
+const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9.])?$/;
+const LITERAL = /^\[[0-9a-f:.]+\]$/;
+const LOOPBACK = new RegExp("^(?:localhost|\\[::1\\]"
+	+ "|127(?:\\.(?:[0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-5])){3})$");
+/* A URL from its scheme up to the end of its host; some make // one /. */
+const URL_HEAD = /(?=(http(s?):(\/{0,4})([A-Za-z0-9.:[\]-]{0,281})))/gi;
+const SECRET = /\/k\/([A-Za-z0-9_-]*)(?:#([A-Za-z0-9_-]*))?/iy;
 
-/* One round of percent-decoding; an escape that was cut off is dropped. */
-function decodeOnce(text: string): string
-{
-	return text.replace(/%[0-9A-Fa-f]?$/, "").replace(/%([0-9A-Fa-f]{2})/g,
-		(_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+interface Found {
+	locators: Map<string, Locator>;
+	alike: boolean;
+	cut: boolean;
+	service: string | null;
 }
 
-function portFits(service: string): boolean
+function isService(scheme: string, authority: string): boolean
 {
-	const port = /:([0-9]+)$/.exec(service.replace(/^https?:/, ""));
+	const parts = /^(.*?)(?::([1-9][0-9]{0,4}))?$/.exec(authority);
+	const host = parts?.[1] ?? "";
 
-	return port === null || (Number(port[1]) > 0 && Number(port[1]) < 65536);
+	return scheme.length + 3 + authority.length <= MAX_SERVICE
+		&& Number(parts?.[2] ?? 1) < 65536
+		&& (LITERAL.test(host) || (NAME.test(host) && !host.includes("..")))
+		&& (scheme === "https" || LOOPBACK.test(host));
 }
 
-/* All different locators in `text`. */
-function locatorsIn(text: string): Locator[]
+function opaqueName(authority: string): string | null
 {
-	const found = new Map<string, Locator>();
+	return OPAQUE.find(([domain]) => authority === domain
+		|| authority.endsWith(`.${domain}`))?.[1] ?? null;
+}
 
-	for (const match of text.matchAll(LOCATOR)) {
-		const [, service = "", handle = "", token = ""] = match;
+/* Behind a service: "/k/", handle and token, or the beginning of them. */
+function readSecret(found: Found, text: string, at: number,
+	service: string): void
+{
+	SECRET.lastIndex = at;
+	const match = SECRET.exec(text);
+	const rest = text.slice(at, at + 3).toLowerCase();
 
-		if (portFits(service))
-			found.set(`${service} ${handle} ${token}`, {
-				service, handle, token,
-				host: service.replace(/^https?:\/\//, ""),
-			});
+	if (match === null) {
+		found.cut ||= rest === "/" || rest === "/k";
+		return;
 	}
-	return [...found.values()];
+	const [, handle = "", token] = match;
+	const next = text.charAt(SECRET.lastIndex);
+	const ends = next !== "#" && next !== "/";
+
+	if (handle.length !== 22 || token === undefined) {
+		found.cut ||= handle.length <= 22 && token === undefined && ends;
+		return;
+	}
+	if (token.length < TOKEN_LEN) {
+		found.cut ||= ends;
+		return;
+	}
+	const secret = token.slice(0, TOKEN_LEN);
+
+	/* Underscores are also what some put around a link. */
+	if (!/^_*$/.test(token.slice(TOKEN_LEN)))
+		return;
+	/* So many letters at random have both cases. */
+	if (!(/[a-z]/.test(handle + secret) && /[A-Z]/.test(handle + secret))) {
+		found.alike = true;
+		return;
+	}
+	if (decode(handle, 16) !== null && decode(secret, TOKEN_BYTES) !== null)
+		found.locators.set(`${service} ${handle} ${secret}`, {
+			service, handle, token: secret,
+			host: service.replace(/^https?:\/\//, ""),
+		});
 }
 
-function isCutOff(text: string): boolean
+function scan(found: Found, text: string): void
 {
-	return text !== "" && ("https://".startsWith(text)
-		|| CUT_IN_HOST.test(text) || CUT_BEFORE_HANDLE.test(text)
-		|| CUT_BEHIND.test(text));
+	/* Cut off within the scheme. */
+	if (/^(?:h|ht|htt|https?)$/i.test(text))
+		found.cut = true;
+	/* One may begin where another seems to go on. */
+	for (const match of text.matchAll(URL_HEAD)) {
+		const [, head = "", s = "", slashes = "", host = ""] = match;
+		const scheme = s === "" ? "http" : "https";
+		const authority = host.toLowerCase();
+		const end = match.index + head.length;
+
+		if (match.index === 0 && end === text.length) {
+			found.cut = true;
+			return;
+		}
+		if (slashes === "" || slashes.length > 3)
+			continue;
+		found.service = opaqueName(authority) ?? found.service;
+		if (isService(scheme, authority))
+			readSecret(found, text, end, `${scheme}://${authority}`);
+	}
 }
 
 /*
@@ -91,24 +151,30 @@ function isCutOff(text: string): boolean
  */
 export function findLocator(text: string): LinkResult
 {
-	let stage = text.trim().replace(/^#/, "");
-	let cutOff = false;
+	const bytes = Array.from(new TextEncoder().encode(text),
+		byte => String.fromCharCode(byte)).join("")
+		.replace(/^[ \t\r\n]+/, "").replace(/^#/, "");
+	const found: Found = { locators: new Map(), alike: false, cut: false,
+		service: null };
 
-	if (stage === "")
+	if (bytes === "")
 		return { kind: "none" };
-	if (stage.length > MAX_LEN)
+	if (bytes.length > MAX_LEN)
 		return { kind: "unknown" };
-	for (let round = 0; round <= MAX_DECODINGS; round++) {
-		const [first, second] = locatorsIn(stage);
+	for (const joined of [false, true])
+		if (found.locators.size === 0)
+			for (const reading of readings(bytes, joined))
+				scan(found, reading);
+	const [first, second] = found.locators.values();
 
-		if (first !== undefined && second !== undefined)
-			return { kind: "ambiguous" };
-		if (first !== undefined)
-			return { kind: "ok", locator: first };
-		cutOff ||= isCutOff(stage);
-		stage = decodeOnce(stage);
-	}
-	return { kind: cutOff ? "incomplete" : "unknown" };
+	if (second !== undefined)
+		return { kind: "ambiguous" };
+	if (first !== undefined)
+		return { kind: "ok", locator: first };
+	if (found.alike || found.cut)
+		return { kind: found.alike ? "lowercase" : "incomplete" };
+	return found.service === null ? { kind: "unknown" }
+		: { kind: "opaque", service: found.service };
 }
 
 /* The blob name in the page's own path `/m/<blob>`, or null. */

@@ -44,7 +44,8 @@ function takeFragment(): string
 function locatorOf(found: LinkResult): Locator
 {
 	if (found.kind !== "ok")
-		throw new Trouble(`link-${found.kind}`);
+		throw new Trouble(`link-${found.kind}`,
+			found.kind === "opaque" ? found.service : "");
 	return found.locator;
 }
 

@@ -18,6 +18,10 @@ const OPEN_AGAIN = "Go back to the mail and open its link again.";
 const ASK_SENDER = "Tell the sender, by another way than by answering this"
 	+ " mail, and ask for the message to be sent again.";
 
+/* What works though the link was lost or changed. */
+const START_PAGE = "Save the whole mail as a file and open that on this"
+	+ " reader’s first page; it has its link within.";
+
 const WORDS = {
 	"link-none": {
 		title: "Please open the link again",
@@ -31,7 +35,21 @@ const WORDS = {
 		what: "The end of the link is missing. Some mail programs break long"
 			+ " links in two.",
 		todo: "Go back to the mail and copy the whole link, up to its last"
-			+ " character, into the address bar.",
+			+ " character, into the address bar. If that does not work: "
+			+ START_PAGE,
+	},
+	"link-lowercase": {
+		title: "The link was changed on the way",
+		what: "A program made small letters of its capitals (or the other way"
+			+ " round), and with them the secret in the link is lost.",
+		todo: START_PAGE,
+	},
+	"link-opaque": {
+		title: "This is another service’s link",
+		what: "It stands for the link of the message, which is not in it, so"
+			+ " that this page cannot read it.",
+		todo: `Follow that link itself. If that does not work: ${START_PAGE}`,
+		reason: "Service: ",
 	},
 	"link-ambiguous": {
 		title: "The link is not clear",
@@ -44,7 +62,8 @@ const WORDS = {
 		what: "This is not a link to a sealed message, or it was changed on"
 			+ " the way.",
 		todo: "Go back to the mail and copy the whole link, up to its last"
-			+ " character, into the address bar.",
+			+ " character, into the address bar. If that does not work: "
+			+ START_PAGE,
 	},
 	"not-secure": {
 		title: "This page cannot open messages here",
