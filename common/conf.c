@@ -459,6 +459,48 @@ print_value(const struct cf_conf_opt *opt, const void *from, FILE *out)
 	}
 }
 
+static bool
+same_value(const struct cf_conf_opt *opt, const void *a, const void *b)
+{
+	const char *const *text[2] = { a, b };
+	const struct cf_conf_list *list[2] = { a, b };
+	size_t i;
+
+	switch (opt->type) {
+	case CF_CONF_STR:
+		return *text[0] == NULL || *text[1] == NULL
+		    ? *text[0] == *text[1] : strcmp(*text[0], *text[1]) == 0;
+	case CF_CONF_INT:
+	case CF_CONF_SIZE:
+	case CF_CONF_TIME_S:
+	case CF_CONF_TIME_MS:
+		return *(const long *)a == *(const long *)b;
+	case CF_CONF_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case CF_CONF_LIST:
+		for (i = 0; i < list[0]->count && i < list[1]->count; i++)
+			if (strcmp(list[0]->item[i], list[1]->item[i]) != 0)
+				return false;
+		return list[0]->count == list[1]->count;
+	}
+	cf_bug("option type");
+}
+
+char *
+cf_conf_changed(const struct cf_conf_opt *table, size_t count,
+    const void *before, const void *after, bool (*asks)(const char *key))
+{
+	struct cf_buf names = CF_BUF_INIT(10000);
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (asks(table[i].key) && !same_value(&table[i],
+		    (const char *)before + table[i].offset,
+		    (const char *)after + table[i].offset))
+			cf_buf_addf(&names, " %s", table[i].key);
+	return names.len == 0 ? NULL : cf_buf_take(&names, NULL);
+}
+
 void
 cf_conf_print(const struct cf_conf_opt *table, size_t count, const void *from,
     FILE *out)

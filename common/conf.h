@@ -69,6 +69,12 @@ void cf_conf_free(const struct cf_conf_opt *table, size_t count, void *into);
  */
 void cf_conf_print(const struct cf_conf_opt *table, size_t count,
     const void *from, FILE *out);
+/*
+ * The names of the options whose values differ and of which `asks` is true:
+ * " a b"; NULL if there are none.  Gives; free().
+ */
+char *cf_conf_changed(const struct cf_conf_opt *table, size_t count,
+    const void *before, const void *after, bool (*asks)(const char *key));
 bool cf_conf_list_has(const struct cf_conf_list *list, const char *item);
 
 /* Ready-made checks. */

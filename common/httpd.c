@@ -2,55 +2,8 @@
 /* cf_httpd - see httpd.h. */
 #include "common/httpd.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <strings.h>
-
-#include "common/file.h"
-
-#define PEM_MAX 100000
-/* Named one by one: GnuTLS's sets keep CBC and plain RSA for old clients. */
-#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
-	"-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:" \
-	"-CIPHER-ALL:+AES-256-GCM:+CHACHA20-POLY1305:+AES-128-GCM:" \
-	"-MAC-ALL:+AEAD:%SERVER_PRECEDENCE"
-
-enum cf_err
-cf_httpd_tls_load(const char *certificate, const char *key,
-    struct cf_httpd_tls *ret, struct cf_why *why)
-{
-	struct cf_httpd_tls tls = { CF_BUF_INIT(PEM_MAX),
-	    CF_BUF_INIT_SECRET(PEM_MAX) };
-	enum cf_err rc;
-
-	rc = cf_file_read(certificate, &tls.certificate, why);
-	if (rc == CF_OK)
-		rc = cf_file_read(key, &tls.key, why);
-	if (rc == CF_OK)
-		*ret = tls;
-	else
-		cf_httpd_tls_free(&tls);
-	return rc;
-}
-
-void
-cf_httpd_tls_free(struct cf_httpd_tls *tls)
-{
-	cf_buf_free(&tls->certificate);
-	cf_buf_free(&tls->key);
-}
-
-void
-cf_httpd_tls_items(const struct cf_httpd_tls *tls,
-    struct MHD_OptionItem *items)
-{
-	items[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
-	    (void *)(uintptr_t)cf_buf_str(&tls->certificate) };
-	items[1] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0,
-	    (void *)(uintptr_t)cf_buf_str(&tls->key) };
-	items[2] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_PRIORITIES, 0,
-	    (void *)(uintptr_t)TLS_PRIORITIES };
-}
 
 size_t
 cf_httpd_no_unescape(void *cls, struct MHD_Connection *conn, char *s)

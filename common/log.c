@@ -16,8 +16,8 @@ static const char *const level_names[CF_LOG__COUNT] = {
 	"error", "warn", "info", "debug"
 };
 
+static _Atomic enum cf_log_level max_level = CF_LOG_INFO;
 /* Set once by cf_log_open() before any thread starts. */
-static enum cf_log_level max_level = CF_LOG_INFO;
 static bool to_syslog;
 static char program[32] = "counterfoil";
 
@@ -42,6 +42,12 @@ cf_log_open(const char *name, const char *to, enum cf_log_level level)
 	max_level = level;
 	if (to_syslog)
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void
+cf_log_set_level(enum cf_log_level level)
+{
+	max_level = level;
 }
 
 static size_t

@@ -22,6 +22,8 @@ enum cf_log_level {
 /* Start: `name` is the program's, `to` "stderr" or "syslog". */
 void cf_log_open(const char *name, const char *to, enum cf_log_level level);
 void cf_log(enum cf_log_level level, const char *fmt, ...) CF_PRINTF(2, 3);
+/* Any thread, at any time. */
+void cf_log_set_level(enum cf_log_level level);
 /* "error", "warn", "info", "debug" -> level; false if none of them. */
 bool cf_log_level_parse(const char *text, enum cf_log_level *ret);
 

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/httpd.h"
 #include "common/httpd_gate.h"
+#include "common/httpd_tls.h"
 #include "common/json.h"
 #include "common/listen.h"
 #include "common/log.h"
@@ -59,7 +60,6 @@ struct cf_http {
 	const struct cf_ks *ks;
 	struct MHD_Daemon *daemon;
 	int listen_fd;
-	struct cf_httpd_tls tls;
 	struct cf_httpd_gate *gate;
 	pthread_mutex_t lock;
 	pthread_cond_t idle;
@@ -614,7 +614,7 @@ start_daemon(struct cf_http *http, struct cf_why *why)
 	items[n++] = (struct MHD_OptionItem){ (opt), (number), (pointer) }
 	if (is_tls(http)) {
 		flags |= MHD_USE_TLS;
-		cf_httpd_tls_items(&http->tls, items);
+		cf_httpd_tls_items(items);
 		n = CF_HTTPD_TLS_ITEMS;
 	}
 	if (s->threads > 1)
@@ -634,9 +634,8 @@ start_daemon(struct cf_http *http, struct cf_why *why)
 	    MHD_OPTION_UNESCAPE_CALLBACK, cf_httpd_no_unescape, NULL,
 	    MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (http->daemon == NULL)
-		return cf_fail(CF_E_CONFIG, why, "the HTTP server does not "
-		    "start%s", is_tls(http) ? "; do tls_certificate and "
-		    "tls_key belong together?" : "");
+		return cf_fail(CF_E_CONFIG, why,
+		    "the HTTP server does not start");
 	/* Closed by the library from here on. */
 	http->listen_fd = -1;
 	return CF_OK;
@@ -659,8 +658,8 @@ cf_http_start(const struct cf_ks *ks, struct cf_http **ret, struct cf_why *why)
 	pthread_cond_init(&http->idle, &attr);
 	pthread_condattr_destroy(&attr);
 	if (is_tls(http))
-		rc = cf_httpd_tls_load(ks->settings->tls_certificate,
-		    ks->settings->tls_key, &http->tls, why);
+		rc = cf_httpd_tls_change(ks->settings->tls_certificate,
+		    ks->settings->tls_key, why);
 	if (rc == CF_OK)
 		rc = cf_listen_tcp(ks->settings->listen,
 		    &http->listen_fd, why);
@@ -702,7 +701,7 @@ cf_http_stop(struct cf_http **ref)
 		MHD_stop_daemon(http->daemon);
 	if (http->listen_fd >= 0)
 		close(http->listen_fd);
-	cf_httpd_tls_free(&http->tls);
+	cf_httpd_tls_end();
 	cf_httpd_gate_free(&http->gate);
 	pthread_cond_destroy(&http->idle);
 	pthread_mutex_destroy(&http->lock);

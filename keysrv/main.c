@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * counterfoil-keysrv - the key server: options, start, stop.
+ * counterfoil-keysrv - the key server: options, start, reload, stop.
  *
  * Order at start: configuration, master key, database, receipts, HTTP.  At
- * SIGTERM, SIGINT or SIGHUP the same backwards: no new connections, requests
+ * SIGTERM or SIGINT the same backwards: no new connections, requests
  * under way end, then the workers, then the mail under way.
  */
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/httpd_tls.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/privs.h"
@@ -36,7 +37,9 @@
 #define USAGE "usage: counterfoil-keysrv [-c FILE] [-fnV] [--print-config]\n"
 
 struct server {
-	struct cf_settings settings;
+	const char *config;		/* the file */
+	struct cf_settings settings;	/* as it started with them */
+	char *signer;			/* registered value of the one in use */
 	struct cf_vault *vault;
 	struct cf_ks ks;
 	struct cf_http *http;
@@ -64,10 +67,10 @@ is_held(void *arg)
 }
 
 static enum cf_err
-start_outbox(struct server *s, struct cf_why *why)
+outbox_options(struct server *s, const struct cf_settings *c,
+    struct cf_outbox_options *ret, struct cf_why *why)
 {
-	const struct cf_settings *c = &s->settings;
-	struct cf_outbox_options options = {
+	*ret = (struct cf_outbox_options){
 		.database = c->database,
 		.unsafe_database = c->unsafe_database,
 		.held = is_held,
@@ -81,11 +84,21 @@ start_outbox(struct server *s, struct cf_why *why)
 		.poll_ms = c->outbox_poll_ms,
 	};
 
-	if (strcmp(c->outbox, "off") == 0)
-		return CF_OK;
-	if (!cf_mailer_tls_parse(c->smtp_tls, &options.mailer.tls))
+	if (!cf_mailer_tls_parse(c->smtp_tls, &ret->mailer.tls))
 		return cf_fail(CF_E_CONFIG, why, "smtp_tls");
-	return cf_outbox_start(&options, &s->outbox, why);
+	return CF_OK;
+}
+
+static enum cf_err
+start_outbox(struct server *s, struct cf_why *why)
+{
+	struct cf_outbox_options options;
+	enum cf_err rc;
+
+	if (strcmp(s->settings.outbox, "off") == 0)
+		return CF_OK;
+	rc = outbox_options(s, &s->settings, &options, why);
+	return rc == CF_OK ? cf_outbox_start(&options, &s->outbox, why) : rc;
 }
 
 static struct cf_db *
@@ -110,14 +123,41 @@ upkeep(struct server *s, struct cf_why *why)
 }
 
 static enum cf_err
-match_registered(const struct server *s, struct cf_db *db,
-    enum cf_match_what what, struct cf_why *why)
+match_url(const struct server *s, struct cf_db *db, struct cf_why *why)
 {
 	CF_AUTO(cf_free) char *value = NULL;
 	enum cf_err rc;
 
-	rc = cf_match_value(what, &s->settings, &value, why);
-	return rc == CF_OK ? cf_match_registered(db, what, value, why) : rc;
+	rc = cf_match_value(CF_MATCH_SERVICE_URL, &s->settings, &value, why);
+	return rc == CF_OK ? cf_match_registered(db, CF_MATCH_SERVICE_URL,
+	    value, why) : rc;
+}
+
+/* The signer of `c`; the database is asked about another than before. */
+static enum cf_err
+match_signer(struct server *s, const struct cf_settings *c,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_db_free) struct cf_db *db = NULL;
+	char *value = NULL;
+	enum cf_err rc;
+
+	rc = cf_match_value(CF_MATCH_SIGNER, c, &value, why);
+	if (rc == CF_OK && (s->signer == NULL ||
+	    strcmp(s->signer, value) != 0)) {
+		db = new_db(&s->settings);
+		rc = cf_db_connect(db, why);
+		if (rc == CF_OK)
+			rc = cf_match_registered(db, CF_MATCH_SIGNER, value,
+			    why);
+	}
+	if (rc != CF_OK) {
+		cf_free(&value);
+		return rc;
+	}
+	cf_free(&s->signer);
+	s->signer = value;
+	return CF_OK;
 }
 
 /* Is all here that this database needs?  Nothing is served before. */
@@ -133,9 +173,9 @@ match(struct server *s, struct cf_why *why)
 	if (rc == CF_OK)
 		rc = cf_match_secrets(db, s->vault, &s->secrets, why);
 	if (rc == CF_OK)
-		rc = match_registered(s, db, CF_MATCH_SERVICE_URL, why);
+		rc = match_url(s, db, why);
 	if (rc == CF_OK && strcmp(s->settings.outbox, "on") == 0)
-		rc = match_registered(s, db, CF_MATCH_SIGNER, why);
+		rc = match_signer(s, &s->settings, why);
 	return rc;
 }
 
@@ -202,6 +242,7 @@ stop(struct server *s)
 	cf_queue_free(&s->ks.queue);
 	cf_health_free(&s->ks.health);
 	cf_match_secrets_wipe(&s->secrets);
+	cf_free(&s->signer);
 	cf_vault_free(&s->vault);
 }
 
@@ -212,13 +253,90 @@ block_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
-	/* Ends it too, in good order: a restart reads all anew. */
 	sigaddset(set, SIGHUP);
 	/* Threads inherit the mask: only main is told. */
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* Until a signal; slow clients are cut off and the months move on. */
+/* ---- SIGHUP ---- */
+
+/* The options that take effect at once; all others need a restart. */
+static bool
+needs_restart(const char *key)
+{
+	static const char *const live[] = { "tls_certificate", "tls_key",
+	    "outbox_poll_ms", "smtp_server", "smtp_tls", "smtp_ca_file",
+	    "smtp_helo", "receipt_from", "signer_certificate", "signer_key",
+	    "log_level" };
+	size_t i;
+
+	for (i = 0; i < sizeof live / sizeof live[0]; i++)
+		if (strcmp(key, live[i]) == 0)
+			return false;
+	return true;
+}
+
+/*
+ * Everything is loaded before anything is used: with one wrong file all stays
+ * as it was.
+ */
+static enum cf_err
+use(struct server *s, const struct cf_settings *fresh, struct cf_why *why)
+{
+	CF_AUTO(cf_httpd_tls_free) struct cf_httpd_tls *tls = NULL;
+	struct cf_outbox_options options;
+	enum cf_log_level level = CF_LOG_INFO;
+	enum cf_err rc = CF_OK;
+
+	if (s->settings.tls_key != NULL && fresh->tls_key != NULL)
+		rc = cf_httpd_tls_load(fresh->tls_certificate, fresh->tls_key,
+		    &tls, why);
+	if (rc == CF_OK && s->outbox != NULL) {
+		rc = outbox_options(s, fresh, &options, why);
+		if (rc == CF_OK)
+			rc = match_signer(s, fresh, why);
+		if (rc == CF_OK)
+			rc = cf_outbox_reload(s->outbox, &options, why);
+	}
+	if (rc != CF_OK)
+		return rc;
+	if (tls != NULL)
+		cf_httpd_tls_use(&tls);
+	(void)cf_log_level_parse(fresh->log_level, &level);
+	cf_log_set_level(level);
+	return CF_OK;
+}
+
+static void
+reload(struct server *s)
+{
+	CF_AUTO(cf_free) char *restart = NULL;
+	struct cf_settings fresh;
+	struct cf_why why = { "" };
+	enum cf_err rc;
+	bool tls;
+
+	rc = cf_settings_load(s->config, &fresh, &why);
+	if (rc == CF_OK) {
+		rc = use(s, &fresh, &why);
+		restart = cf_conf_changed(cf_settings_table,
+		    cf_settings_count, &s->settings, &fresh, needs_restart);
+		tls = (s->settings.tls_key == NULL) != (fresh.tls_key == NULL);
+		cf_settings_free(&fresh);
+	}
+	if (rc != CF_OK) {
+		cf_log(CF_LOG_ERROR, "reload failed, all stays as it was: %s",
+		    why.text);
+		return;
+	}
+	cf_log(CF_LOG_INFO, "configuration reloaded");
+	if (restart != NULL || tls)
+		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
+		    "count:%s%s", restart == NULL ? "" : restart,
+		    tls ? " tls_certificate tls_key" : "");
+}
+
+/* Until a signal ends it; slow clients are cut off and the months move on. */
 static void
 wait_for_end(struct server *s, const sigset_t *set)
 {
@@ -228,6 +346,10 @@ wait_for_end(struct server *s, const sigset_t *set)
 
 	for (;;) {
 		sig = sigtimedwait(set, NULL, &second);
+		if (sig == SIGHUP) {
+			reload(s);
+			continue;
+		}
 		if (sig > 0)
 			break;
 		if (errno != EAGAIN)
@@ -317,6 +439,7 @@ main(int argc, char **argv)
 
 	memset(&server, 0, sizeof server);
 	status = parse_args(argc, argv, &args);
+	server.config = args.config;
 	if (status != 0)
 		return status - 1;
 	if (cf_settings_load(args.config, &server.settings, &why) != CF_OK) {

@@ -37,22 +37,29 @@
 #define MAX_AGE_MS (5L * 24 * 3600 * 1000)
 #define WARN_DAYS 30
 
+/* What can be changed while it runs. */
+struct parts {
+	struct cf_mailer *mailer;
+	struct cf_signer *signer;
+	char *receipt_from;
+	long poll_ms;
+};
+
 struct cf_outbox {
 	pthread_t thread;
 	int wake_fd;		/* an eventfd, readable when stopping */
 	atomic_bool stopping;
 	atomic_llong stop_ms;	/* monotonic, when it was asked for */
+	_Atomic(struct parts *) fresh;	/* for the loop to take, or NULL */
 
 	/* The loop's own. */
 	char *database;
 	struct cf_db *db;
 	bool (*held)(void *arg);
 	void *held_arg;
-	struct cf_mailer *mailer;
-	struct cf_signer *signer;
+	struct parts *parts;
 	struct cf_secret server_secret;
-	char *receipt_from;
-	long poll_ms, lease_ms, retry_first_ms, retry_most_ms, max_age_ms;
+	long lease_ms, retry_first_ms, retry_most_ms, max_age_ms;
 	long timeout_ms;
 	long pause_ms;		/* 0 while all is well */
 	bool db_down, mail_down;	/* logged already */
@@ -102,12 +109,36 @@ pause_longer(struct cf_outbox *ob, long most_ms)
 	pause_for(ob, ob->pause_ms);
 }
 
+static void
+parts_free(struct parts **parts)
+{
+	if (*parts == NULL)
+		return;
+	cf_mailer_free(&(*parts)->mailer);
+	cf_signer_free(&(*parts)->signer);
+	free((*parts)->receipt_from);
+	free(*parts);
+	*parts = NULL;
+}
+
+/* The next receipt is written, signed and sent by what was loaded last. */
+static void
+take_fresh(struct cf_outbox *ob)
+{
+	struct parts *fresh = atomic_exchange(&ob->fresh, NULL);
+
+	if (fresh == NULL)
+		return;
+	parts_free(&ob->parts);
+	ob->parts = fresh;
+}
+
 /* Each statement that hangs would leave a session behind: wait for better. */
 static void
 wait_while_held(struct cf_outbox *ob)
 {
 	while (ob->held != NULL && ob->held(ob->held_arg) && !is_stopping(ob))
-		pause_for(ob, ob->poll_ms);
+		pause_for(ob, ob->parts->poll_ms);
 }
 
 static void
@@ -143,7 +174,7 @@ build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	struct cf_receipt r = {
 		.second = row->second,
 		.key_handle = handle,
-		.from = ob->receipt_from,
+		.from = ob->parts->receipt_from,
 		.to = row->sender,
 		.recipient = row->recipient,
 		.principal = row->principal,
@@ -166,7 +197,7 @@ build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
 	cf_receipt_message_id(&ob->server_secret, row->event_id, r.grade,
 	    r.from, message_id);
-	return cf_receipt_build(&r, ob->signer, mail, why);
+	return cf_receipt_build(&r, ob->parts->signer, mail, why);
 }
 
 static enum outcome
@@ -176,10 +207,11 @@ send_row(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	CF_AUTO(cf_buf_free) struct cf_buf mail = CF_BUF_INIT(CF_RECEIPT_MAX);
 	enum cf_err rc;
 
+	take_fresh(ob);
 	rc = build(ob, row, &mail, why);
 	if (rc == CF_OK) {
 		cf_fault("outbox.built");
-		rc = cf_mailer_send(ob->mailer, row->sender, mail.data,
+		rc = cf_mailer_send(ob->parts->mailer, row->sender, mail.data,
 		    mail.len, why);
 	}
 	if (rc == CF_OK)
@@ -377,7 +409,7 @@ one_round(struct cf_outbox *ob)
 	}
 	ob->pause_ms = 0;
 	if (count < BATCH)
-		pause_for(ob, ob->poll_ms);
+		pause_for(ob, ob->parts->poll_ms);
 }
 
 static void *
@@ -393,9 +425,10 @@ loop(void *arg)
 }
 
 static void
-warn_of_old_certificate(const struct cf_outbox *ob)
+warn_of_old_certificate(const struct parts *parts)
 {
-	int64_t left_ms = cf_signer_not_after_ms(ob->signer) - cf_clock_ms();
+	int64_t left_ms = cf_signer_not_after_ms(parts->signer) -
+	    cf_clock_ms();
 
 	if (left_ms < (int64_t)WARN_DAYS * 24 * 3600 * 1000)
 		cf_log(CF_LOG_WARN, "the receipt signer's certificate %s",
@@ -411,12 +444,11 @@ free_outbox(struct cf_outbox **outbox)
 		return;
 	cf_db_free(&ob->db);
 	free(ob->database);
-	cf_mailer_free(&ob->mailer);
-	cf_signer_free(&ob->signer);
+	take_fresh(ob);
+	parts_free(&ob->parts);
 	cf_secret_wipe(&ob->server_secret);
 	if (ob->wake_fd >= 0)
 		(void)close(ob->wake_fd);
-	free(ob->receipt_from);
 	free(ob);
 	*outbox = NULL;
 }
@@ -428,13 +460,56 @@ or_default(long value, long otherwise)
 }
 
 static enum cf_err
-prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
-    struct cf_why *why)
+make_parts(struct cf_outbox *ob, const struct cf_outbox_options *o,
+    struct parts **ret, struct cf_why *why)
 {
+	CF_AUTO(parts_free) struct parts *parts = cf_calloc(1, sizeof *parts);
 	struct cf_mailer_options mailer = o->mailer;
 	enum cf_err rc;
 
-	ob->poll_ms = or_default(o->poll_ms, POLL_MS);
+	parts->poll_ms = or_default(o->poll_ms, POLL_MS);
+	if (!cf_address_ok(o->receipt_from))
+		return cf_fail(CF_E_CONFIG, why,
+		    "\"%s\" cannot be the sender of receipts",
+		    o->receipt_from);
+	parts->receipt_from = cf_strdup(o->receipt_from);
+	rc = cf_signer_load(o->signer_certificate, o->signer_key,
+	    o->receipt_from, &parts->signer, why);
+	if (rc != CF_OK)
+		return rc;
+	mailer.timeout_ms = ob->timeout_ms;
+	mailer.tick = on_tick;
+	mailer.tick_arg = ob;
+	rc = cf_mailer_new(&mailer, &parts->mailer, why);
+	if (rc != CF_OK)
+		return rc;
+	warn_of_old_certificate(parts);
+	*ret = parts;
+	parts = NULL;
+	return CF_OK;
+}
+
+enum cf_err
+cf_outbox_reload(struct cf_outbox *ob, const struct cf_outbox_options *options,
+    struct cf_why *why)
+{
+	struct parts *fresh = NULL;
+	enum cf_err rc = make_parts(ob, options, &fresh, why);
+
+	if (rc != CF_OK)
+		return rc;
+	/* One that was not taken yet comes back. */
+	fresh = atomic_exchange(&ob->fresh, fresh);
+	parts_free(&fresh);
+	return CF_OK;
+}
+
+static enum cf_err
+prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
+    struct cf_why *why)
+{
+	enum cf_err rc;
+
 	ob->lease_ms = or_default(o->lease_ms, LEASE_MS);
 	ob->retry_first_ms = or_default(o->retry_first_ms, RETRY_FIRST_MS);
 	ob->retry_most_ms = or_default(o->retry_most_ms, RETRY_MOST_MS);
@@ -443,21 +518,9 @@ prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
 	if (ob->timeout_ms >= ob->lease_ms)
 		return cf_fail(CF_E_CONFIG, why, "the outbox's lease must be "
 		    "longer than the time for one mail");
-	if (!cf_address_ok(o->receipt_from))
-		return cf_fail(CF_E_CONFIG, why,
-		    "\"%s\" cannot be the sender of receipts",
-		    o->receipt_from);
-	ob->receipt_from = cf_strdup(o->receipt_from);
 	cf_secret_set(&ob->server_secret, o->server_secret->bytes,
 	    o->server_secret->len);
-	rc = cf_signer_load(o->signer_certificate, o->signer_key,
-	    o->receipt_from, &ob->signer, why);
-	if (rc != CF_OK)
-		return rc;
-	mailer.timeout_ms = ob->timeout_ms;
-	mailer.tick = on_tick;
-	mailer.tick_arg = ob;
-	rc = cf_mailer_new(&mailer, &ob->mailer, why);
+	rc = make_parts(ob, o, &ob->parts, why);
 	if (rc != CF_OK)
 		return rc;
 	ob->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -486,7 +549,6 @@ cf_outbox_start(const struct cf_outbox_options *options, struct cf_outbox **ret,
 	rc = prepare(ob, options, why);
 	if (rc != CF_OK)
 		return rc;
-	warn_of_old_certificate(ob);
 	if (pthread_create(&ob->thread, NULL, loop, ob) != 0)
 		return cf_fail(CF_E_IO, why, "no more threads");
 	*ret = ob;

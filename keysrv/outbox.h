@@ -53,6 +53,12 @@ struct cf_outbox_options {
 CF_MUST_USE enum cf_err cf_outbox_start(const struct cf_outbox_options *options,
     struct cf_outbox **ret, struct cf_why *why);
 /*
+ * From the next receipt on use these of the options: mailer, receipt_from,
+ * signer and poll_ms.  On failure all stays as it was.  CF_E_CONFIG
+ */
+CF_MUST_USE enum cf_err cf_outbox_reload(struct cf_outbox *outbox,
+    const struct cf_outbox_options *options, struct cf_why *why);
+/*
  * Finish the mail under way (at most about 3 seconds more), give unsent
  * rows back, end the thread.  NULL inside is fine.
  */

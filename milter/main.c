@@ -250,6 +250,7 @@ reload(const char *path)
 {
 	CF_AUTO(cf_free) char *restart = NULL;
 	struct cf_snapshot *fresh = NULL, *before;
+	enum cf_log_level level = CF_LOG_INFO;
 	struct cf_why why = { "" };
 
 	if (cf_snapshot_load(path, false, &fresh, &why) != CF_OK) {
@@ -262,6 +263,8 @@ reload(const char *path)
 	before = cf_snapshot_get();
 	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
 	cf_snapshot_put(&before);
+	(void)cf_log_level_parse(fresh->conf.log_level, &level);
+	cf_log_set_level(level);
 	cf_snapshot_swap(fresh);
 	cf_metrics_reload(true);
 	cf_log(CF_LOG_INFO, "configuration reloaded");

@@ -629,8 +629,6 @@ cf_snapshot_needs_restart(const struct cf_mconf *before,
 		cf_buf_adds(&names, " core_dumps");
 	if (differs(before->log, after->log))
 		cf_buf_adds(&names, " log");
-	if (differs(before->log_level, after->log_level))
-		cf_buf_adds(&names, " log_level");
 	return names.len == 0 ? NULL : cf_buf_take(&names, NULL);
 }
 

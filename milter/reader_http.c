@@ -18,6 +18,7 @@
 #include "common/file.h"
 #include "common/httpd.h"
 #include "common/httpd_gate.h"
+#include "common/httpd_tls.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "milter/reader.h"
@@ -52,7 +53,6 @@ struct cf_reader_http {
 	struct MHD_Response *fixed[CF_READER__COUNT];
 	size_t fixed_len[CF_READER__COUNT];
 	struct cf_buf policy;
-	struct cf_httpd_tls tls;
 	pthread_mutex_t lock;	/* guards what follows */
 	struct conn *conns;
 	unsigned answering;
@@ -406,8 +406,8 @@ load_all(struct cf_reader_http *http, struct cf_why *why)
 		if (body != CF_READER_SEALED)
 			rc = make_fixed(http, (enum cf_reader_body)body, why);
 	if (rc == CF_OK && http->conf->tls)
-		rc = cf_httpd_tls_load(http->conf->tls_certificate,
-		    http->conf->tls_key, &http->tls, why);
+		rc = cf_httpd_tls_change(http->conf->tls_certificate,
+		    http->conf->tls_key, why);
 	return rc;
 }
 
@@ -443,7 +443,7 @@ cf_reader_http_start(struct cf_reader_http *http, int fd, struct cf_why *why)
 
 	if (c->tls) {
 		flags |= MHD_USE_TLS;
-		cf_httpd_tls_items(&http->tls, items);
+		cf_httpd_tls_items(items);
 		n = CF_HTTPD_TLS_ITEMS;
 	}
 	items[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
@@ -462,9 +462,7 @@ cf_reader_http_start(struct cf_reader_http *http, int fd, struct cf_why *why)
 	    MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 	if (http->daemon == NULL) {
 		close(fd);
-		return cf_fail(CF_E_CONFIG, why, c->tls ? "the HTTPS server "
-		    "does not start: are tls_certificate and tls_key a "
-		    "matching pair of PEM files?" :
+		return cf_fail(CF_E_CONFIG, why,
 		    "the HTTP server does not start");
 	}
 	return CF_OK;
@@ -512,7 +510,7 @@ cf_reader_http_free(struct cf_reader_http **http)
 			MHD_destroy_response(h->fixed[i]);
 	cf_httpd_gate_free(&h->gate);
 	cf_buf_free(&h->policy);
-	cf_httpd_tls_free(&h->tls);
+	cf_httpd_tls_end();
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 	*http = NULL;

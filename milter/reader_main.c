@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/httpd_tls.h"
 #include "common/listen.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -119,15 +120,70 @@ print_config(const char *path, bool given, struct cf_why *why)
 	return CF_OK;
 }
 
-/* Serve until told to end.  SIGHUP ends too: a restart reads all anew. */
+/* The options that take effect at once; all others need a restart. */
+static bool
+needs_restart(const char *key)
+{
+	return strcmp(key, "tls_certificate") != 0 &&
+	    strcmp(key, "tls_key") != 0 && strcmp(key, "log_level") != 0;
+}
+
+static enum cf_err
+use(const struct cf_reader_conf *conf, const struct cf_reader_conf *fresh,
+    struct cf_why *why)
+{
+	enum cf_log_level level = CF_LOG_INFO;
+	enum cf_err rc = CF_OK;
+
+	if (conf->tls && fresh->tls)
+		rc = cf_httpd_tls_change(fresh->tls_certificate,
+		    fresh->tls_key, why);
+	if (rc != CF_OK)
+		return rc;
+	(void)cf_log_level_parse(fresh->log_level, &level);
+	cf_log_set_level(level);
+	return CF_OK;
+}
+
 static void
-wait_for_end(struct cf_reader_http *http, const sigset_t *set)
+reload(const char *path, const struct cf_reader_conf *conf)
+{
+	CF_AUTO(cf_reader_conf_free) struct cf_reader_conf fresh = { 0 };
+	CF_AUTO(cf_free) char *restart = NULL;
+	struct cf_why why = { "" };
+	enum cf_err rc;
+
+	rc = cf_reader_conf_load(path, &fresh, &why);
+	if (rc == CF_OK)
+		rc = use(conf, &fresh, &why);
+	if (rc != CF_OK) {
+		cf_log(CF_LOG_ERROR, "reload failed, all stays as it was: %s",
+		    why.text);
+		return;
+	}
+	cf_log(CF_LOG_INFO, "configuration reloaded");
+	restart = cf_conf_changed(cf_reader_options, cf_reader_options_count,
+	    conf, &fresh, needs_restart);
+	if (restart != NULL || conf->tls != fresh.tls)
+		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
+		    "count:%s%s", restart == NULL ? "" : restart,
+		    conf->tls != fresh.tls ? " tls_certificate tls_key" : "");
+}
+
+/* Serve until told to end. */
+static void
+wait_for_end(const char *path, const struct cf_reader_conf *conf,
+    struct cf_reader_http *http, const sigset_t *set)
 {
 	const struct timespec second = { 1, 0 };
 	int sig;
 
 	for (;;) {
 		sig = sigtimedwait(set, NULL, &second);
+		if (sig == SIGHUP) {
+			reload(path, conf);
+			continue;
+		}
 		if (sig > 0) {
 			cf_log(CF_LOG_INFO, "%s: ending", strsignal(sig));
 			return;
@@ -138,8 +194,8 @@ wait_for_end(struct cf_reader_http *http, const sigset_t *set)
 }
 
 static enum cf_err
-serve(const struct cf_reader_conf *conf, struct cf_reader_http *http,
-    struct cf_why *why)
+serve(const char *path, const struct cf_reader_conf *conf,
+    struct cf_reader_http *http, struct cf_why *why)
 {
 	enum cf_err rc;
 	sigset_t set;
@@ -162,7 +218,7 @@ serve(const struct cf_reader_conf *conf, struct cf_reader_http *http,
 		return rc;
 	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves %s on %s://%s",
 	    conf->reader_url, conf->tls ? "https" : "http", conf->listen);
-	wait_for_end(http, &set);
+	wait_for_end(path, conf, http, &set);
 	cf_reader_http_stop(http);
 	cf_log(CF_LOG_INFO, "ended");
 	return CF_OK;
@@ -202,7 +258,7 @@ run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
 		return check(&conf, ret_bad, why);
 	(void)cf_log_level_parse(conf.log_level, &level);
 	cf_log_open(NAME, conf.log, level);
-	return serve(&conf, http, why);
+	return serve(path, &conf, http, why);
 }
 
 int

@@ -25,6 +25,11 @@ def fetch(url, method="GET", body=None, headers=None, ca_file=None,
 		return e.code, e.headers, e.read()
 
 
+def served(port):
+	"""The certificate that a new connection gets, PEM."""
+	return ssl.get_server_certificate(("127.0.0.1", port), timeout=120)
+
+
 def tls_suites(port, ca_file):
 	"""Which TLS 1.2 cipher suites that OpenSSL has does the server take?"""
 	found = []

@@ -229,9 +229,10 @@ def t_reload():
 	    socket_mode="0600")
 	since = rig.log_from()
 	rig.process.send(signal.SIGHUP)
-	rig.wait_log(since, "only a restart makes it count: socket_mode "
-	    "log_level")
+	rig.wait_log(since, "only a restart makes it count: socket_mode\n")
+	tap.lacks(since(), "info: ", "said below the new level")
 	seals(rig)
+	tap.lacks(since(), "info: ", "said below the new level")
 	rig.stop()
 
 

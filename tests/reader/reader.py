@@ -620,6 +620,54 @@ def t_tls():
 	tap.contains(done.stderr.decode(), "matching pair", "the sentence")
 
 
+@tap.case("SIGHUP: a renewed certificate, while an answer goes out; a broken "
+    "one is refused; the log level")
+def t_reload():
+	authority = ca.Authority(os.path.join(World.folder, "ca-hup"))
+	tls = authority.server("first", ("localhost",))
+	r = new_reader("hup", tls=tls, ca_file=authority.file).start()
+
+	def hup(words, **changes):
+		r.options.update(changes)
+		conf.write(r.config, r.options)
+		before = len(r.log_text())
+		r.process.send(signal.SIGHUP)
+		proc.wait_for(lambda: words in r.log_text()[before:], 120, words)
+		return r.log_text()[before:]
+	try:
+		tap.equal(web.served(r.port), proc.read_text(tls[0]), "at first")
+		slow = http.client.HTTPSConnection("localhost", r.port,
+		    timeout=120, context=ssl.create_default_context(
+		    cafile=authority.file))
+		slow.request("GET", "/e/" + LARGE)
+		answer = slow.getresponse()
+		begin = answer.read(100)
+		new = authority.server("second", ("localhost",))
+		for old, fresh in zip(tls, new):
+			os.replace(fresh, old)
+		second = proc.read_text(tls[0])
+		hup("configuration reloaded")
+		tap.equal(web.served(r.port), second, "renewed")
+		tap.true(begin + answer.read() == World.large, "under way")
+		key = proc.read_text(tls[1])
+		for path, text, words in ((tls[1], "x", "no matching pair"),
+		    (tls[0], "x", "no matching pair")):
+			good = proc.read_text(path)
+			proc.write_file(path, text, 0o600)
+			tap.contains(hup("reload failed, all stays as it was"),
+			    words, "the reason")
+			proc.write_file(path, good, 0o600)
+			tap.equal(web.served(r.port), second, "still")
+		tap.equal(proc.read_text(tls[1]), key, "the key is back")
+		tap.contains(hup("makes it count:", log_level="warn",
+		    threads=3), "makes it count: threads\n", "what is named")
+		before = len(r.log_text())
+		tap.equal(r.request("GET", "/healthz")[0], 200, "healthz")
+		tap.lacks(r.log_text()[before:], "info:", "log at warn")
+	finally:
+		r.stop()
+
+
 def stranger(r):
 	other = reader.Reader.__new__(reader.Reader)
 	other.url = r.url

@@ -415,6 +415,48 @@ t_conf_finds_a_line_again(void **state)
 	assert_string_equal(why.text, want);
 }
 
+static bool
+is_asked(const char *key)
+{
+	return strcmp(key, "size") != 0;
+}
+
+static void
+t_conf_names_what_changed(void **state)
+{
+	static const struct {
+		const char *text, *names;
+	} rows[] = {
+		{ "", NULL }, { "name = \"anna\"\nnumber = 7", NULL },
+		{ "name = bob", " name" }, { "number = 8", " number" },
+		{ "yes = false\ntime_s = 1", " yes time_s" },
+		{ "items = {\"https://a.test\"}", " items" },
+		{ "items = {}", " items" },
+		{ "size = 5", NULL }, { "size = 5\ntime_ms = 1", " time_ms" },
+	};
+	struct sample before, after;
+	struct cf_why why;
+	char *names;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(load_bytes("", 0, &before, &why), CF_OK);
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (load_bytes(rows[i].text, strlen(rows[i].text), &after,
+		    &why) != CF_OK)
+			fail_msg("%s: %s", rows[i].text, why.text);
+		names = cf_conf_changed(sample_table, N_OPTS, &before, &after,
+		    is_asked);
+		if (names == NULL || rows[i].names == NULL)
+			assert_ptr_equal(names, rows[i].names);
+		else
+			assert_string_equal(names, rows[i].names);
+		free(names);
+		cf_conf_free(sample_table, N_OPTS, &after);
+	}
+	cf_conf_free(sample_table, N_OPTS, &before);
+}
+
 static void
 t_conf_numbers_take_units(void **state)
 {
@@ -716,6 +758,7 @@ main(void)
 		cmocka_unit_test(t_conf_names_the_line),
 		cmocka_unit_test(t_conf_takes_what_is_well_formed),
 		cmocka_unit_test(t_conf_finds_a_line_again),
+		cmocka_unit_test(t_conf_names_what_changed),
 		cmocka_unit_test(t_conf_numbers_take_units),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 		cmocka_unit_test(t_network_holds_what_is_in_it),
