@@ -949,31 +949,118 @@ for (const [where, address] of [["the single file from disk", single],
 		await close(page);
 	});
 
-test("the sealed attachment with the link pasted, from disk", async () => {
+/* What the page says beside the field for the link. */
+async function linkTrouble(page, kind, words)
+{
+	const note = page.getByRole("alert");
+
+	await note.waitFor();
+	assert.equal(await page.locator("main").getAttribute("data-state"),
+		"choose");
+	assert.equal(await note.getAttribute("data-trouble"), kind);
+	assert.match(await note.innerText(), words);
+	/* Not what the person has just done. */
+	assert.doesNotMatch(await note.innerText(), /address bar|first page/);
+}
+
+const pasteLink = (page, link) =>
+	page.getByLabel("Link from the mail").fill(link);
+
+test("the sealed attachment and its link, in either order", async () => {
 	const { sealed, link } = send(plain());
-	const file = join(temp, "smime.p7m");
 	const page = await newPage();
 
-	writeFileSync(file, sealed.e);
 	await page.goto(single);
-	await page.getByLabel("Drop the file here").setInputFiles(file);
-	await expectTrouble(page, "link-needed", /link is needed/);
-	await page.getByRole("button", { name: "Choose a file" }).click();
-	await page.getByLabel("Link from the mail").fill(link);
-	await page.getByLabel("Drop the file here").setInputFiles(file);
+	await pasteLink(page, link);
+	await drop(page, "smime.p7m", sealed.e);
 	await askServer(page);
+	await waitForState(page, ["ready"]);
+
+	await page.goto(`${url.reader}/`);
+	await drop(page, "smime.p7m", sealed.e);
+	await linkTrouble(page, "link-needed", /link is needed.*field below/);
+	await picture(page, "link-needed");
+	assert.match(await page.locator("#chosen").innerText(), /smime\.p7m/);
+	await pasteLink(page, link);
+	await page.getByRole("button", { name: "Open" }).click();
+	await openMessage(page);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+	await close(page);
+});
+
+test("a link that does not do is put right where it stands", async () => {
+	const { sealed, link } = send(plain());
+	const other = send(plain());
+	const page = await newPage();
+
+	await page.goto(`${url.reader}/`);
+	await pasteLink(page, link.slice(0, -3));
+	await drop(page, "mail.eml",
+		seal.composite(sealed.e, fake.locator(sealed)));
+	await linkTrouble(page, "link-incomplete",
+		/up to its last character, into the field.*empty the field/);
+	for (const [wrong, kind, words] of [
+		[other.link, "not-together", /link of the same mail/],
+		["https://t.co/AbCdEf", "link-opaque", /Follow that link itself/],
+		["nothing", "link-unknown", /Copy the whole link/]]) {
+		await pasteLink(page, wrong);
+		await page.getByLabel("Link from the mail").press("Enter");
+		await page.locator(`[data-trouble=${kind}]`).waitFor();
+		await linkTrouble(page, kind, words);
+	}
+	await pasteLink(page, "");
+	await page.getByRole("button", { name: "Open" }).click();
 	await openMessage(page);
 	await close(page);
 });
 
+test("several sealed messages in one file: the person chooses", async () => {
+	const both = ["first", "second"].map(text => send(plain({ text })).sealed);
+	const file = Buffer.concat(both.map(sealed => Buffer.concat([
+		Buffer.from("From alice@a.test Mon Nov 23 13:30:00 2026\n"),
+		seal.composite(sealed.e, fake.locator(sealed)), Buffer.from("\n")])));
+	const page = await newPage();
+
+	await page.goto(`${url.reader}/`);
+	await drop(page, "mails.mbox", file);
+	await waitForState(page, ["several"]);
+	assert.deepEqual(await page.locator(".several code").allInnerTexts(),
+		both.map(({ keyId }) => seal.b64(keyId)));
+	await picture(page, "several");
+	await page.getByRole("button", { name: "Look at this one" }).nth(1).click();
+	await openMessage(page);
+	assert.equal((await (await frameOf(page, "text")).locator("body")
+		.innerText()).trim(), "second");
+	assert.deepEqual(both.map(eventsOf), [[], ["released", "opened"]]);
+	/* A link that names one of them says which. */
+	await page.goto(single);
+	await pasteLink(page, fake.locator(both[0]));
+	await drop(page, "mails.mbox", file);
+	await askServer(page);
+	await openMessage(page);
+	assert.deepEqual(eventsOf(both[0]), ["released", "opened"]);
+	await close(page);
+});
+
 test("a file that is not sealed", async () => {
+	const { sealed } = send(plain());
+	const whole = seal.composite(sealed.e, fake.locator(sealed));
 	const page = await newPage();
 
 	await page.goto(single);
-	await drop(page, "mail.eml", plain());
-	await expectTrouble(page, "not-sealed", /not a sealed message/);
-	await page.getByRole("button", { name: "Choose a file" }).click();
-	await waitForState(page, ["choose"]);
+	for (const [file, kind, words] of [
+		[Buffer.from("nothing"), "not-sealed", /Save the mail.*\.eml/],
+		[plain(), "mail-not-sealed", /no sealed message in this mail/],
+		[plain({ text: fake.locator(sealed) }), "mail-emptied",
+			/taken out.*Open the link in the mail/],
+		[whole.subarray(0, -200), "file-cut", /not whole.*Open the link/]]) {
+		await drop(page, "mail.eml", file);
+		await expectTrouble(page, kind, words);
+		if (kind !== "not-sealed")
+			assert.doesNotMatch(await troubleText(page), /Save the mail/);
+		await page.getByRole("button", { name: "Choose a file" }).click();
+		await waitForState(page, ["choose"]);
+	}
 	await close(page);
 });
 

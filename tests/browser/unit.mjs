@@ -3,7 +3,8 @@
 /*
  * unit - the page's modules without a browser.
  *
- * What becomes of a message is tested in mail.mjs.
+ * How E and L are found in a file is tested in reading.mjs, what becomes of
+ * a message in mail.mjs.
  */
 import { execFileSync } from "node:child_process";
 import { createDecipheriv, randomBytes, webcrypto } from "node:crypto";
@@ -18,7 +19,7 @@ import { assert, run, test } from "./tap.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const temp = mkdtempSync(join(tmpdir(), "cf-page-unit-"));
 
-const page = await loadPage(["b64url", "bytes", "composite", "container",
+const page = await loadPage(["b64url", "bytes", "container",
 	"der", "files", "link", "mail", "mform", "opening", "proofs", "visible"], temp);
 const vector = name => JSON.parse(readFileSync(
 	join(here, "../vectors", `${name}.json`), "utf8"));
@@ -88,15 +89,6 @@ test("b64url: refuses other spellings", () => {
 	for (const [value, len] of [["AA==", 1], ["AB", 1], ["A", 1], ["AAA", 1],
 		["A+", 1], ["A/", 1], ["A ", 1], ["Aé", 1], [undefined, 1], [7, 1]])
 		assert.equal(page.b64url.decode(value, len), null, String(value));
-});
-
-test("base64 of mail: lines, padding, nothing else", () => {
-	const sample = randomBytes(1000);
-	const lines = sample.toString("base64").replace(/.{1,76}/g, "$&\r\n");
-
-	assert.deepEqual(page.b64url.decodeMime(text(lines)), bytes(sample));
-	for (const wrong of ["AAA", "A===", "AA=A", "AA-_", "AAAA*", "AB=="])
-		assert.equal(page.b64url.decodeMime(text(wrong)), null, wrong);
 });
 
 /* --- container --------------------------------------------------------------- */
@@ -407,56 +399,6 @@ test("M: header cut off at every byte: refused or shorter", () => {
 	for (let len = 0; len <= header; len++)
 		assert.throws(() => page.mform.strip(bytes(m.subarray(0, len))),
 			page.mform.MformError, `length ${len}`);
-});
-
-/* --- P ---------------------------------------------------------------------------- */
-
-const made = seal.seal(randomBytes(2000));
-const P = seal.composite(made.e, LINK);
-
-test("P: E and L are found, with CRLF, LF and a From line", () => {
-	for (const file of [P, Buffer.from(P.toString().replace(/\r\n/g, "\n")),
-		Buffer.concat([Buffer.from("From x Mon Nov 23\n"), P])]) {
-		const found = page.composite.findSealed(bytes(file));
-
-		assert.equal(found?.link, LINK);
-		assert.deepEqual(found.e, bytes(made.e));
-	}
-});
-
-test("P: the sealed attachment alone", () => {
-	assert.deepEqual(page.composite.findSealed(bytes(made.e)),
-		{ e: bytes(made.e), link: null });
-});
-
-const change = (from, to) => Buffer.from(P.toString().replace(from, to));
-const NOT_P = {
-	"an ordinary mail": Buffer.from("From: a@a.test\r\n\r\nHello\r\n"),
-	"no mail at all": Buffer.from("\x89PNG\r\n\x1a\n"),
-	"empty": Buffer.alloc(0),
-	"no version": change("Counterfoil-Version: 1\r\n", ""),
-	"another version": change("Counterfoil-Version: 1", "Counterfoil-Version: 2"),
-	"no locator": change(/Counterfoil-Locator: .*\r\n/, ""),
-	"two locators": change(/(Counterfoil-Locator: .*\r\n)/, "$1$1"),
-	"a third part": change("\r\n--=_cf_0123456789abcdefghijkl--",
-		"\r\n--=_cf_0123456789abcdefghijkl\r\n\r\nfooter"
-		+ "\r\n--=_cf_0123456789abcdefghijkl--"),
-	"multipart/related": change("multipart/mixed", "multipart/related"),
-	"another smime-type": change("authEnveloped-data", "enveloped-data"),
-	"not base64": change("Encoding: base64", "Encoding: 7bit"),
-	"cut off": P.subarray(0, P.length - 20),
-};
-
-for (const [name, file] of Object.entries(NOT_P))
-	test(`P: ${name}: not taken`, () =>
-		assert.equal(page.composite.findSealed(bytes(file)), null));
-
-test("P: nested below another multipart: not taken", () => {
-	const outer = Buffer.concat([Buffer.from("Counterfoil-Version: 1\r\n"
-		+ "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\nx\r\n"
-		+ "--o\r\n"), P, Buffer.from("\r\n--o--\r\n")]);
-
-	assert.equal(page.composite.findSealed(bytes(outer)), null);
 });
 
 /* --- names, senders ------------------------------------------------------------------ */

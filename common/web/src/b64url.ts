@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * b64url - base64url without padding (RFC 4648 5), and plain base64.
+ * b64url - base64url without padding (RFC 4648 5).
  *
- * Knows: the alphabets.   Refuses: padding in b64url, bits left over that
- * are not zero, any other character, so that every byte string has exactly
- * one spelling.
+ * Knows: the alphabet.   Refuses: padding, bits left over that are not zero,
+ * any other character, so that every byte string has exactly one spelling.
  */
 import type { Bytes } from "./bytes";
 
@@ -55,39 +54,4 @@ export function decode(text: unknown, len: number): Bytes | null
 		}
 	}
 	return (word & ((1 << bits) - 1)) === 0 ? out : null;
-}
-
-/*
- * Base64 as mail carries it: white space between the characters is
- * skipped, padding ends the text.  Null on anything else.
- */
-export function decodeMime(bytes: Uint8Array): Bytes | null
-{
-	const out = new Uint8Array(Math.floor(bytes.length * 3 / 4));
-	let word = 0, bits = 0, at = 0, chars = 0, padding = 0;
-
-	for (const byte of bytes) {
-		if (byte === 0x0d || byte === 0x0a || byte === 0x20 || byte === 0x09)
-			continue;
-		if (byte === 0x3d) {
-			padding++;
-			continue;
-		}
-		const value = byte === 0x2b ? 62 : byte === 0x2f ? 63
-			: byte === 0x2d || byte === 0x5f ? -1 : VALUE[byte] ?? -1;
-
-		if (value < 0 || padding > 0)
-			return null;
-		chars++;
-		word = ((word << 6) | value) & 0xffff;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			out[at++] = (word >> bits) & 0xff;
-		}
-	}
-	if ((chars + padding) % 4 !== 0 || padding > 2
-	    || (word & ((1 << bits) - 1)) !== 0)
-		return null;
-	return out.subarray(0, at);
 }

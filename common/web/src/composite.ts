@@ -2,145 +2,268 @@
 /*
  * composite - find E and L in a file that a person has chosen.
  *
- * Either the whole mail P: multipart/mixed of a notice and the sealed part,
- * which carries Counterfoil-Locator; or the sealed part's content alone.
- * A sealed part anywhere else, nested or beside other parts, is not looked
- * for: whoever adds parts around it may want to read it.
+ * E is known by what it is, not by what is said of it: DER that
+ * container.ts takes, in any part of the file under any label, as it
+ * stands or as base64, quoted-printable or uuencoded text, with whatever
+ * somebody put around it.  L is a Counterfoil-Locator field, else a link
+ * in the texts of the file, and names the key of E.  Nothing is looked for
+ * in what a message holds when it is opened.
  *
- * Knows: P.   Does not know: keys, pages.
+ * Knows: P and what becomes of it on the way.
+ * Does not know: pages, what a person pasted.
  */
-import { decodeMime } from "./b64url";
-import { latin1, type Bytes } from "./bytes";
+import { encode } from "./b64url";
+import { equal, latin1, utf8, type Bytes } from "./bytes";
+import { keyIdOf, sealedLength, START_LEN } from "./container";
+import { DerError } from "./der";
+import { findLocator, type Locator } from "./link";
+import { fieldOf, leaves, takeApart, type Part } from "./mime";
+import { base64At, transferDecoded } from "./transfer";
+import { fieldText } from "./words";
 
 export interface Found {
 	e: Bytes;
-	link: string | null;	/* L as it stands in P */
+	handle: string;		/* the key id */
+	name: string;		/* Subject of the mail around it, or "" */
+	locator: Locator | null;	/* L; null where the file has none */
 }
 
-interface Entity {
-	fields: Map<string, string>;	/* lower-case name, unfolded value */
-	body: Bytes;
+export interface Contents {
+	sealed: Found[];	/* each once, in their order */
+	isCut: boolean;		/* there is an E that is not whole */
+	isMail: boolean;	/* it begins with the fields of a mail */
+	hasLink: boolean;	/* a link to some sealed message */
 }
 
-const MAX_HEADER = 256 * 1024;
+/* A message in a message in a message: further down nobody looks. */
+const MAX_DEPTH = 8;
+/* Different E's in one file, and what begins like one and is none. */
+const MAX_SEALED = 16;
+const MAX_FALSE = 32;
+/* Of all texts together, what is searched for links, and for how many. */
+const MAX_TEXT = 1_000_000;
+const MAX_LINKS = 1000;
+const MAX_LINK = 4096;
 
-/* Header fields and body; lines end in CRLF or LF.  Null if not mail. */
-function entity(bytes: Bytes): Entity | null
+const CR = 0x0d, LF = 0x0a;
+
+/* --- E ------------------------------------------------------------------ */
+
+/* What begins like this may be a message, or a part with its fields. */
+const FIELD = /^(>?From [^\n]*\n)?[!-9;-~]{2,}[ \t]*:/;
+
+/* `len` bytes that some program took for text: each LF became CR LF. */
+function withoutCr(bytes: Bytes, len: number): Bytes
 {
-	const text = latin1(bytes.subarray(0, MAX_HEADER));
-	const empty = /^\r?\n|\r?\n\r?\n/.exec(text);
-	const fields = new Map<string, string>();
+	const out = new Uint8Array(Math.min(len, bytes.length));
+	let done = 0;
 
-	if (empty === null)
-		return null;
-	const block = text.slice(0, empty.index).replace(/^From .*\r?\n/, "")
-		.replace(/\r?\n(?=[ \t])/g, "");
+	for (let at = 0; done < out.length && at < bytes.length; at++)
+		if (bytes[at] !== CR || bytes[at + 1] !== LF)
+			out[done++] = bytes[at] ?? 0;
+	return out.subarray(0, done);
+}
 
-	for (const line of block.split(/\r?\n/)) {
-		const field = /^([!-9;-~]+)[ \t]*:(.*)$/s.exec(line);
+/* A file that some program saved in UTF-16, in UTF-8. */
+function narrow(file: Bytes): Bytes
+{
+	const label = file[0] === 0xff && file[1] === 0xfe ? "utf-16le"
+		: file[0] === 0xfe && file[1] === 0xff ? "utf-16be" : null;
 
-		if (line === "")
-			continue;
-		if (field === null)
-			return null;
-		const name = (field[1] ?? "").toLowerCase();
+	return label === null ? file
+		: utf8(new TextDecoder(label).decode(file));
+}
 
-		/* The first of a name counts, a second Content-* is refused. */
-		if (fields.has(name) && /^(content|counterfoil)-/.test(name))
-			return null;
-		if (!fields.has(name))
-			fields.set(name, (field[2] ?? "").trim());
+class Search {
+	readonly sealed: Omit<Found, "locator">[] = [];
+	readonly locators: string[] = [];	/* of the fields */
+	readonly texts: Bytes[] = [];
+	isCut = false;
+	isMail = false;
+	private wrong = 0;
+	private subject = "";
+
+	constructor(file: Bytes)
+	{
+		this.message(file, 0);
+		/* In front of, between and behind the parts, too. */
+		this.has(file);
+		this.texts.push(file);
 	}
-	return { fields,
-		body: bytes.subarray(empty.index + empty[0].length) as Bytes };
-}
 
-/* Position of `text` in `bytes` from `at`, or -1. */
-function find(bytes: Bytes, text: string, at: number): number
-{
-	const first = text.charCodeAt(0);
-
-	for (let i = bytes.indexOf(first, at); i >= 0;
-	    i = bytes.indexOf(first, i + 1)) {
-		let k = 1;
-
-		while (k < text.length && bytes[i + k] === text.charCodeAt(k))
-			k++;
-		if (k === text.length)
-			return i;
+	private mayGoOn(at: number): boolean
+	{
+		return at >= 0 && this.wrong < MAX_FALSE;
 	}
-	return -1;
+
+	private keep(e: Bytes): boolean
+	{
+		const { sealed } = this;
+
+		try {
+			const handle = encode(keyIdOf(e));
+
+			if (sealed.length < MAX_SEALED
+			    && !sealed.some(one => equal(one.e, e)))
+				sealed.push({ e, handle, name: this.subject });
+			return true;
+		} catch (error) {
+			if (!(error instanceof DerError))
+				throw error;
+			this.isCut = true;
+			return false;
+		}
+	}
+
+	/* Each E that stands in `bytes` as it is. */
+	private der(bytes: Bytes): boolean
+	{
+		let isThere = false;
+
+		for (let at = bytes.indexOf(0x30); this.mayGoOn(at);
+		    at = bytes.indexOf(0x30, at + 1)) {
+			const len = sealedLength(bytes, at);
+
+			if (len === 0)
+				continue;
+			if (this.keep(bytes.subarray(at, at + len))) {
+				isThere = true;
+				at += len - 1;
+			} else if (this.keep(withoutCr(bytes.subarray(at), len)))
+				isThere = true;
+			else
+				this.wrong++;
+		}
+		return isThere;
+	}
+
+	/* Each E in base64, which begins with MIE to MIT. */
+	private encoded(bytes: Bytes): boolean
+	{
+		let isThere = false;
+
+		for (let at = bytes.indexOf(0x4d); this.mayGoOn(at);
+		    at = bytes.indexOf(0x4d, at + 1)) {
+			if (bytes[at + 1] !== 0x49)
+				continue;
+			const len = sealedLength(base64At(bytes, at, START_LEN)[0], 0);
+
+			if (len === 0)
+				continue;
+			const [e, end] = base64At(bytes, at, len);
+
+			if (this.keep(e)) {
+				isThere = true;
+				at = end - 1;
+			} else
+				this.wrong++;
+		}
+		return isThere;
+	}
+
+	private has(bytes: Bytes): boolean
+	{
+		const isDer = this.der(bytes);
+
+		return this.encoded(bytes) || isDer;
+	}
+
+	/* A leaf: as its label says, as it stands, as it might be meant. */
+	private leaf(message: Bytes, part: Part, depth: number): void
+	{
+		const body = message.subarray(part.body, part.end);
+		const labelled = transferDecoded(body,
+			fieldOf(part.fields, "content-transfer-encoding"));
+
+		if (depth < MAX_DEPTH && (part.type === "message/rfc822"
+		    || FIELD.test(latin1(labelled.subarray(0, 200)))))
+			this.message(labelled, depth + 1);
+		this.texts.push(labelled);
+		if (this.has(labelled) || (labelled !== body && this.has(body)))
+			return;
+		for (const name of ["quoted-printable", "x-uuencode"]) {
+			const guess = transferDecoded(body, name);
+
+			if (guess !== body && this.has(guess))
+				return;
+		}
+	}
+
+	private message(bytes: Bytes, depth: number): void
+	{
+		const { root } = takeApart(bytes);
+		const walk = (part: Part): void => {
+			for (const { name, value } of part.fields)
+				if (name === "counterfoil-locator")
+					this.locators.push(value.replace(/\s/g, ""));
+			part.parts?.forEach(walk);
+		};
+
+		const outside = this.subject;
+
+		if (depth === 0)
+			this.isMail = root.fields.length > 1;
+		this.subject = fieldText(fieldOf(root.fields, "subject")) || outside;
+		walk(root);
+		for (const part of leaves(root))
+			this.leaf(bytes, part, depth);
+		this.subject = outside;
+	}
 }
 
-/* The two parts of a multipart body; null when there are not just two. */
-function twoParts(body: Bytes, boundary: string): [Bytes, Bytes] | null
+/* --- L ------------------------------------------------------------------ */
+
+/* Texts that may hold a link: whole ones, and cut by line ends. */
+function* linksIn(text: string): Generator<string>
 {
-	const parts: Bytes[] = [];
-	let from = -1;
+	const begins = /h(?:tt|xx)ps?:/gi;
 
-	for (let at = find(body, `--${boundary}`, 0); at >= 0;
-	    at = find(body, `--${boundary}`, at + 2)) {
-		const end = at + 2 + boundary.length;
-		const line = /^(--)?[ \t]*(\r?\n|$)/
-			.exec(latin1(body.subarray(end, end + 80)));
+	for (let n = 0; n < MAX_LINKS; n++) {
+		const begin = begins.exec(text);
 
-		if (at > 0 && body[at - 1] !== 0x0a || line === null)
-			continue;
-		if (from >= 0) {
-			const lineEnd = body[at - 2] === 0x0d ? 2 : 1;
+		if (begin === null)
+			return;
+		const piece = text.slice(begin.index, begin.index + MAX_LINK);
+		const [word = ""] = piece.split(/[\s"'<>]/, 1);
+		const [lines = ""] = piece.split(/["'<]|\n[>\s]*\n/, 1);
 
-			parts.push(body.subarray(from, Math.max(from, at - lineEnd)));
-		}
-		from = end + line[0].length;
-		if (line[1] !== undefined) {
-			const [first, second, third] = parts;
+		yield word;
+		if (lines !== word)
+			yield lines;
+		begins.lastIndex = begin.index + Math.max(word.length, 1);
+	}
+}
 
-			return first !== undefined && second !== undefined
-				&& third === undefined ? [first, second] : null;
-		}
+/* The first link that names this key; any key if it is null. */
+function linkFor(handle: string | null, links: Iterable<string>):
+	Locator | null
+{
+	for (const link of links) {
+		const found = findLocator(link);
+
+		if (found.kind === "ok"
+		    && (handle === null || found.locator.handle === handle))
+			return found.locator;
 	}
 	return null;
 }
 
-const BOUNDARY = new RegExp("^multipart/mixed\\s*;(?:.*;)?\\s*boundary="
-	+ "(?:\"([^\"\\\\]{1,70})\"|([!#-'*+.0-9A-Z^-~-]{1,70}))\\s*(?:;.*)?$",
-	"i");
-
-function boundaryOf(contentType: string): string | null
+/* What is in the file. */
+export function findSealed(file: Bytes): Contents
 {
-	const match = BOUNDARY.exec(contentType);
+	const { sealed, locators, texts, isCut, isMail } =
+		new Search(narrow(file));
+	const decoder = new TextDecoder();
+	let left = MAX_TEXT;
+	const links = [...locators, ...texts.flatMap(bytes => {
+		const piece = bytes.subarray(0, left);
 
-	return match?.[1] ?? match?.[2] ?? null;
-}
+		left -= piece.length;
+		return [...linksIn(decoder.decode(piece))];
+	})];
 
-function fromMail(bytes: Bytes): Found | null
-{
-	const mail = entity(bytes);
-	const boundary = boundaryOf(mail?.fields.get("content-type") ?? "");
-
-	if (mail === null || boundary === null
-	    || mail.fields.get("counterfoil-version") !== "1")
-		return null;
-	const parts = twoParts(mail.body, boundary);
-	const sealed = parts === null ? null : entity(parts[1]);
-
-	if (sealed === null
-	    || !/^application\/pkcs7-mime\s*;.*smime-type="?authenveloped-data"?/i
-		.test(sealed.fields.get("content-type") ?? "")
-	    || !/^base64$/i.test(
-		sealed.fields.get("content-transfer-encoding") ?? ""))
-		return null;
-	const e = decodeMime(sealed.body);
-	const link = sealed.fields.get("counterfoil-locator");
-
-	return e === null || link === undefined ? null : { e, link };
-}
-
-/* What is in the file, or null when it holds no sealed message. */
-export function findSealed(bytes: Bytes): Found | null
-{
-	/* DER begins with SEQUENCE and a long length; mail never does. */
-	if (bytes[0] === 0x30 && (bytes[1] ?? 0) >= 0x80)
-		return { e: bytes, link: null };
-	return fromMail(bytes);
+	return { isCut, isMail,
+		hasLink: sealed.length === 0 && linkFor(null, links) !== null,
+		sealed: sealed.map(one =>
+			({ ...one, locator: linkFor(one.handle, links) })) };
 }

@@ -43,11 +43,35 @@ function joinTag(ciphertext: Bytes, tag: Bytes): Bytes
 	return sealed;
 }
 
+const TYPE = [OID, AUTH_ENVELOPED.length, ...AUTH_ENVELOPED];
+
+/* How far sealedLength() looks. */
+export const START_LEN = 2 + 4 + TYPE.length;
+
 /*
- * Read E.  Uses up `bytes`: what is returned points into it, and its end
- * is overwritten.  Throws DerError when it is anything but E.
+ * How long E is if one begins at `at`, as its first bytes say; 0 if none
+ * does.  Whether it is one all through, readContainer() says.
  */
-export function readContainer(bytes: Bytes): Container
+export function sealedLength(bytes: Bytes, at: number): number
+{
+	const lengths = (bytes[at + 1] ?? 0) - 0x80;
+	const behind = at + 2 + lengths;
+	let len = 0;
+
+	if (bytes[at] !== SEQUENCE || lengths < 1 || lengths > 4
+	    || TYPE.some((byte, i) => bytes[behind + i] !== byte))
+		return 0;
+	for (let i = at + 2; i < behind; i++)
+		len = len * 256 + (bytes[i] ?? 0);
+	return behind - at + len;
+}
+
+interface Pieces extends Omit<Container, "sealed"> {
+	ciphertext: Bytes;
+	tag: Bytes;
+}
+
+function parse(bytes: Bytes): Pieces
 {
 	if (bytes.length > MAX_CONTAINER)
 		throw new DerError("too large");
@@ -89,5 +113,22 @@ export function readContainer(bytes: Bytes): Container
 	const ciphertext = content.take(CONTEXT_0_PRIMITIVE);
 	content.end();
 
-	return { keyId, wrappedKey, nonce, sealed: joinTag(ciphertext, tag) };
+	return { keyId, wrappedKey, nonce, ciphertext, tag };
+}
+
+/* The key id in E.  Throws DerError when it is anything but E. */
+export function keyIdOf(bytes: Bytes): Bytes
+{
+	return parse(bytes).keyId;
+}
+
+/*
+ * Read E.  Uses up `bytes`: what is returned points into it, and its end
+ * is overwritten.  Throws DerError when it is anything but E.
+ */
+export function readContainer(bytes: Bytes): Container
+{
+	const { ciphertext, tag, ...rest } = parse(bytes);
+
+	return { ...rest, sealed: joinTag(ciphertext, tag) };
 }

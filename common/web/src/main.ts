@@ -9,7 +9,7 @@
 import { describe, watchPolicy, type Description }
 	from "./api";
 import type { Bytes } from "./bytes";
-import { findSealed } from "./composite";
+import { findSealed, type Found } from "./composite";
 import { MAX_CONTAINER } from "./container";
 import { blobOfPath, findLocator, type LinkResult, type Locator }
 	from "./link";
@@ -211,30 +211,72 @@ async function askAndShow(mine: number, sealed: Sealed, back: () => void):
 		onAsk: () => attempt(mine, step, { back }), onLeave: back });
 }
 
-function chooseFile(link: string): void
-{
-	view.showChoose({ link, onFile: openFile });
+interface Chosen {
+	file: File | null;
+	link: string;		/* as pasted */
 }
 
-function openFile(file: File, pasted: string): void
+function chooseFile(chosen: Chosen, trouble: Trouble | null = null): void
+{
+	run++;
+	view.showChoose({ ...chosen, trouble,
+		onFile: (file, link) => openFile({ file, link }, null) });
+}
+
+/* The sealed messages in a file that a link may mean; at least one. */
+function sealedIn(file: Bytes, pasted: LinkResult): Found[]
+{
+	const { sealed, isCut, isMail, hasLink } = findSealed(file);
+	const meant = pasted.kind !== "ok" ? sealed : sealed.filter(
+		({ handle }) => handle === pasted.locator.handle);
+
+	if (sealed.length === 0)
+		throw new Trouble(isCut ? "file-cut" : hasLink ? "mail-emptied"
+			: isMail ? "mail-not-sealed" : "not-sealed");
+	if (meant.length === 0)
+		throw new Trouble("not-together");
+	return meant;
+}
+
+/* A link that was pasted counts, and else what the file has. */
+function locatorFor({ locator }: Found, pasted: LinkResult): Locator
+{
+	if (pasted.kind !== "none")
+		return locatorOf(pasted);
+	if (locator === null)
+		throw new Trouble("link-needed");
+	return locator;
+}
+
+/* `which`: the one of several that the person has chosen, or null. */
+function openFile(chosen: Chosen & { file: File }, which: number | null): void
 {
 	const mine = ++run;
-	const back = (): void => chooseFile(pasted);
-
-	attempt(mine, async () => {
-		if (file.size > 1.5 * MAX_CONTAINER)
+	const back = (): void => chooseFile(chosen);
+	const step = async (): Promise<void> => {
+		if (chosen.file.size > 1.5 * MAX_CONTAINER)
 			throw new Trouble("sealed-too-large");
-		const found = findSealed(new Uint8Array(await file.arrayBuffer()));
+		const bytes = new Uint8Array(await chosen.file.arrayBuffer());
+		const pasted = findLocator(chosen.link);
+		const all = sealedIn(bytes, pasted);
+		const found = all[which ?? 0];
 
-		if (found === null)
-			throw new Trouble("not-sealed");
-		const link = found.link ?? pasted;
-
-		if (link.trim() === "")
-			throw new Trouble("link-needed");
+		if (found === undefined || (which === null && all.length > 1)) {
+			view.showSeveral({ sealed: all.map(({ handle, name }) =>
+				({ handle, name })), onLeave: back,
+			onChoose: i => openFile(chosen, i) });
+			return;
+		}
 		await askAndShow(mine,
-			await prepare(found.e, locatorOf(findLocator(link))), back);
-	}, { back });
+			await prepare(found.e, locatorFor(found, pasted)), back);
+	};
+
+	attempt(mine, () => step().catch((error: unknown) => {
+		if (mine !== run || !(error instanceof Trouble)
+		    || error.withField === null)
+			throw error;
+		chooseFile(chosen, error);
+	}), { back });
 }
 
 function start(): void
@@ -247,7 +289,7 @@ function start(): void
 	attempt(mine, async () => {
 		checkBrowser();
 		if (blob === null && (onDisk || location.pathname === "/")) {
-			chooseFile("");
+			chooseFile({ file: null, link: "" });
 			return;
 		}
 		const locator = locatorOf(findLocator(fragment));

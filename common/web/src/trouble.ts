@@ -98,16 +98,38 @@ const WORDS = {
 	},
 	"not-sealed": {
 		title: "This file is not a sealed message",
-		what: "It is neither a whole mail with a sealed part nor the sealed"
-			+ " attachment smime.p7m.",
+		what: "It is neither a whole mail with a sealed part nor a sealed"
+			+ " attachment.",
 		todo: "Save the mail from your mail program as an .eml file and open"
 			+ " that. Nothing was sent anywhere.",
 	},
+	"mail-not-sealed": {
+		title: "There is no sealed message in this mail",
+		what: "No part of this mail, whatever its name, is a sealed message."
+			+ " If there was one, somebody has taken it out on the way.",
+		todo: "Open the mail that has the sealed attachment. If that is this"
+			+ " one, tell the sender, by another way than by answering it.",
+	},
+	"mail-emptied": {
+		title: "The sealed attachment was taken out of this mail",
+		what: "The mail has its link, but the sealed message itself is not in"
+			+ " this file. A scanner on the way may have removed it.",
+		todo: "Open the link in the mail: the message may still be where it"
+			+ " leads. If it is not, ask the people who run your mail for the"
+			+ " attachment, or the sender for another copy.",
+	},
+	"file-cut": {
+		title: "The sealed message in this file is not whole",
+		what: "It was changed or cut off on the way, or when the file was"
+			+ " saved.",
+		todo: "Open the link in the mail: the copy it leads to may be whole."
+			+ " If that does not work either, tell the sender, by another way"
+			+ " than by answering this mail.",
+	},
 	"link-needed": {
 		title: "The link is needed too",
-		what: "The sealed attachment alone does not say where its key is.",
-		todo: "Copy the link out of the mail into the field, then choose the"
-			+ " file again.",
+		what: "This file does not say where its key is.",
+		todo: OPEN_AGAIN,
 	},
 	"not-together": {
 		title: "The link belongs to another message",
@@ -225,8 +247,28 @@ const WORDS = {
 
 export type TroubleKind = keyof typeof WORDS;
 
+/* What to do where the person has a file and a field for its link. */
+const COPY_WHOLE = "Copy the whole link out of the mail, up to its last"
+	+ " character, into the field below.";
+const WHOLE_MAIL = "If that does not work: empty the field and choose the whole"
+	+ " mail, saved as an .eml file, which may have the link as it was sent."
+	+ " If it has not, ask the sender for the link.";
+const OR_EMPTY = " If the file is the whole mail, empty the field.";
+const WITH_FIELD: Partial<Record<TroubleKind, string>> = {
+	"link-needed": COPY_WHOLE,
+	"link-incomplete": COPY_WHOLE + OR_EMPTY,
+	"link-unknown": COPY_WHOLE + OR_EMPTY,
+	"link-lowercase": `Copy the link out of the mail once more. ${WHOLE_MAIL}`,
+	"link-opaque": `Follow that link itself. ${WHOLE_MAIL}`,
+	"link-ambiguous": `Leave one link in the field below.${OR_EMPTY}`,
+	"not-together": `Copy the link of the same mail into the field below.${
+		OR_EMPTY}`,
+};
+
 export class Trouble extends Error {
 	readonly words: Words;
+	/* What to do where the link can be pasted; null if that helps nothing. */
+	readonly withField: string | null;
 
 	/*
 	 * `reason` is a sentence from the key server or a name that helps; it
@@ -236,5 +278,7 @@ export class Trouble extends Error {
 	{
 		super(kind);
 		this.words = WORDS[kind];
+		this.withField = WITH_FIELD[kind]
+			?? (kind.startsWith("link-") ? this.words.todo : null);
 	}
 }

@@ -16,12 +16,14 @@ import { directed, frameFor, htmlDocument, textDocument,
 import type { Bytes } from "./bytes";
 import { senderIsVouchedFor, type Mail, type Person } from "./mail";
 import type { Trouble } from "./trouble";
+import { visible } from "./visible";
 
 type Child = Node | string | null;
 type Attributes = Record<string, string>;
 
 export type State =
-	"busy" | "server" | "ready" | "opening" | "opened" | "trouble" | "choose";
+	"busy" | "server" | "ready" | "opening" | "opened" | "trouble" | "choose"
+	| "several";
 
 /* Addresses of what is offered for saving, freed with the screen. */
 let offered: string[] = [];
@@ -491,31 +493,50 @@ export function showTrouble(trouble: Trouble, ways: Ways): void
 /* --- choose a file ---------------------------------------------------- */
 
 export interface ChooseScreen {
+	file: File | null;	/* chosen before */
 	link: string;		/* what stood in the field before */
+	trouble: Trouble | null;	/* with the two */
 	onFile: (file: File, link: string) => void;
 }
 
-export function showChoose({ link: before, onFile }: ChooseScreen): void
+/* What is wrong with the link, where it can be mended. */
+function linkTrouble(trouble: Trouble): HTMLElement
 {
-	const file = el("input", { type: "file", id: "file",
-		accept: ".eml,.p7m,message/rfc822,application/pkcs7-mime" });
+	return el("div", { class: "warning", role: "alert",
+		"data-trouble": trouble.kind },
+	el("b", {}, trouble.words.title), " ", trouble.words.what, " ",
+	...trouble.reason === "" ? []
+		: [trouble.words.reason ?? "", el("bdi", {}, trouble.reason), ". "],
+	el("b", {}, "What to do: "), trouble.withField);
+}
+
+/* File and link come in any order; `Open` is for a link that comes last. */
+export function showChoose({ file: chosen, link: before, trouble, onFile }:
+	ChooseScreen): void
+{
+	const file = el("input", { type: "file", id: "file" });
 	const link = el("input", { type: "text", id: "link", autocomplete: "off",
 		spellcheck: "false", autocapitalize: "none",
 		placeholder: "https://…" });
+	const open = chosen === null ? null
+		: el("button", { type: "button", class: "primary", id: "again" },
+			"Open");
 
 	link.value = before;
 	const zone = el("label", { class: "zone", for: "file" },
 		el("span", { class: "zone-title" }, "Drop the file here"),
 		el("span", { class: "small" }, "or click to choose it"), file);
-	const take = (list: FileList | null | undefined): void => {
-		const chosen = list?.[0];
-
-		if (chosen !== undefined)
-			onFile(chosen, link.value);
-		file.value = "";
+	const take = (one: File | null | undefined): void => {
+		if (one !== undefined && one !== null)
+			onFile(one, link.value);
 	};
 
-	file.addEventListener("change", () => take(file.files));
+	file.addEventListener("change", () => take(file.files?.[0]));
+	open?.addEventListener("click", () => take(chosen));
+	link.addEventListener("keydown", event => {
+		if (event.key === "Enter")
+			take(chosen);
+	});
 	zone.addEventListener("dragover", event => {
 		event.preventDefault();
 		zone.classList.add("over");
@@ -524,19 +545,47 @@ export function showChoose({ link: before, onFile }: ChooseScreen): void
 	zone.addEventListener("drop", event => {
 		event.preventDefault();
 		zone.classList.remove("over");
-		take(event.dataTransfer?.files);
+		take(event.dataTransfer?.files[0]);
 	});
 	show("choose", false, el("section", { class: "card" },
 		heading("Open a sealed message from a file"),
+		trouble === null ? null : linkTrouble(trouble),
 		el("p", {}, "Save the mail from your mail program as an .eml file and"
 			+ " drop it here. The file stays in this browser; it is not"
 			+ " sent anywhere."),
 		zone,
+		chosen === null ? null : el("p", { id: "chosen" }, "The file ",
+			el("bdi", {}, safeName(chosen.name, "without a name")),
+			" is chosen."),
 		el("div", { class: "field" },
 			el("label", { for: "link" }, "Link from the mail"),
 			link,
-			el("p", { class: "small" }, "Needed only for the sealed attachment"
-				+ " smime.p7m. Paste the link before you drop the file."))));
+			el("p", { class: "small" }, "Needed only where the file does not"
+				+ " have it, as the sealed attachment alone."),
+			open)));
+	if (trouble !== null)
+		link.focus();
+}
+
+/* --- several sealed messages in one file ------------------------------- */
+
+export interface SeveralScreen {
+	sealed: { handle: string, name: string }[];
+	onChoose: (index: number) => void;
+	onLeave: () => void;
+}
+
+export function showSeveral({ sealed, onChoose, onLeave }: SeveralScreen):
+	void
+{
+	show("several", true, el("section", { class: "card" },
+		heading("There is more than one sealed message in this file"),
+		el("p", {}, "Each has a key of its own. Nothing is recorded yet."),
+		el("ul", { class: "several" }, ...sealed.map(({ handle, name }, i) =>
+			el("li", {}, wayButton("Look at this one", () => onChoose(i)), " ",
+				el("bdi", {}, visible(name)),
+				el("p", { class: "small" }, "Key ", el("code", {}, handle))))),
+		el("p", { class: "ways" }, wayButton("Choose a file", onLeave))));
 }
 
 /* Nothing of a message may stay in a page that is left. */
