@@ -244,10 +244,11 @@ add_prologue(const struct cf_composite_parts *p, struct cf_buf *out)
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n", id);
 	cf_composite_quote(p->html, out);
 	cf_buf_addf(out, "\r\n--=_cn_%s--\r\n--%s\r\n"
-	    "Content-Type: application/pkcs7-mime; "
-	    "smime-type=authEnveloped-data;\r\n name=\"smime.p7m\"\r\n"
+	    "Content-Type: " CF_CONTAINER_TYPE ";\r\n"
+	    " name=\"" CF_CONTAINER_NAME "\"\r\n"
 	    "Content-Transfer-Encoding: base64\r\n"
-	    "Content-Disposition: attachment; filename=\"smime.p7m\"\r\n"
+	    "Content-Disposition: attachment;\r\n"
+	    " filename=\"" CF_CONTAINER_NAME "\"\r\n"
 	    "Counterfoil-Locator: %s\r\n\r\n", id, p->boundary, p->locator);
 }
 
@@ -694,7 +695,7 @@ static bool
 is_sealed(GMimeObject *entity)
 {
 	return GMIME_IS_PART(entity) &&
-	    type_is(entity, "application", "pkcs7-mime");
+	    type_is(entity, "application", "octet-stream");
 }
 
 /* The one candidate for E at the top or right below it, or NULL. */
@@ -774,11 +775,10 @@ read_sealed(const struct tree *t, GMimeObject *sealed,
 {
 	size_t off, len;
 
-	if (!parameter_is(sealed, "smime-type", "authEnveloped-data") ||
-	    g_mime_part_get_content_encoding((GMimePart *)sealed) !=
+	if (g_mime_part_get_content_encoding((GMimePart *)sealed) !=
 	    GMIME_CONTENT_ENCODING_BASE64)
 		return cf_fail(CF_E_CONTAINER, why,
-		    "the sealed part is not authEnveloped-data in base64");
+		    "the sealed part is not in base64");
 	if (!content_span(t, sealed, &off, &len))
 		return cf_fail(CF_E_CONTAINER, why,
 		    "the sealed part has no content");

@@ -8,7 +8,7 @@
  *     multipart/alternative
  *       text/plain; charset=utf-8    quoted-printable   notice
  *       text/html; charset=utf-8     quoted-printable   notice
- *     application/pkcs7-mime; smime-type=authEnveloped-data   base64
+ *     application/octet-stream; name=message.counterfoil   base64
  *       Counterfoil-Locator: L                          E
  *
  * Knows: MIME (reading by GMime), the structure above.
@@ -140,7 +140,7 @@ struct cf_composite {
 
 /*
  * Find E and L in a whole message (header, empty line, body; CRLF or LF).
- * E must be the only application/pkcs7-mime part that stands directly in the
+ * E must be the only application/octet-stream part that stands directly in the
  * top multipart/mixed, or be the top itself: never below foreign parts.  L
  * is in its Counterfoil-Locator field.  E is parsed strictly, and its key id
  * must be the one in L.  The allow list is the caller's job.

@@ -31,6 +31,13 @@
 #define CF_DIGEST_LEN 32	/* SHA-256 */
 #define CF_PUBLIC_KEY_LEN 32	/* Ed25519 */
 
+/*
+ * E in a mail, and by HTTP.  Measured: another label or name makes it spam,
+ * or a mail program's own business (counterfoil-format(7)).
+ */
+#define CF_CONTAINER_TYPE "application/octet-stream"
+#define CF_CONTAINER_NAME "message.counterfoil"
+
 /* No E has more bytes than this before its ciphertext. */
 #define CF_CONTAINER_HEAD_MAX 256
 /* Tag of E that follows the ciphertext: 04 10 and the 16 bytes. */

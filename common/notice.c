@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "common/address.h"
+#include "common/container.h"
 
 /* The sentence with the sender, the same in both forms. */
 struct wording {
@@ -62,7 +63,7 @@ static const char broken[] =
     "If the link does not work: copy all of it into the address line of "
     "your browser; it may be cut off at a line end.  If that does not help "
     "either, keep this mail, for the message itself is in the attachment "
-    "smime.p7m, and ask the sender.";
+    CF_CONTAINER_NAME ", and ask the sender.";
 static const char nothing[] =
     "You need not install anything or sign up anywhere.  If you do not "
     "expect such a message, ask the sender in your own words before you "

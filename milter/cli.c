@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/container.h"
 #include "common/file.h"
 #include "common/link_find.h"
 #include "common/mem.h"
@@ -108,7 +109,8 @@ advice(enum cf_err rc)
 	switch (rc) {
 	case CF_E_NOT_SEALED:
 		return "Give the mail as it was delivered (with all headers "
-		    "and attachments), or the attachment smime.p7m and --link.";
+		    "and attachments), or the attachment "
+		    CF_CONTAINER_NAME " and --link.";
 	case CF_E_LINK_SYNTAX:
 	case CF_E_LINK_TOO_LONG:
 		return "Copy the whole link from the message, or give the mail "

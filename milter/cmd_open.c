@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/agent.h"
+#include "common/container.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/vouch.h"
@@ -44,7 +45,7 @@ usage(void)
 	fputs("usage: counterfoil open [-nq] [-o OUT] [--link LINK] "
 	    "[--ask-server HOST] FILE|-\n"
 	    "  FILE         the mail as it was delivered, or its attachment "
-	    "smime.p7m\n"
+	    CF_CONTAINER_NAME "\n"
 	    "  -o OUT       write the original to OUT, not to standard "
 	    "output\n"
 	    "  --link LINK  the link of the mail, when FILE is the "

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "common/container.h"
 #include "common/mem.h"
 #include "milter/cli.h"
 #include "milter/cli_trust.h"
@@ -75,7 +76,7 @@ show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 
 	cf_b64url_encode(c->key_id, CF_KEY_ID_LEN, handle);
 	if (s->bare)
-		row("What", "the sealed part alone (smime.p7m)");
+		row("What", "the sealed part alone (" CF_CONTAINER_NAME ")");
 	else if (s->mail.exact)
 		row("What", "a mail sealed by Counterfoil");
 	else

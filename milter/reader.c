@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "common/container.h"
+
 #define HTML "text/html; charset=utf-8"
 #define PLAIN "text/plain; charset=utf-8"
 
@@ -35,8 +37,8 @@ static const struct cf_reader_kind kinds[CF_READER__COUNT] = {
 	    "counterfoil.html", "/counterfoil.html" },
 	[CF_READER_HEALTH] = { 200, "application/json", NULL,
 	    "{\"status\":\"ok\"}\n", NULL, "/healthz" },
-	[CF_READER_SEALED] = { 200, "application/pkcs7-mime", NULL, NULL,
-	    "smime.p7m", "/e/" },
+	[CF_READER_SEALED] = { 200, CF_CONTAINER_TYPE, NULL, NULL,
+	    CF_CONTAINER_NAME, "/e/" },
 	[CF_READER_NOT_FOUND] = { 404, HTML, NULL, not_found_page, NULL,
 	    "(unknown)" },
 	[CF_READER_METHOD] = { 405, PLAIN, NULL,

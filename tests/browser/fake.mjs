@@ -63,7 +63,7 @@ function readerHandler(state)
 		const e = /^\/e\/([A-Za-z0-9_-]{22})$/.exec(path);
 
 		if (e !== null && state.store.has(e[1]))
-			return send(200, "application/pkcs7-mime", state.store.get(e[1]));
+			return send(200, "application/octet-stream", state.store.get(e[1]));
 		return send(404, "text/plain", "not here\n");
 	};
 }

@@ -768,7 +768,7 @@ test("a message the reader does not have", async () => {
 
 	state.store.delete(sealed.blob);
 	await page.goto(link);
-	await expectTrouble(page, "sealed-missing", /is not here.*smime\.p7m/);
+	await expectTrouble(page, "sealed-missing", /is not here.*message\.counterfoil/);
 	await close(page);
 });
 
@@ -972,15 +972,15 @@ test("the sealed attachment and its link, in either order", async () => {
 
 	await page.goto(single);
 	await pasteLink(page, link);
-	await drop(page, "smime.p7m", sealed.e);
+	await drop(page, "message.counterfoil", sealed.e);
 	await askServer(page);
 	await waitForState(page, ["ready"]);
 
 	await page.goto(`${url.reader}/`);
-	await drop(page, "smime.p7m", sealed.e);
+	await drop(page, "message.counterfoil", sealed.e);
 	await linkTrouble(page, "link-needed", /link is needed.*field below/);
 	await picture(page, "link-needed");
-	assert.match(await page.locator("#chosen").innerText(), /smime\.p7m/);
+	assert.match(await page.locator("#chosen").innerText(), /message\.counterfoil/);
 	await pasteLink(page, link);
 	await page.getByRole("button", { name: "Open" }).click();
 	await openMessage(page);

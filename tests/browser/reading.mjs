@@ -45,7 +45,7 @@ const change = (from, to) => {
 	assert.notEqual(changed, P.toString("latin1"));
 	return Buffer.from(changed, "latin1");
 };
-const FIELDS = /Content-Type: application\/pkcs7-mime;[^]*?\r\n(?=\r\n)/;
+const FIELDS = /Content-Type: application\/octet-stream;[^]*?\r\n(?=\r\n)/;
 const LOCATOR = /Counterfoil-Locator: .*\r\n/;
 const NOTICE = "A sealed message.";
 /* The part with other fields in front of it, or of other bytes. */

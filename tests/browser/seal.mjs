@@ -164,10 +164,11 @@ export function composite(e, locator)
 		"Content-Transfer-Encoding: quoted-printable", "",
 		"<p>A sealed message.</p>", "--=_n--", "",
 		"--=_cf_0123456789abcdefghijkl",
-		"Content-Type: application/pkcs7-mime;"
-			+ " smime-type=authEnveloped-data;\r\n name=\"smime.p7m\"",
+		"Content-Type: application/octet-stream;\r\n"
+			+ " name=\"message.counterfoil\"",
 		"Content-Transfer-Encoding: base64",
-		"Content-Disposition: attachment; filename=\"smime.p7m\"",
+		"Content-Disposition: attachment;\r\n"
+			+ " filename=\"message.counterfoil\"",
 		`Counterfoil-Locator: ${locator}`, "",
 		`${lines}--=_cf_0123456789abcdefghijkl--`, ""].join("\r\n"));
 }

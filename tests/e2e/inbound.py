@@ -14,7 +14,7 @@ from lab import mail, proc, sample, tap, world  # noqa: E402
 
 w = None
 genuine = None		# sealed mail as it left a.test, CRLF, from Received on
-PART2 = b"Content-Type: application/pkcs7-mime"
+PART2 = b"Content-Type: application/octet-stream"
 
 
 def start():
@@ -83,7 +83,7 @@ def with_sealed(change):
 		m = re.search(rb"Counterfoil-Locator: .*?\r\n\r\n(.*?)\r\n--",
 		    content, re.S)
 		if not m:
-			m = re.search(rb"smime\.p7m\"\r\n(?:[^\r]+\r\n)*\r\n"
+			m = re.search(rb"message\.counterfoil\"\r\n(?:[^\r]+\r\n)*\r\n"
 			    rb"(.*?)\r\n--", content, re.S)
 		der = change(base64.b64decode(m.group(1)))
 		return (content[:m.start(1)] + sample.lines76(der).rstrip()

@@ -121,7 +121,7 @@ def full_run():
 
 def sealed_part(content):
 	for part in sample.parse(content).walk():
-		if part.get_content_type() == "application/pkcs7-mime":
+		if part.get_content_type() == "application/octet-stream":
 			return part.get_payload(decode=True)
 	raise proc.LabError("no sealed part")
 

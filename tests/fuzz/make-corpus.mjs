@@ -48,10 +48,10 @@ const lines = e.toString("base64").match(/.{1,76}/g).join("\r\n");
 const notice = (type, text) => `--i\r\nContent-Type: text/${type}; ` +
 	"charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
 	`${text}\r\n`;
-const sealed = "Content-Type: application/pkcs7-mime; " +
-	"smime-type=authEnveloped-data; name=\"smime.p7m\"\r\n" +
+const sealed = "Content-Type: application/octet-stream; " +
+	"name=\"message.counterfoil\"\r\n" +
 	"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; " +
-	`filename="smime.p7m"\r\nCounterfoil-Locator: ${message.link}\r\n\r\n` +
+	`filename="message.counterfoil"\r\nCounterfoil-Locator: ${message.link}\r\n\r\n` +
 	`${lines}\r\n`;
 const mail = "From: a@x.example\r\nMIME-Version: 1.0\r\n" +
 	"Content-Type: multipart/mixed; boundary=o\r\n" +

@@ -61,7 +61,7 @@ def t_rewrite():
 	after = lib.Sealed(result.message)
 	tap.equal(p.split(b"\r\n\r\n")[0], result.message.split(b"\r\n\r\n")[0],
 	    "outer header")
-	part = b"\r\nContent-Type: application/pkcs7-mime"
+	part = b"\r\nContent-Type: application/octet-stream"
 	tap.equal(result.message[result.message.index(part):],
 	    p[p.index(part):], "the sealed part")
 	tap.true(after.link.startswith(OTHER_READER + "/m/"), "link")

@@ -191,11 +191,11 @@ class Sealed:
 		    for p in parts[0].iter_parts()]
 		self.part = parts[1]
 		tap.equal(self.part.get_content_type(),
-		    "application/pkcs7-mime", "sealed part")
+		    "application/octet-stream", "sealed part")
 		self.e = self.part.get_payload(decode=True)
 		# Of this part: a field of that name may stand outside, too.
 		raw = re.search(rb"\r\nCounterfoil-Locator: (\S+)\r\n",
-		    content[content.rindex(b"application/pkcs7-mime"):])
+		    content[content.rindex(b"application/octet-stream"):])
 		self.locator = raw.group(1).decode()
 		self.link = re.search(r"^http\S+$", self.text, re.M).group(0)
 		self.blob = re.search(r"/m/([A-Za-z0-9_-]{22})#",

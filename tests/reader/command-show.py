@@ -98,7 +98,7 @@ def t_changed():
 @tap.case("the bare attachment")
 def t_bare():
 	got = rows(show(World.sealed.e))
-	tap.equal(got["What"], "the sealed part alone (smime.p7m)", "what")
+	tap.equal(got["What"], "the sealed part alone (message.counterfoil)", "what")
 	tap.equal(got["Key id"], World.sealed.handle, "key id")
 	tap.contains(got["Key server"], "unknown", "key server")
 

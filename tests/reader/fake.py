@@ -103,11 +103,11 @@ class Sealed:
 		    b"Content-Transfer-Encoding: quoted-printable", b"",
 		    b"<p>" + text + b"</p>", b"--" + inner + b"--", b"",
 		    b"--" + boundary,
-		    b"Content-Type: application/pkcs7-mime; "
-		    b"smime-type=authEnveloped-data; name=\"smime.p7m\"",
+		    b"Content-Type: application/octet-stream; "
+		    b"name=\"message.counterfoil\"",
 		    b"Content-Transfer-Encoding: base64",
 		    b"Content-Disposition: attachment; "
-		    b"filename=\"smime.p7m\"",
+		    b"filename=\"message.counterfoil\"",
 		    b"Counterfoil-Locator: " + (link or self.link).encode(),
 		    b""] + lines + [b"--" + boundary + b"--", b""]
 		return eol.join([more.rstrip()] * bool(more) + head + [b""]

@@ -151,8 +151,8 @@ def pages():
 	        {"Content-Disposition":
 	            'attachment; filename="counterfoil.html"'}),
 	    ("/healthz", 200, "application/json", b'{"status":"ok"}\n', {}),
-	    ("/e/" + SMALL, 200, "application/pkcs7-mime", World.small,
-	        {"Content-Disposition": 'attachment; filename="smime.p7m"'}),
+	    ("/e/" + SMALL, 200, "application/octet-stream", World.small,
+	        {"Content-Disposition": 'attachment; filename="message.counterfoil"'}),
 	]
 
 

@@ -263,7 +263,7 @@ class Openers:
 		blob = re.search("/m/([A-Za-z0-9_-]{22})#",
 		    sample.link(content)).group(1)
 		e = [p for p in sample.parse(content).walk()
-		    if p.get_content_type() == "application/pkcs7-mime"]
+		    if p.get_content_type() == "application/octet-stream"]
 		until = time.monotonic() + 120
 		while True:
 			try:

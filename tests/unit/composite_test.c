@@ -293,7 +293,7 @@ t_quoted_text_decodes(void **state)
 static char *
 sealed_part(const struct cf_buf *mail)
 {
-	return strstr(mail->data, "Content-Type: application/pkcs7-mime");
+	return strstr(mail->data, "Content-Type: application/octet-stream");
 }
 
 static void
@@ -701,18 +701,17 @@ t_wrong_locator_or_content_is_refused(void **state)
 		{ "/k/Po6y", "/k/Qo6y", CF_E_CONTAINER },
 		{ "keys.example/k/", "keys.example/k/\r\n ",
 		    CF_E_LINK_SYNTAX },
-		{ "authEnveloped-data", "enveloped-data", CF_E_CONTAINER },
 		{ "encoding: base64", "encoding: 7bit", CF_E_CONTAINER },
 		{ "MIIB", "MIIC", CF_E_CONTAINER },
 		{ "MIIB", "MI*B", CF_E_CONTAINER },
 		{ "MIIB", "MIB", CF_E_CONTAINER },
 		{ "MIIB", "MI IB", CF_E_CONTAINER },
 		{ "MIIB", "====MIIB", CF_E_CONTAINER },
-		{ "application/pkcs7-mime", "application/x-pkcs7-mime",
+		{ "application/octet-stream", "application/x-pkcs7-mime",
 		    CF_E_NOT_SEALED },
 		{ "multipart/mixed", "multipart/related", CF_E_NOT_SEALED },
 		{ "--" BOUNDARY "--\r\n", "--" BOUNDARY "\r\nContent-Type: "
-		    "application/pkcs7-mime\r\n\r\nx\r\n--" BOUNDARY "--\r\n",
+		    "application/octet-stream\r\n\r\nx\r\n--" BOUNDARY "--\r\n",
 		    CF_E_NOT_SEALED },
 	};
 	struct cf_buf mail = CF_BUF_INIT(MAIL_MAX), odd;

@@ -51,7 +51,7 @@ t_build_says_who_what_and_where(void **state)
 		assert_non_null(strstr(s, "keys.test:8443"));
 		assert_non_null(strstr(s, "records nothing yet"));
 		assert_non_null(strstr(s, "is not"));
-		assert_non_null(strstr(s, "smime.p7m"));
+		assert_non_null(strstr(s, "message.counterfoil"));
 	}
 	/* The link has a line of its own. */
 	assert_non_null(strstr(cf_buf_str(&b.text), "\n\n" LINK "\n\n"));

@@ -81,8 +81,8 @@ const WORDS = {
 	"sealed-missing": {
 		title: "The sealed message is not here",
 		what: "This reader does not have the message, or no longer has it.",
-		todo: "Save the mail as a file, or save its attachment smime.p7m, and"
-			+ " open that file on this reader’s first page.",
+		todo: "Save the mail as a file, or save its attachment"
+			+ " message.counterfoil, and open that file on this reader’s first page.",
 	},
 	"sealed-unreachable": {
 		title: "The message could not be loaded",
