@@ -15,6 +15,14 @@ cf_link_wipe(struct cf_link *link)
 	OPENSSL_cleanse(link, sizeof *link);
 }
 
+bool
+cf_link_equal(const struct cf_link *a, const struct cf_link *b)
+{
+	return strcmp(a->service, b->service) == 0 &&
+	    strcmp(a->handle, b->handle) == 0 &&
+	    cf_secret_equal(&a->token, &b->token);
+}
+
 static bool
 is_loopback(const char *host, size_t len)
 {

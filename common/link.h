@@ -39,6 +39,8 @@ struct cf_link {
 };
 
 void cf_link_wipe(struct cf_link *link);
+/* The same service, key id and secret? */
+bool cf_link_equal(const struct cf_link *a, const struct cf_link *b);
 
 /*
  * Parse L, exactly (`text` NUL-terminated, untrusted).

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/composite.h"
 #include "common/container.h"
 #include "common/file.h"
 #include "common/link_find.h"
@@ -12,67 +13,17 @@
 #include "common/visible.h"
 #include "config.h"
 
-#define DER_SEQUENCE 0x30
-
 void
 cf_cli_sealed_free(struct cf_cli_sealed *sealed)
 {
-	cf_composite_free(&sealed->mail);
+	cf_reading_free(&sealed->reading);
 	cf_buf_free(&sealed->file);
-	memset(sealed, 0, sizeof *sealed);
-}
-
-static enum cf_err
-read_bare(const char *link_text, struct cf_cli_sealed *s, struct cf_why *why)
-{
-	struct cf_why inner = { "" };
-	enum cf_err rc;
-
-	rc = cf_container_parse(cf_buf_str(&s->file), s->file.len,
-	    &s->mail.container, why);
-	if (rc != CF_OK || link_text == NULL)
-		return rc;
-	rc = cf_link_find(link_text, &s->mail.locator, &inner);
-	if (rc != CF_OK)
-		return cf_fail(rc, why, "--link: %s", inner.text);
-	s->has_link = true;
-	return CF_OK;
-}
-
-/* A whole mail has its own L; one given beside it must be the same. */
-static enum cf_err
-check_same_link(const char *link_text, const struct cf_cli_sealed *s,
-    struct cf_why *why)
-{
-	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
-	struct cf_why inner = { "" };
-	enum cf_err rc;
-
-	if (link_text == NULL)
-		return CF_OK;
-	rc = cf_link_find(link_text, &link, &inner);
-	if (rc != CF_OK)
-		return cf_fail(rc, why, "--link: %s", inner.text);
-	if (strcmp(link.service, s->mail.locator.service) != 0 ||
-	    strcmp(link.handle, s->mail.locator.handle) != 0 ||
-	    !cf_secret_equal(&link.token, &s->mail.locator.token))
-		return cf_fail(CF_E_LINK_SYNTAX, why,
-		    "--link: the message has another link of its own; leave "
-		    "--link away, or give the saved attachment instead");
-	return CF_OK;
-}
-
-/* A SEQUENCE with a length above 127, which no header line begins with. */
-static bool
-is_der(const struct cf_buf *file)
-{
-	return file->len > 2 && file->data[0] == DER_SEQUENCE &&
-	    ((unsigned char)file->data[1] & 0x80) != 0;
+	explicit_bzero(sealed, sizeof *sealed);
 }
 
 enum cf_err
 cf_cli_read(const struct cf_cli_conf *conf, const char *path,
-    const char *link_text, struct cf_cli_sealed *ret, struct cf_why *why)
+    struct cf_cli_sealed *ret, struct cf_why *why)
 {
 	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed s = { 0 };
 	enum cf_err rc;
@@ -83,22 +34,67 @@ cf_cli_read(const struct cf_cli_conf *conf, const char *path,
 	if (rc == CF_E_TOO_LARGE)
 		return cf_fail(rc, why, "%s: larger than %ld bytes, the "
 		    "option \"size_limit\"", path, conf->size_limit);
-	if (rc != CF_OK)
-		return rc;
-	if (is_der(&s.file)) {
-		s.bare = true;
-		rc = read_bare(link_text, &s, why);
-	} else {
-		rc = cf_composite_parse(cf_buf_str(&s.file), s.file.len,
-		    &s.mail, why);
-		if (rc == CF_OK)
-			rc = check_same_link(link_text, &s, why);
-		s.has_link = true;
-	}
+	if (rc == CF_OK)
+		rc = cf_reading_parse(cf_buf_str(&s.file), s.file.len,
+		    &s.reading, why);
 	if (rc != CF_OK)
 		return rc;
 	*ret = s;
 	memset(&s, 0, sizeof s);
+	return CF_OK;
+}
+
+static enum cf_err
+choose_part(struct cf_cli_sealed *s, const char *key_id, const char *link_id,
+    struct cf_why *why)
+{
+	const char *wanted = key_id != NULL ? key_id : link_id;
+	size_t i;
+
+	if (wanted == NULL && s->reading.count > 1)
+		return cf_fail(CF_E_SEVERAL, why, "it has %zu; say with "
+		    "--key-id which one", s->reading.count);
+	for (i = 0; i < s->reading.count; i++) {
+		s->part = &s->reading.part[i];
+		if (wanted == NULL || strcmp(s->part->handle, wanted) == 0)
+			return CF_OK;
+	}
+	s->part = NULL;
+	return cf_fail(CF_E_CONTAINER, why, key_id != NULL ?
+	    "--key-id: nothing in it has that key id" :
+	    "the link belongs to another message than this one");
+}
+
+enum cf_err
+cf_cli_choose(struct cf_cli_sealed *sealed, const char *link_text,
+    const char *key_id, struct cf_why *why)
+{
+	struct cf_cli_sealed *s = sealed;
+	struct cf_why inner = { "" };
+	enum cf_err rc = CF_OK;
+
+	if (link_text != NULL)
+		rc = cf_link_find(link_text, &s->link, &inner);
+	if (rc != CF_OK)
+		return cf_fail(rc, why, "--link: %s", inner.text);
+	rc = choose_part(s, key_id, link_text == NULL ? NULL :
+	    s->link.handle, why);
+	if (rc != CF_OK)
+		return rc;
+	if (link_text != NULL) {
+		s->other_link = s->part->has_link ?
+		    !cf_link_equal(&s->part->link, &s->link) :
+		    s->reading.no_link.text[0] != '\0';
+		return CF_OK;
+	}
+	if (!s->part->has_link)
+		return cf_fail(CF_E_LINK_SYNTAX, why, s->reading.bare ?
+		    "the attachment alone does not say where its key is: give "
+		    "the mail's link with --link" : "no link for this message "
+		    "is in the file%s%s: give it with --link",
+		    s->reading.no_link.text[0] == '\0' ? "" : ", ",
+		    s->reading.no_link.text);
+	s->link = s->part->link;
 	return CF_OK;
 }
 
@@ -111,6 +107,8 @@ advice(enum cf_err rc)
 		return "Give the mail as it was delivered (with all headers "
 		    "and attachments), or the attachment "
 		    CF_CONTAINER_NAME " and --link.";
+	case CF_E_SEVERAL:
+		return "Each is named by its key id:";
 	case CF_E_LINK_SYNTAX:
 	case CF_E_LINK_TOO_LONG:
 		return "Copy the whole link from the message, or give the mail "

@@ -10,9 +10,9 @@
 
 #include <stdio.h>
 
-#include "common/composite.h"
 #include "common/err.h"
 #include "common/httpc.h"
+#include "common/reading.h"
 #include "milter/cli_conf.h"
 
 /* Exit status, as the manual has it. */
@@ -23,12 +23,14 @@ enum {
 	CF_EXIT_TEMPORARY = 75	/* EX_TEMPFAIL: try again later */
 };
 
-/* A sealed message, as a mail file or the bare E and L have it. */
+/* What a file has in it, and which of it is meant. */
 struct cf_cli_sealed {
 	struct cf_buf file;	/* what was read */
-	bool bare;		/* it was E itself */
-	bool has_link;		/* always, but for a bare E without --link */
-	struct cf_composite mail;	/* bare: only locator and container */
+	struct cf_reading reading;
+	/* After cf_cli_choose(): */
+	const struct cf_sealed *part;	/* lends from `reading` */
+	struct cf_link link;	/* L; a secret */
+	bool other_link;	/* --link is not the one that the mail has */
 };
 
 /* argv[0] is the subcommand's name.  Gives the exit status. */
@@ -37,12 +39,21 @@ int cf_cmd_show(const struct cf_cli_conf *conf, int argc, char **argv);
 int cf_cmd_status(const struct cf_cli_conf *conf, int argc, char **argv);
 
 /*
- * Read FILE ("-": standard input) and take it apart.  `link_text`, if given,
- * is L or a reader link for a bare E.  Fills *ret; cf_cli_sealed_free().
+ * Read FILE ("-": standard input) and take it apart.  Fills *ret;
+ * cf_cli_sealed_free().
  */
 CF_MUST_USE enum cf_err cf_cli_read(const struct cf_cli_conf *conf,
-    const char *path, const char *link_text, struct cf_cli_sealed *ret,
-    struct cf_why *why);
+    const char *path, struct cf_cli_sealed *ret, struct cf_why *why);
+/*
+ * Say which of its sealed messages is meant: the one with `key_id` (a
+ * handle), else that of the link, else the only one.  `link_text`, L or a
+ * reader link, goes before the mail's own.  Either may be NULL.
+ * CF_E_SEVERAL    there are others, and nothing says which one
+ * CF_E_CONTAINER  none has that key id
+ * CF_E_LINK_SYNTAX, CF_E_LINK_TOO_LONG  no link, here or there
+ */
+CF_MUST_USE enum cf_err cf_cli_choose(struct cf_cli_sealed *sealed,
+    const char *link_text, const char *key_id, struct cf_why *why);
 void cf_cli_sealed_free(struct cf_cli_sealed *sealed);
 
 /*

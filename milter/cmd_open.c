@@ -26,6 +26,7 @@ struct arguments {
 	const char *path;	/* "-" = standard input */
 	const char *out;	/* NULL = standard output */
 	char *link;		/* a secret */
+	const char *key_id;	/* which of several, or NULL */
 	const char *ask_server;	/* allowed though not listed, or NULL */
 	bool ask_only;
 	bool quiet;
@@ -43,14 +44,16 @@ static int
 usage(void)
 {
 	fputs("usage: counterfoil open [-nq] [-o OUT] [--link LINK] "
-	    "[--ask-server HOST] FILE|-\n"
-	    "  FILE         the mail as it was delivered, or its attachment "
-	    CF_CONTAINER_NAME "\n"
+	    "[--key-id ID] [--ask-server HOST] FILE|-\n"
+	    "  FILE         the mail as it was delivered or forwarded, or its "
+	    "attachment\n"
+	    "               " CF_CONTAINER_NAME "\n"
 	    "  -o OUT       write the original to OUT, not to standard "
 	    "output\n"
-	    "  --link LINK  the link of the mail, when FILE is the "
-	    "attachment;\n"
+	    "  --link LINK  the link of the mail, when FILE does not have it "
+	    "any more;\n"
 	    "               - reads it from standard input\n"
+	    "  --key-id ID  which one, when FILE has several sealed messages\n"
 	    "  --ask-server HOST\n"
 	    "               ask HOST, which the mail names, though it is not "
 	    "on your list\n"
@@ -87,6 +90,7 @@ parse_arguments(int argc, char **argv, struct arguments *a)
 {
 	static const struct option longs[] = {
 		{ "ask-server", required_argument, NULL, 'a' },
+		{ "key-id", required_argument, NULL, 'k' },
 		{ "link", required_argument, NULL, 'l' },
 		{ "output", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 }
@@ -106,6 +110,9 @@ parse_arguments(int argc, char **argv, struct arguments *a)
 			break;
 		case 'a':
 			a->ask_server = optarg;
+			break;
+		case 'k':
+			a->key_id = optarg;
 			break;
 		case 'l':
 			cf_free(&a->link);
@@ -271,6 +278,32 @@ warn_of_sender(const struct cf_buf *message, const struct cf_about *about,
 
 /* ---- steps ---- */
 
+/* What --key-id can be, and what helps to tell them apart. */
+static void
+list_parts(const struct cf_reading *reading)
+{
+	const struct cf_sealed *part;
+	size_t i;
+
+	for (i = 0; i < reading->count; i++) {
+		part = &reading->part[i];
+		fprintf(stderr, "%s  %zu bytes  %s\n", part->handle,
+		    part->container.ciphertext_len, part->has_link ?
+		    part->link.service : "(its link is not in the file)");
+	}
+}
+
+static enum cf_err
+choose(struct cf_cli_sealed *s, const struct arguments *a, struct cf_why *why)
+{
+	enum cf_err rc = cf_cli_choose(s, a->link, a->key_id, why);
+
+	if (rc == CF_OK && s->other_link)
+		fputs("counterfoil: The mail itself has another link for this "
+		    "message; the one of --link is used.\n", stderr);
+	return rc;
+}
+
 static enum cf_err
 make_agent(const struct cf_cli_conf *conf, const struct arguments *a,
     const struct cf_cli_sealed *s, struct cf_httpc *http,
@@ -283,16 +316,11 @@ make_agent(const struct cf_cli_conf *conf, const struct arguments *a,
 	};
 	enum cf_err rc;
 
-	if (!s->has_link)
-		return cf_fail(CF_E_LINK_SYNTAX, why, "the attachment alone "
-		    "does not say where its key is: give the mail's link "
-		    "with --link");
-	rc = cf_agent_new(&options, &s->mail.locator, &s->mail.container,
-	    ret, why);
+	rc = cf_agent_new(&options, &s->link, &s->part->container, ret,
+	    why);
 	if (rc != CF_OK)
 		return rc;
-	return cf_cli_consent(conf, s->mail.locator.service, a->ask_server,
-	    why);
+	return cf_cli_consent(conf, s->link.service, a->ask_server, why);
 }
 
 static enum cf_err
@@ -312,7 +340,7 @@ open_to(struct cf_agent *agent, const struct cf_cli_sealed *s,
     const struct server *server, struct output *out, struct cf_why *why)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf message =
-	    CF_BUF_INIT_SECRET(s->mail.container.ciphertext_len);
+	    CF_BUF_INIT_SECRET(s->part->container.ciphertext_len);
 	enum cf_err rc;
 
 	rc = cf_agent_open(agent, &message, why);
@@ -342,28 +370,29 @@ confirm(struct cf_agent *agent, const struct arguments *a,
 
 static enum cf_err
 run(const struct cf_cli_conf *conf, const struct arguments *a,
-    struct output *out, struct cf_why *why)
+    struct cf_cli_sealed *sealed, struct output *out, struct cf_why *why)
 {
-	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed sealed = { 0 };
 	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
 	CF_AUTO(cf_agent_free) struct cf_agent *agent = NULL;
 	struct server server = { 0 };
 	enum cf_err rc;
 
-	rc = cf_cli_read(conf, a->path, a->link, &sealed, why);
+	rc = cf_cli_read(conf, a->path, sealed, why);
+	if (rc == CF_OK)
+		rc = choose(sealed, a, why);
 	if (rc == CF_OK)
 		rc = cf_cli_client(conf, &http, why);
 	if (rc == CF_OK)
-		rc = make_agent(conf, a, &sealed, http, &agent, why);
+		rc = make_agent(conf, a, sealed, http, &agent, why);
 	if (rc != CF_OK)
 		return rc;
-	server.service = sealed.mail.locator.service;
+	server.service = sealed->link.service;
 	server.listed = cf_cli_is_listed(conf, server.service);
 	if (a->ask_only)
 		return ask(agent, &server, why);
 	rc = output_begin(a->out, out, why);
 	if (rc == CF_OK)
-		rc = open_to(agent, &sealed, &server, out, why);
+		rc = open_to(agent, sealed, &server, out, why);
 	if (rc == CF_OK)
 		confirm(agent, a, &server);
 	return rc;
@@ -374,11 +403,16 @@ cf_cmd_open(const struct cf_cli_conf *conf, int argc, char **argv)
 {
 	CF_AUTO(free_arguments) struct arguments a = { 0 };
 	CF_AUTO(output_abandon) struct output out = { .fd = -1 };
+	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed sealed = { 0 };
 	struct cf_why why = { "" };
 	enum cf_err rc;
+	int status;
 
 	if (!parse_arguments(argc, argv, &a))
 		return usage();
-	rc = run(conf, &a, &out, &why);
-	return rc == CF_OK ? CF_EXIT_OK : cf_cli_fail(rc, &why);
+	rc = run(conf, &a, &sealed, &out, &why);
+	status = rc == CF_OK ? CF_EXIT_OK : cf_cli_fail(rc, &why);
+	if (rc == CF_E_SEVERAL)
+		list_parts(&sealed.reading);
+	return status;
 }

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "common/composite.h"
 #include "common/container.h"
 #include "common/mem.h"
 #include "milter/cli.h"
@@ -69,35 +70,58 @@ show_claim(const struct cf_buf *file, const char *name)
 }
 
 static void
-show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
+show_part(const struct cf_cli_conf *conf, const struct cf_sealed *part)
 {
-	const struct cf_container *c = &s->mail.container;
-	char handle[CF_HANDLE_LEN + 1];
-
-	cf_b64url_encode(c->key_id, CF_KEY_ID_LEN, handle);
-	if (s->bare)
-		row("What", "the sealed part alone (" CF_CONTAINER_NAME ")");
-	else if (s->mail.exact)
-		row("What", "a mail sealed by Counterfoil");
-	else
-		row("What", "a mail with a sealed part, changed on its way");
-	if (!s->bare && !s->mail.exact)
-		row("Changed", s->mail.inexact.text);
-	row("Key id", handle);
-	if (s->has_link) {
-		row("Key server", s->mail.locator.service);
+	row("Key id", part->handle);
+	if (part->has_link) {
+		row("Key server", part->link.service);
 		row("On your list", cf_cli_is_listed(conf,
-		    s->mail.locator.service) ? "yes" :
-		    "no: it can say anything");
+		    part->link.service) ? "yes" : "no: it can say anything");
 	} else {
 		row("Key server", "unknown: it stands in the link, which is "
 		    "in the mail");
 	}
 	row("Cipher", "AES-256-GCM, key wrapped with AES-256-KW");
+	row_size("Sealed part", part->e.len);
+	row_size("Inside", part->container.ciphertext_len);
+}
+
+/* Is it P as it was sent?  Else `why` says what was changed. */
+static bool
+is_untouched(const struct cf_buf *file, struct cf_why *why)
+{
+	struct cf_composite mail;
+	bool exact;
+
+	if (cf_composite_parse(cf_buf_str(file), file->len, &mail, why) !=
+	    CF_OK)
+		return false;
+	exact = mail.exact;
+	*why = mail.inexact;
+	cf_composite_free(&mail);
+	return exact;
+}
+
+static void
+show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
+{
+	struct cf_why why = { "" };
+	size_t i;
+
+	if (s->reading.bare) {
+		row("What", "the sealed part alone (" CF_CONTAINER_NAME ")");
+	} else if (s->reading.count > 1) {
+		row("What", "a file with several sealed parts");
+	} else if (is_untouched(&s->file, &why)) {
+		row("What", "a mail sealed by Counterfoil");
+	} else {
+		row("What", "a mail with a sealed part, changed on its way");
+		row("Changed", why.text);
+	}
 	row_size("File", s->file.len);
-	row_size("Sealed part", s->bare ? s->file.len : s->mail.e.len);
-	row_size("Inside", c->ciphertext_len);
-	if (s->bare)
+	for (i = 0; i < s->reading.count; i++)
+		show_part(conf, &s->reading.part[i]);
+	if (s->reading.bare)
 		return;
 	puts("\nThe outside of the mail says this; nobody has checked it:");
 	show_claim(&s->file, "From");
@@ -117,7 +141,7 @@ cf_cmd_show(const struct cf_cli_conf *conf, int argc, char **argv)
 		fputs("usage: counterfoil show FILE|-\n", stderr);
 		return CF_EXIT_USAGE;
 	}
-	rc = cf_cli_read(conf, argv[optind], NULL, &sealed, &why);
+	rc = cf_cli_read(conf, argv[optind], &sealed, &why);
 	if (rc != CF_OK)
 		return cf_cli_fail(rc, &why);
 	show(conf, &sealed);

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The composite's reader; what is exact stays so when it is rewritten. */
+/*
+ * The readers of P: what is found is E, with the L of its key id; what is
+ * exact stays so when it is rewritten.
+ */
 #include <string.h>
 
 #include "common/composite.h"
+#include "common/reading.h"
 #include "tests/fuzz/fuzz.h"
 
 static enum cf_err
@@ -10,6 +14,26 @@ collect(void *arg, const void *data, size_t len, struct cf_why *why)
 {
 	cf_buf_add(arg, data, len);
 	return cf_buf_check(arg, why);
+}
+
+static void
+read_it(const uint8_t *data, size_t size)
+{
+	struct cf_reading r;
+	struct cf_why why;
+	size_t i;
+
+	if (cf_reading_parse(data, size, &r, &why) != CF_OK) {
+		PROMISE(why.text[0] != '\0');
+		return;
+	}
+	PROMISE(r.count > 0);
+	for (i = 0; i < r.count; i++) {
+		PROMISE(r.part[i].container.ciphertext_len < r.part[i].e.len);
+		PROMISE(!r.part[i].has_link ||
+		    strcmp(r.part[i].link.handle, r.part[i].handle) == 0);
+	}
+	cf_reading_free(&r);
 }
 
 int
@@ -20,6 +44,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct cf_why why;
 
 	cf_composite_init();
+	read_it(data, size);
 	if (cf_composite_parse(data, size, &c, &why) != CF_OK)
 		return 0;
 	PROMISE(c.e.len > 0);

@@ -95,6 +95,17 @@ def t_changed():
 	tap.true(got["Changed"], "what was changed")
 
 
+@tap.case("several sealed parts: each with its key id")
+def t_several():
+	other = fake.Sealed(ORIGINAL, World.url)
+	done = show(World.sealed.mail() + other.mail())
+	tap.equal(rows(done)["What"], "a file with several sealed parts",
+	    "what")
+	for one in (World.sealed, other):
+		tap.contains(done.stdout.decode(), "Key id           "
+		    + one.handle + "\n", "key id")
+
+
 @tap.case("the bare attachment")
 def t_bare():
 	got = rows(show(World.sealed.e))

@@ -1,0 +1,723 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_reading - see reading.h. */
+#include "common/reading.h"
+
+#include <ctype.h>
+#include <openssl/crypto.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/link_find.h"
+#include "common/mem.h"
+
+/* What a hostile file can make us do; counterfoil-format(7) has them too. */
+#define DEPTH_MAX 4		/* encodings around one another */
+#define LAYERS_MAX 1000		/* decoded texts in all */
+#define GROWTH_MAX 4		/* times the file: their bytes in all */
+#define ATTEMPTS_MAX 32		/* E's that are decoded whole and are none */
+#define LINKS_MAX 256		/* different L's */
+#define WORDS_MAX (512 * 1024)	/* bytes of words that may have an L in them */
+#define WORD_MIN 60		/* no L is shorter */
+#define WORD_MAX 8192
+
+#define B64_LINE 60		/* a longer line of base64 is no text */
+#define B64_RUN 16		/* a shorter one is a word */
+#define LOOK 48			/* bytes that tell text from other things */
+
+static const unsigned char oid[] = { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+    0x0d, 0x01, 0x09, 0x10, 0x01, 0x17 };
+#define HEAD_LEN (6 + sizeof oid)	/* of the longest DER length */
+
+static const char field[] = "Counterfoil-Locator:";
+
+struct found {
+	struct cf_link link;
+	bool in_field;
+};
+
+struct scan {
+	struct cf_reading reading;
+	struct found *link;
+	size_t link_count;
+	size_t attempts, words, layers;
+	size_t left;		/* bytes that may still be decoded */
+	struct cf_why damage;	/* of what looked like E */
+};
+
+static void
+scan_free(struct scan **scan)
+{
+	cf_reading_free(&(*scan)->reading);
+	OPENSSL_cleanse((*scan)->link, LINKS_MAX * sizeof *(*scan)->link);
+	free((*scan)->link);
+	OPENSSL_cleanse(*scan, sizeof **scan);
+	free(*scan);
+}
+
+/* ---- E ---- */
+
+/* The length of the E that begins with these bytes, 0 = none does. */
+static size_t
+der_total(const unsigned char *p, size_t len)
+{
+	size_t n, i, total = 0;
+
+	if (len < HEAD_LEN || p[0] != 0x30 || p[1] < 0x81 || p[1] > 0x84)
+		return 0;
+	n = p[1] & 0x7fu;
+	for (i = 0; i < n; i++)
+		total = total << 8 | p[2 + i];
+	return memcmp(p + 2 + n, oid, sizeof oid) == 0 ? 2 + n + total : 0;
+}
+
+static void
+note_damage(struct scan *s, const char *what)
+{
+	if (s->damage.text[0] == '\0')
+		(void)cf_fail(CF_E_CONTAINER, &s->damage, "%s", what);
+}
+
+/* Is it E?  Then it is kept, once, and `e` is empty. */
+static bool
+keep(struct scan *s, struct cf_buf *e)
+{
+	struct cf_reading *r = &s->reading;
+	struct cf_container c;
+	struct cf_sealed *part;
+	struct cf_why why;
+	size_t i;
+
+	if (cf_container_parse(cf_buf_str(e), e->len, &c, &why) != CF_OK) {
+		note_damage(s, why.text);
+		return false;
+	}
+	for (i = 0; i < r->count; i++)
+		if (r->part[i].e.len == e->len &&
+		    memcmp(r->part[i].e.data, e->data, e->len) == 0)
+			return true;
+	if (r->count == CF_READING_PARTS)
+		return true;
+	part = &r->part[r->count++];
+	part->e = *e;
+	part->container = c;
+	cf_b64url_encode(c.key_id, CF_KEY_ID_LEN, part->handle);
+	memset(e, 0, sizeof *e);
+	return true;
+}
+
+static bool
+may_try(struct scan *s)
+{
+	if (s->attempts < ATTEMPTS_MAX)
+		return true;
+	note_damage(s, "too much in it looks like a sealed part");
+	return false;
+}
+
+/* Some program took E for text, and each LF became CR LF. */
+static void
+add_joined(const char *p, const char *end, size_t want, struct cf_buf *out)
+{
+	const char *cr;
+
+	while (p < end && out->len < want) {
+		for (cr = p; cr < end && (*cr != '\r' || cr + 1 == end ||
+		    cr[1] != '\n'); cr++)
+			continue;
+		cf_buf_add(out, p, (size_t)(cr - p) < want - out->len ?
+		    (size_t)(cr - p) : want - out->len);
+		p = cr + 1;
+	}
+}
+
+/* E as it is.  Gives the end of what was taken, or NULL. */
+static const char *
+take_der(struct scan *s, const char *p, const char *end, size_t total)
+{
+	size_t have = (size_t)(end - p);
+	struct cf_buf e = CF_BUF_INIT(total);
+	bool good = false;
+
+	if (total > have)
+		note_damage(s, "it is cut off");
+	if (total > have || !may_try(s))
+		return NULL;
+	cf_buf_add(&e, p, total);
+	good = keep(s, &e);
+	if (!good) {
+		cf_buf_reset(&e);
+		add_joined(p, end, total, &e);
+		good = keep(s, &e);
+	}
+	cf_buf_free(&e);
+	s->attempts += !good;
+	return good ? p + total : NULL;
+}
+
+static void
+find_der(struct scan *s, const char *p, const char *end)
+{
+	const char *at = p, *from = p, *next;
+	size_t n, total;
+
+	while ((at = memmem(from, (size_t)(end - from), oid, sizeof oid))
+	    != NULL) {
+		from = at + sizeof oid;
+		for (n = 3; n <= 6; n++) {
+			if ((size_t)(at - p) < n)
+				break;
+			total = der_total((const unsigned char *)at - n,
+			    (size_t)(end - at) + n);
+			if (total == 0)
+				continue;
+			next = take_der(s, at - n, end, total);
+			if (next != NULL)
+				from = next;
+			break;
+		}
+	}
+}
+
+/* Value + 1; 0 is no character of base64. */
+static const unsigned char b64_value[256] = {
+	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6,
+	['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12,
+	['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17,
+	['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22,
+	['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27,
+	['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+	['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37,
+	['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+	['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47,
+	['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52,
+	['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57,
+	['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62,
+	['+'] = 63, ['/'] = 64
+};
+
+static bool
+is_b64(char c)
+{
+	return b64_value[(unsigned char)c] != 0;
+}
+
+/*
+ * Decode up to `want` bytes of base64, over line ends, blanks and the marks
+ * of a quoted text, to the first character of another kind.  Gives its place.
+ */
+static const char *
+decode_b64(const char *p, const char *end, unsigned char *out, size_t want,
+    size_t *ret_len)
+{
+	uint32_t bits = 0;
+	size_t len = 0;
+	int count = 0;
+	unsigned v;
+
+	for (; p < end && len < want; p++) {
+		v = b64_value[(unsigned char)*p];
+		if (v == 0) {
+			if (*p == '\n' || *p == '\r' || *p == ' ' ||
+			    *p == '\t' || *p == '>')
+				continue;
+			break;
+		}
+		bits = bits << 6 | (v - 1);
+		count += 6;
+		if (count >= 8) {
+			count -= 8;
+			out[len++] = (unsigned char)(bits >> count);
+		}
+	}
+	*ret_len = len;
+	return p;
+}
+
+/* E in base64.  Gives the end of what was taken, or NULL. */
+static const char *
+take_b64(struct scan *s, const char *p, const char *end)
+{
+	unsigned char head[HEAD_LEN];
+	struct cf_buf e = CF_BUF_INIT(SIZE_MAX - 1);
+	const char *next;
+	size_t len, total;
+	bool good = false;
+
+	/* No more than its own characters and some line ends. */
+	(void)decode_b64(p, end - p > 3 * LOOK ? p + 3 * LOOK : end, head,
+	    sizeof head, &len);
+	total = der_total(head, len);
+	if (total == 0)
+		return NULL;
+	if (total / 3 * 4 > (size_t)(end - p))
+		note_damage(s, "it is cut off");
+	if (total / 3 * 4 > (size_t)(end - p) || !may_try(s) ||
+	    !cf_buf_reserve(&e, total))
+		return NULL;
+	next = decode_b64(p, end, (unsigned char *)e.data, total, &e.len);
+	e.data[e.len] = '\0';
+	if (e.len < total)
+		note_damage(s, "it is cut off");
+	else
+		good = keep(s, &e);
+	cf_buf_free(&e);
+	s->attempts += !good;
+	return good ? next : NULL;
+}
+
+/* 30 81 to 30 84 begin with these two characters. */
+static void
+find_b64(struct scan *s, const char *p, const char *end)
+{
+	const char *at = p, *next;
+
+	while ((at = memmem(at, (size_t)(end - at), "MI", 2)) != NULL) {
+		next = at > p && is_b64(at[-1]) ? NULL : take_b64(s, at, end);
+		at = next == NULL ? at + 2 : next;
+	}
+}
+
+/* ---- L ---- */
+
+static void
+add_link(struct scan *s, const struct cf_link *link, bool in_field)
+{
+	struct found *f;
+	size_t i;
+
+	for (i = 0; i < s->link_count; i++)
+		if (cf_link_equal(&s->link[i].link, link)) {
+			s->link[i].in_field |= in_field;
+			return;
+		}
+	if (s->link_count == LINKS_MAX)
+		return;
+	f = &s->link[s->link_count++];
+	f->link = *link;
+	f->in_field = in_field;
+}
+
+/* The rest of a field's line, and the lines that continue it, in one. */
+static void
+read_field(struct scan *s, const char *p, const char *end)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf text =
+	    CF_BUF_INIT_SECRET(WORD_MAX);
+	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
+	struct cf_why why = { "" };
+
+	for (; p < end && !text.full; p++) {
+		if (*p == '\n' && (p + 1 == end ||
+		    (p[1] != ' ' && p[1] != '\t')))
+			break;
+		if (strchr(" \t\r\n", *p) == NULL)
+			cf_buf_addc(&text, *p);
+	}
+	if (cf_link_find(cf_buf_str(&text), &link, &why) == CF_OK)
+		add_link(s, &link, true);
+	else
+		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
+		    "its Counterfoil-Locator: %s", why.text);
+}
+
+static void
+find_fields(struct scan *s, const char *p, const char *end)
+{
+	const char *eol;
+
+	for (; (size_t)(end - p) > sizeof field; p = eol + 1) {
+		if ((*p == 'C' || *p == 'c') &&
+		    strncasecmp(p, field, sizeof field - 1) == 0)
+			read_field(s, p + sizeof field - 1, end);
+		eol = memchr(p, '\n', (size_t)(end - p));
+		if (eol == NULL)
+			break;
+	}
+}
+
+static bool
+ends_word(char c)
+{
+	return (unsigned char)c <= ' ' || c == '"' || c == '\'' || c == '<' ||
+	    c == '>';
+}
+
+/* "http", or what a text in which no link is to be one makes of it. */
+static bool
+may_be_link(const char *p, size_t len)
+{
+	return len >= WORD_MIN && len <= WORD_MAX &&
+	    (memmem(p, len, "ttp", 3) != NULL ||
+	    memmem(p, len, "TTP", 3) != NULL ||
+	    memmem(p, len, "hxxp", 4) != NULL || memmem(p, len, "aHR0c", 5) !=
+	    NULL);
+}
+
+static void
+read_word(struct scan *s, const char *p, size_t len)
+{
+	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
+	const char *service = NULL;
+	char *word = cf_strndup(p, len);
+
+	switch (cf_link_look(word, &link, &service)) {
+	case CF_LINK_OK:
+		add_link(s, &link, false);
+		break;
+	case CF_LINK_OPAQUE:
+		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
+		    "%s put a link of its own in its place", service);
+		break;
+	case CF_LINK_LOWERCASE:
+		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
+		    "small letters were made of the capitals in its link");
+		break;
+	default:
+		break;
+	}
+	s->words += len;
+	OPENSSL_cleanse(word, len);
+	free(word);
+}
+
+static void
+find_words(struct scan *s, const char *p, const char *end)
+{
+	const char *from;
+
+	for (; p < end && s->words < WORDS_MAX; p++) {
+		if (ends_word(*p))
+			continue;
+		for (from = p; p < end && !ends_word(*p); p++)
+			continue;
+		if (may_be_link(from, (size_t)(p - from)))
+			read_word(s, from, (size_t)(p - from));
+	}
+}
+
+static const struct found *
+link_for(const struct scan *s, const struct cf_sealed *part)
+{
+	const struct found *best = NULL, *f;
+	size_t i;
+
+	for (i = 0; i < s->link_count; i++) {
+		f = &s->link[i];
+		if (memcmp(f->link.key_id, part->container.key_id,
+		    CF_KEY_ID_LEN) == 0 && (best == NULL ||
+		    (f->in_field && !best->in_field)))
+			best = f;
+	}
+	return best;
+}
+
+static void
+match_links(struct scan *s)
+{
+	const struct found *f;
+	struct cf_sealed *part;
+	size_t i;
+
+	for (i = 0; i < s->reading.count; i++) {
+		part = &s->reading.part[i];
+		f = link_for(s, part);
+		part->has_link = f != NULL;
+		if (f != NULL)
+			part->link = f->link;
+		else if (s->link_count > 0)
+			(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
+			    "the link beside it is for another message");
+	}
+}
+
+/* ---- what is written in another encoding ---- */
+
+static void read_layer(struct scan *s, const char *p, const char *end,
+    int depth);
+
+static bool
+may_decode(const struct scan *s, int depth)
+{
+	return depth < DEPTH_MAX && s->layers < LAYERS_MAX;
+}
+
+/* Room for what `len` bytes can become, and no more than is left. */
+static struct cf_buf
+layer_buf(const struct scan *s, size_t len)
+{
+	struct cf_buf out = CF_BUF_INIT_SECRET(len < s->left ? len : s->left);
+
+	return out;
+}
+
+static void
+read_decoded(struct scan *s, struct cf_buf *out, int depth)
+{
+	if (out->len > 0 && !out->full) {
+		s->layers++;
+		s->left -= out->len;
+		read_layer(s, out->data, out->data + out->len, depth + 1);
+	}
+	cf_buf_free(out);
+}
+
+static const char *
+end_of_line(const char *p, const char *end)
+{
+	const char *eol = memchr(p, '\n', (size_t)(end - p));
+
+	return eol == NULL ? end : eol;
+}
+
+/* How many characters of base64 the line is, 0 when it has others. */
+static size_t
+b64_line(const char *p, const char *eol)
+{
+	const char *from = p;
+	size_t len;
+
+	while (p < eol && is_b64(*p))
+		p++;
+	len = (size_t)(p - from);
+	while (p < eol && *p == '=')
+		p++;
+	while (p < eol && (*p == '\r' || *p == ' ' || *p == '\t'))
+		p++;
+	return p == eol ? len : 0;
+}
+
+static int
+hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One line of quoted-printable.  True: it was written in it, not plain. */
+static bool
+unquote_line(const char *p, const char *eol, const char *end,
+    struct cf_buf *out)
+{
+	bool quoted = false;
+	const char *stop = eol;
+
+	while (stop > p && (stop[-1] == '\r' || stop[-1] == ' ' ||
+	    stop[-1] == '\t'))
+		stop--;
+	for (; p < stop; p++) {
+		if (*p != '=') {
+			cf_buf_addc(out, *p);
+		} else if (p + 1 == stop) {
+			return true;		/* the next line goes on */
+		} else if (stop - p > 2 && hex(p[1]) >= 0 && hex(p[2]) >= 0) {
+			cf_buf_addc(out, (char)(hex(p[1]) * 16 + hex(p[2])));
+			quoted = true;
+			p += 2;
+		} else {
+			cf_buf_addc(out, '=');
+		}
+	}
+	if (eol < end)
+		cf_buf_adds(out, eol > p && eol[-1] == '\r' ? "\r\n" : "\n");
+	return quoted;
+}
+
+/*
+ * All of it taken for quoted-printable, but for the lines that are nothing
+ * but base64: these are most of a large mail.
+ */
+static void
+read_quoted(struct scan *s, const char *p, const char *end, int depth)
+{
+	struct cf_buf out = layer_buf(s, (size_t)(end - p));
+	bool quoted = false;
+	const char *eol;
+
+	if (!may_decode(s, depth))
+		return;
+	for (; p < end && !out.full; p = eol + (eol < end)) {
+		eol = end_of_line(p, end);
+		if (b64_line(p, eol) < B64_LINE ||
+		    memchr(p, '=', (size_t)(eol - p)) != NULL)
+			quoted |= unquote_line(p, eol, end, &out);
+	}
+	if (quoted)
+		read_decoded(s, &out, depth);
+	cf_buf_free(&out);
+}
+
+/* Nothing in it that no text has. */
+static bool
+is_text(const unsigned char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] < ' ' && strchr("\t\r\n\f\033", p[i]) == NULL)
+			return false;
+	return len > 0 && memchr(p, '\0', len) == NULL;
+}
+
+static void
+read_run(struct scan *s, const char *p, const char *end, int depth)
+{
+	struct cf_buf out = layer_buf(s, (size_t)(end - p) / 4 * 3 + 3);
+	unsigned char look[LOOK];
+	size_t len;
+
+	(void)decode_b64(p, end, look, sizeof look, &len);
+	if (!may_decode(s, depth) || !is_text(look, len) ||
+	    !cf_buf_reserve(&out, out.max))
+		return;
+	(void)decode_b64(p, end, (unsigned char *)out.data, out.max,
+	    &out.len);
+	read_decoded(s, &out, depth);
+}
+
+/* Each run of lines of base64 that has text in it: a text, a message. */
+static void
+read_runs(struct scan *s, const char *p, const char *end, int depth)
+{
+	const char *from, *eol;
+
+	while (p < end) {
+		eol = end_of_line(p, end);
+		if (b64_line(p, eol) < B64_RUN) {
+			p = eol + (eol < end);
+			continue;
+		}
+		for (from = p; p < end; p = eol + (eol < end)) {
+			eol = end_of_line(p, end);
+			if (b64_line(p, eol) == 0)
+				break;
+		}
+		read_run(s, from, p, depth);
+	}
+}
+
+/* One line of uuencode; false at the end of it. */
+static bool
+uudecode_line(const char *p, const char *eol, struct cf_buf *out)
+{
+	size_t want = p < eol ? (size_t)((*p - ' ') & 63) : 0;
+	unsigned char bytes[3];
+	uint32_t bits;
+	int i;
+
+	if (want == 0 || *p < ' ' || *p > '`')
+		return false;
+	for (p++; want > 0; want -= want < 3 ? want : 3) {
+		for (bits = 0, i = 0; i < 4; i++, p++)
+			bits = bits << 6 | (p < eol && *p >= ' ' && *p <= '`' ?
+			    (uint32_t)((*p - ' ') & 63) : 0);
+		bytes[0] = (unsigned char)(bits >> 16);
+		bytes[1] = (unsigned char)(bits >> 8);
+		bytes[2] = (unsigned char)bits;
+		cf_buf_add(out, bytes, want < 3 ? want : 3);
+	}
+	return true;
+}
+
+static void
+read_uuencoded(struct scan *s, const char *p, const char *end, int depth)
+{
+	static const char begin[] = "begin ";
+	const size_t n = sizeof begin - 1;
+	struct cf_buf out;
+	const char *eol;
+
+	for (; p < end; p = eol + (eol < end)) {
+		eol = end_of_line(p, end);
+		if ((size_t)(eol - p) <= n || memcmp(p, begin, n) != 0 ||
+		    !isdigit((unsigned char)p[n]) || !may_decode(s, depth))
+			continue;
+		out = layer_buf(s, (size_t)(end - p));
+		do {
+			p = eol + (eol < end);
+			eol = end_of_line(p, end);
+		} while (uudecode_line(p, eol, &out));
+		read_decoded(s, &out, depth);
+	}
+}
+
+/* Saved by a program that writes UTF-16: all that matters is ASCII. */
+static void
+read_wide(struct scan *s, const char *p, const char *end)
+{
+	struct cf_buf out = layer_buf(s, (size_t)(end - p));
+	size_t low = p[0] == '\xff' ? 0 : 1;
+
+	for (p += 2; end - p >= 2; p += 2)
+		cf_buf_addc(&out, p[1 - low] == 0 ? p[low] : '?');
+	read_decoded(s, &out, 0);
+}
+
+static void
+read_layer(struct scan *s, const char *p, const char *end, int depth)
+{
+	find_der(s, p, end);
+	find_b64(s, p, end);
+	find_fields(s, p, end);
+	find_words(s, p, end);
+	read_runs(s, p, end, depth);
+	read_uuencoded(s, p, end, depth);
+	read_quoted(s, p, end, depth);
+}
+
+/* ---- a file ---- */
+
+static bool
+is_bare(const struct cf_reading *r, const char *p, size_t len)
+{
+	const struct cf_buf *e = &r->part[0].e;
+	size_t i;
+
+	if (r->count != 1 || len < e->len || memcmp(p, e->data, e->len) != 0)
+		return false;
+	for (i = e->len; i < len; i++)
+		if (p[i] != '\0' && strchr(" \t\r\n", p[i]) == NULL)
+			return false;
+	return true;
+}
+
+enum cf_err
+cf_reading_parse(const void *file, size_t len, struct cf_reading *ret,
+    struct cf_why *why)
+{
+	CF_AUTO(scan_free) struct scan *s = cf_calloc(1, sizeof *s);
+	const char *p = file;
+
+	s->link = cf_calloc(LINKS_MAX, sizeof *s->link);
+	s->left = len > SIZE_MAX / GROWTH_MAX ? SIZE_MAX : len * GROWTH_MAX;
+	if (len >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 ||
+	    memcmp(p, "\xfe\xff", 2) == 0))
+		read_wide(s, p, p + len);
+	else if (len > 0)
+		read_layer(s, p, p + len, 0);
+	if (s->reading.count == 0 && s->damage.text[0] != '\0')
+		return cf_fail(CF_E_CONTAINER, why, "%s", s->damage.text);
+	if (s->reading.count == 0)
+		return cf_fail(CF_E_NOT_SEALED, why, s->link_count == 0 ?
+		    "there is no sealed part in it" : "its link is there, but "
+		    "no sealed part: something on the way took it out; the "
+		    "link may still open the message in a browser");
+	match_links(s);
+	s->reading.bare = is_bare(&s->reading, p, len);
+	*ret = s->reading;
+	memset(&s->reading, 0, sizeof s->reading);
+	return CF_OK;
+}
+
+void
+cf_reading_free(struct cf_reading *reading)
+{
+	size_t i;
+
+	for (i = 0; i < reading->count; i++)
+		cf_buf_free(&reading->part[i].e);
+	OPENSSL_cleanse(reading, sizeof *reading);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_reading - E and L in whatever became of a sealed mail.
+ *
+ * Lists, gateways and mail programs put parts around P, write its header
+ * fields anew, take some away and change encodings; people save the mail, the
+ * part or its text.  None of them changes E and L, so these are found by what
+ * they are and not by where they stand: no MIME structure is asked for, and
+ * no label believed.  counterfoil-format(7) has the rule, which the page
+ * follows too.
+ *
+ * Knows: how E, L and the encodings of mail look.
+ * Does not know: the structure of P, what notices say, allow lists.
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_COMMON_READING_H
+#define CF_COMMON_READING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/container.h"
+#include "common/err.h"
+#include "common/link.h"
+
+#define CF_READING_PARTS 16	/* different E's in one file */
+
+/* One E, and the L that was found for it. */
+struct cf_sealed {
+	struct cf_buf e;			/* DER */
+	struct cf_container container;		/* lends from `e` */
+	char handle[CF_HANDLE_LEN + 1];		/* its key id */
+	bool has_link;
+	struct cf_link link;			/* L; a secret */
+};
+
+struct cf_reading {
+	struct cf_sealed part[CF_READING_PARTS];	/* in their order */
+	size_t count;		/* 1 or more */
+	bool bare;		/* the file is E, but for blanks behind it */
+	/* What was wrong with an L that stood there; "" = nothing did. */
+	struct cf_why no_link;
+};
+
+/*
+ * Find every E in `file` (untrusted: a mail, an mbox, the attachment, or its
+ * text) and for each the L with its key id, from a Counterfoil-Locator field
+ * before one from the text of the notice.  Equal E's are one.
+ * Fills *ret; free with cf_reading_free().  Untouched on failure.
+ * CF_E_NOT_SEALED  there is no E
+ * CF_E_CONTAINER   what is there is cut off, changed, or not of the one form
+ */
+CF_MUST_USE enum cf_err cf_reading_parse(const void *file, size_t len,
+    struct cf_reading *ret, struct cf_why *why);
+void cf_reading_free(struct cf_reading *reading);	/* wipes */
+
+#endif
