@@ -126,6 +126,20 @@ cf_link_is_blob(const char *text)
 	return cf_b64url_decode(text, strlen(text), bytes, sizeof bytes);
 }
 
+bool
+cf_link_begins_blob(const char *text)
+{
+	char blob[CF_BLOB_LEN + 1] = "";
+
+	memcpy(blob, text, strnlen(text, CF_BLOB_LEN));
+	if (!cf_link_is_blob(blob))
+		return false;
+	text += CF_BLOB_LEN;
+	text += strspn(text, "/.,;:!?)]}>'\"*");
+	return *text == '\0' || *text == '&' || *text == '#' ||
+	    (*text == '%' && strncmp(text, "%00", 3) != 0);
+}
+
 static enum cf_err
 parse_into(const char *text, struct cf_link *link, struct cf_why *why)
 {

@@ -65,5 +65,11 @@ CF_MUST_USE enum cf_err cf_link_check_service(const char *url,
 bool cf_link_is_plain(const char *service);
 /* 22 characters of b64url that decode to 16 bytes. */
 bool cf_link_is_blob(const char *text);
+/*
+ * The same at the start of a path's last part, with nothing behind it but
+ * what comes there on the way: punctuation, a final slash, parameters, or a
+ * `#` that was encoded, with L.
+ */
+bool cf_link_begins_blob(const char *text);
 
 #endif

@@ -59,7 +59,8 @@ key_page(struct cf_req *req, struct cf_why *why)
 {
 	struct cf_read_item *item;
 
-	if (!cf_link_is_blob(req->tail))
+	/* A `#` that became %23 is for people, who must learn what to do. */
+	if (!cf_link_begins_blob(req->tail))
 		return cf_fail(CF_E_NOT_FOUND, why,
 		    "There is no key with such a name.");
 	item = cf_read_item_new(req);

@@ -106,13 +106,15 @@ skip_authority(const char *path)
 }
 
 static bool
-take_blob(const char *path, const char *prefix, char *ret_blob)
+take_blob(const char *path, const char *prefix, bool (*fits)(const char *),
+    char *ret_blob)
 {
 	size_t n = strlen(prefix);
 
-	if (strncmp(path, prefix, n) != 0 || !cf_link_is_blob(path + n))
+	if (strncmp(path, prefix, n) != 0 || !fits(path + n))
 		return false;
-	memcpy(ret_blob, path + n, CF_BLOB_LEN + 1);
+	memcpy(ret_blob, path + n, CF_BLOB_LEN);
+	ret_blob[CF_BLOB_LEN] = '\0';
 	return true;
 }
 
@@ -127,9 +129,10 @@ route(const char *path, char *ret_blob)
 	for (i = 0; i < sizeof routes / sizeof routes[0]; i++)
 		if (strcmp(path, routes[i].path) == 0)
 			return routes[i].body;
-	if (take_blob(path, "/m/", ret_blob))
+	/* The page finds L in its own address, too. */
+	if (take_blob(path, "/m/", cf_link_begins_blob, ret_blob))
 		return CF_READER_PAGE;
-	if (take_blob(path, "/e/", ret_blob))
+	if (take_blob(path, "/e/", cf_link_is_blob, ret_blob))
 		return CF_READER_SEALED;
 	return CF_READER_NOT_FOUND;
 }

@@ -17,7 +17,7 @@
 #include "common/err.h"
 #include "common/link.h"
 
-#define CF_READER_PATH_MAX 256	/* characters; none of ours is near it */
+#define CF_READER_PATH_MAX 2048	/* characters; L may be in it */
 #define CF_READER_CSP_MAX 4096	/* bytes; must fit a reply's header block */
 
 /* Everything there is to answer with. */

@@ -53,7 +53,7 @@ function readerHandler(state)
 			readFileSync(join(state.dist, name)));
 
 		state.readerRequests.push(`${request.method} ${request.url}`);
-		if (path === "/" || /^\/m\/[A-Za-z0-9_-]{22}$/.test(path))
+		if (path === "/" || /^\/m\/[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])/.test(path))
 			return file("index.html");
 		if (["/page.js", "/page.css"].includes(path))
 			return file(path.slice(1));

@@ -710,6 +710,53 @@ test("links as rewriters leave them", async () => {
 	}
 });
 
+test("the # became %23: L is found in the path, and leaves it", async () => {
+	const { sealed } = send(plain());
+	const fragment = seal.percentEncode(fake.locator(sealed));
+
+	for (const behind of [`%23${fragment}`,
+		`%2523${seal.percentEncode(fragment)}`,
+		`%23${fake.locator(sealed)}`, `>#${fragment}`,
+		`?utm_source=a#${fragment}`]) {
+		const page = await newPage();
+
+		await page.goto(`${url.reader}/m/${sealed.blob}${behind}`);
+		assert.equal(await waitForState(page, ["ready", "trouble"]), "ready",
+			behind);
+		assert.equal(page.url(), `${url.reader}/m/${sealed.blob}`);
+		await close(page);
+	}
+});
+
+test("stripped of its fragment: the whole mail opens there", async () => {
+	const message = send(plain());
+	const page = await newPage();
+
+	await page.goto(`${url.reader}/m/${message.sealed.blob}`);
+	await expectTrouble(page, "link-stripped",
+		/behind the # .*whole mail.*tell the sender/);
+	await page.getByRole("button", { name: "Choose a file" }).click();
+	assert.equal(await waitForState(page, ["choose"]), "choose");
+	await close(page);
+});
+
+test("each link that cannot be read is told as what it is", async () => {
+	const { sealed } = send(plain());
+	const fragment = `#${seal.percentEncode(fake.locator(sealed))}`;
+
+	for (const [behind, kind, words] of [
+		[fragment.toLowerCase(), "link-lowercase",
+			/small letters.*whole mail/],
+		["#https://bit.ly/abc", "link-opaque", /Bitly.*Follow that link/],
+		["#section-2", "link-unknown", /whole mail/]]) {
+		const page = await newPage();
+
+		await page.goto(`${url.reader}/m/${sealed.blob}${behind}`);
+		await expectTrouble(page, kind, words);
+		await close(page);
+	}
+});
+
 test("a link cut off", async () => {
 	const { link } = send(plain());
 	const page = await newPage();

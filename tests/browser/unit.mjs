@@ -67,8 +67,10 @@ test("link: hostile text costs little", () => {
 
 test("link: the blob is read from the path", () => {
 	assert.equal(page.link.blobOfPath(`/m/${HANDLE}`), HANDLE);
-	for (const path of ["/", "/m/", `/m/${HANDLE}x`, `/m/${HANDLE}/`,
-		`/e/${HANDLE}`, `/m/${HANDLE.slice(1)}`, `/m/${HANDLE}\n`])
+	for (const behind of ["%23x", "%2523x", "/", ".", "%3E"])
+		assert.equal(page.link.blobOfPath(`/m/${HANDLE}${behind}`), HANDLE);
+	for (const path of ["/", "/m/", `/m/${HANDLE}x`, `/e/${HANDLE}`,
+		`/m/${HANDLE.slice(1)}`])
 		assert.equal(page.link.blobOfPath(path), null, path);
 });
 

@@ -396,6 +396,11 @@ def t_paths():
 	    "default-src 'none'", "CSP")
 	tap.equal(a.headers["Cache-Control"], "no-store", "caching")
 	tap.equal(a.headers["Referrer-Policy"], "no-referrer", "referrer")
+	for behind in ("%23" + "t" * 43, "%2523" + "t" * 43, "."):
+		status, headers, body = g.server.get("/k/" + m.handle + behind)
+		tap.equal((status, headers["Content-Type"], body.decode()),
+		    (200, "text/html; charset=utf-8", page), behind)
+	tap.lacks(g.server.log_text(), "t" * 43, "the log")
 	problem(g.api.get("/k/short", good=False), 404, "not-found", "handle")
 	tap.equal(g.api.get("/").status, 200, "front page")
 	tap.equal(g.api.get("/healthz").json, {"status": "ok"}, "healthz")

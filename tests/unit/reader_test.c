@@ -50,6 +50,28 @@ t_decide_knows_its_paths(void **state)
 }
 
 static void
+t_decide_knows_what_becomes_of_the_page(void **state)
+{
+	static const char *const behind[] = {
+		"%23https%3A%2F%2Fkeys.test%2Fk%2F", "%2523keys.test", "/",
+		".", ">", ")", ").", "/%23keys.test", "%3E", "%E2%80%8B",
+		"&data=05", "%22",
+	};
+	struct cf_reader_answer a;
+	char path[100];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof behind / sizeof behind[0]; i++) {
+		(void)snprintf(path, sizeof path, "/m/" BLOB "%s", behind[i]);
+		cf_reader_decide("GET", path, false, &a);
+		if (a.body != CF_READER_PAGE)
+			fail_msg("%s is answered with %d", path, (int)a.body);
+		assert_string_equal(a.blob, BLOB);
+	}
+}
+
+static void
 t_decide_refuses_other_paths(void **state)
 {
 	static const char *const paths[] = {
@@ -61,7 +83,8 @@ t_decide_refuses_other_paths(void **state)
 		"/e/Ab/dEfGhIjKlMnOpQrStUg", "/e/AbCdEfGhIjKlMnOpQrStU",
 		/* not what 16 bytes encode to: two spare bits are set */
 		"/e/AbCdEfGhIjKlMnOpQrStUv",
-		"/m/" BLOB "%23https%3A%2F%2Fkeys.test", "/M/" BLOB,
+		"/m/" BLOB "x", "/m/" BLOB "%00", "/m/" BLOB "/x", "/M/" BLOB,
+		"/e/" BLOB "%23https%3A%2F%2Fkeys.test", "/e/" BLOB ".",
 		"/e/" BLOB "\n", "http:/" BLOB, "https://",
 	};
 	struct cf_reader_answer a;
@@ -258,6 +281,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_decide_knows_its_paths),
+		cmocka_unit_test(t_decide_knows_what_becomes_of_the_page),
 		cmocka_unit_test(t_decide_refuses_other_paths),
 		cmocka_unit_test(
 		    t_decide_refuses_other_methods_bodies_and_lengths),

@@ -177,8 +177,12 @@ export function findLocator(text: string): LinkResult
 		: { kind: "opaque", service: found.service };
 }
 
-/* The blob name in the page's own path `/m/<blob>`, or null. */
+/*
+ * The blob name in the page's own path `/m/<blob>`, or null; programs on the
+ * way put something behind it, which may be the whole fragment.
+ */
 export function blobOfPath(path: string): string | null
 {
-	return /^\/m\/([A-Za-z0-9_-]{22})$/.exec(path)?.[1] ?? null;
+	return /^\/m\/([A-Za-z0-9_-]{22})(?![A-Za-z0-9_-])/.exec(path)?.[1]
+		?? null;
 }

@@ -29,16 +29,19 @@ const isListed = document.querySelector(
 let run = 0;
 
 /*
- * The fragment, taken out of the address at once: neither the history nor
- * a copied address keeps the secret.
+ * What stands behind the page's own address, taken out of it at once:
+ * neither the history nor a copied address keeps the secret.  It is the
+ * fragment, unless a program on the way encoded the `#`.
  */
-function takeFragment(): string
+function takeSecret(blob: string | null): string
 {
-	const fragment = location.hash;
+	const own = blob === null ? location.pathname : `/m/${blob}`;
+	const secret = location.pathname.slice(own.length) + location.search
+		+ location.hash;
 
-	if (fragment !== "" || location.href.endsWith("#"))
-		history.replaceState(null, "", location.pathname + location.search);
-	return fragment;
+	if (!location.href.endsWith(own))
+		history.replaceState(null, "", own);
+	return secret;
 }
 
 function locatorOf(found: LinkResult): Locator
@@ -194,7 +197,9 @@ function attempt(mine: number, step: () => Promise<void>,
 		view.showTrouble(
 			error instanceof Trouble ? error : new Trouble("internal"), {
 				again: ways.again ?? (() => attempt(mine, step, ways)),
-				back: ways.back ?? null,
+				back: ways.back ?? (error instanceof Trouble
+					&& error.words.file === true
+					? () => chooseFile({ file: null, link: "" }) : null),
 			});
 	});
 }
@@ -279,12 +284,21 @@ function openFile(chosen: Chosen & { file: File }, which: number | null): void
 	}), { back });
 }
 
-function start(): void
+/* Was the page come to by a link, and not shown again? */
+function isNew(): boolean
+{
+	const [entry] = performance.getEntriesByType("navigation");
+
+	return entry instanceof PerformanceNavigationTiming
+		&& entry.type === "navigate";
+}
+
+function start(isFirst: boolean): void
 {
 	const mine = ++run;
-	const fragment = takeFragment();
 	const onDisk = location.protocol === "file:";
 	const blob = onDisk ? null : blobOfPath(location.pathname);
+	const secret = takeSecret(blob);
 
 	attempt(mine, async () => {
 		checkBrowser();
@@ -292,7 +306,11 @@ function start(): void
 			chooseFile({ file: null, link: "" });
 			return;
 		}
-		const locator = locatorOf(findLocator(fragment));
+		const found = findLocator(secret);
+
+		if (found.kind === "none" && isFirst && isNew())
+			throw new Trouble("link-stripped");
+		const locator = locatorOf(found);
 
 		if (blob === null)
 			throw new Trouble("link-unknown");
@@ -305,7 +323,7 @@ function start(): void
 watchPolicy(document);
 window.addEventListener("hashchange", () => {
 	if (location.hash !== "")
-		start();
+		start(false);
 });
 
 /* A page that is left keeps nothing; one that comes back starts anew. */
@@ -315,6 +333,6 @@ window.addEventListener("pagehide", () => {
 });
 window.addEventListener("pageshow", event => {
 	if (event.persisted)
-		start();
+		start(false);
 });
-start();
+start(true);

@@ -11,6 +11,7 @@ interface Words {
 	what: string;
 	todo: string;
 	again?: boolean;	/* trying again on this page can help */
+	file?: boolean;		/* the whole mail, chosen here, can help */
 	reason?: string;	/* what stands before the reason; "" if nothing */
 }
 
@@ -19,8 +20,8 @@ const ASK_SENDER = "Tell the sender, by another way than by answering this"
 	+ " mail, and ask for the message to be sent again.";
 
 /* What works though the link was lost or changed. */
-const START_PAGE = "Save the whole mail as a file and open that on this"
-	+ " reader’s first page; it has its link within.";
+const WHOLE_MAIL = "Save the whole mail as a file and choose it here; the"
+	+ " link is in it.";
 
 const WORDS = {
 	"link-none": {
@@ -28,7 +29,17 @@ const WORDS = {
 		what: "The secret part of the link is not in the address. This page"
 			+ " takes it out as soon as it has read it, so that it stays in"
 			+ " no history; reloading the page therefore loses it.",
-		todo: OPEN_AGAIN,
+		todo: `${OPEN_AGAIN} If that does not work: ${WHOLE_MAIL}`,
+		file: true,
+	},
+	"link-stripped": {
+		title: "The secret part of the link is missing",
+		what: "All that stood behind the # in the link is gone. Some mail"
+			+ " programs and scanners take it off; opening the link again"
+			+ " then does not help.",
+		todo: `${WHOLE_MAIL} If that does not work either, tell the sender,`
+			+ " by another way than by answering this mail.",
+		file: true,
 	},
 	"link-incomplete": {
 		title: "The link is incomplete",
@@ -36,26 +47,30 @@ const WORDS = {
 			+ " links in two.",
 		todo: "Go back to the mail and copy the whole link, up to its last"
 			+ " character, into the address bar. If that does not work: "
-			+ START_PAGE,
+			+ WHOLE_MAIL,
+		file: true,
 	},
 	"link-lowercase": {
 		title: "The link was changed on the way",
 		what: "A program made small letters of its capitals (or the other way"
 			+ " round), and with them the secret in the link is lost.",
-		todo: START_PAGE,
+		todo: WHOLE_MAIL,
+		file: true,
 	},
 	"link-opaque": {
 		title: "This is another service’s link",
 		what: "It stands for the link of the message, which is not in it, so"
 			+ " that this page cannot read it.",
-		todo: `Follow that link itself. If that does not work: ${START_PAGE}`,
+		todo: `Follow that link itself. If that does not work: ${WHOLE_MAIL}`,
+		file: true,
 		reason: "Service: ",
 	},
 	"link-ambiguous": {
 		title: "The link is not clear",
 		what: "There is more than one key link in this address, and this page"
 			+ " does not guess.",
-		todo: OPEN_AGAIN,
+		todo: `${OPEN_AGAIN} If that does not work: ${WHOLE_MAIL}`,
+		file: true,
 	},
 	"link-unknown": {
 		title: "The link cannot be read",
@@ -63,7 +78,8 @@ const WORDS = {
 			+ " the way.",
 		todo: "Go back to the mail and copy the whole link, up to its last"
 			+ " character, into the address bar. If that does not work: "
-			+ START_PAGE,
+			+ WHOLE_MAIL,
+		file: true,
 	},
 	"not-secure": {
 		title: "This page cannot open messages here",
@@ -82,7 +98,8 @@ const WORDS = {
 		title: "The sealed message is not here",
 		what: "This reader does not have the message, or no longer has it.",
 		todo: "Save the mail as a file, or save its attachment"
-			+ " message.counterfoil, and open that file on this reader’s first page.",
+			+ " message.counterfoil, and choose that file here.",
+		file: true,
 	},
 	"sealed-unreachable": {
 		title: "The message could not be loaded",
@@ -250,16 +267,17 @@ export type TroubleKind = keyof typeof WORDS;
 /* What to do where the person has a file and a field for its link. */
 const COPY_WHOLE = "Copy the whole link out of the mail, up to its last"
 	+ " character, into the field below.";
-const WHOLE_MAIL = "If that does not work: empty the field and choose the whole"
-	+ " mail, saved as an .eml file, which may have the link as it was sent."
+const MAIL_INSTEAD = "If that does not work: empty the field and choose the"
+	+ " whole mail, saved as an .eml file, which may have the link as it was sent."
 	+ " If it has not, ask the sender for the link.";
 const OR_EMPTY = " If the file is the whole mail, empty the field.";
 const WITH_FIELD: Partial<Record<TroubleKind, string>> = {
 	"link-needed": COPY_WHOLE,
 	"link-incomplete": COPY_WHOLE + OR_EMPTY,
 	"link-unknown": COPY_WHOLE + OR_EMPTY,
-	"link-lowercase": `Copy the link out of the mail once more. ${WHOLE_MAIL}`,
-	"link-opaque": `Follow that link itself. ${WHOLE_MAIL}`,
+	"link-lowercase": `Copy the link out of the mail once more. ${
+		MAIL_INSTEAD}`,
+	"link-opaque": `Follow that link itself. ${MAIL_INSTEAD}`,
 	"link-ambiguous": `Leave one link in the field below.${OR_EMPTY}`,
 	"not-together": `Copy the link of the same mail into the field below.${
 		OR_EMPTY}`,
