@@ -21,6 +21,7 @@
 /* A message with more lines like these is not worth a tree; P has seven. */
 #define DASHED_MAX 100		/* lines that begin with "--" */
 #define COLON_MAX 20000		/* lines that may be header fields */
+#define DEPTH_MAX 8		/* multiparts around the notice */
 
 /* base64: 57 bytes make one line of 76 characters. */
 #define LINE_IN 57
@@ -484,82 +485,7 @@ cf_composite_size(const struct cf_composite_parts *parts)
 	return text.len + chars + 2 * ((chars + LINE_OUT - 1) / LINE_OUT);
 }
 
-/* ---- base64, reading ---- */
-
-/* Value + 1; 0 is no character of base64. */
-static const unsigned char b64_value[256] = {
-	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6,
-	['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12,
-	['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17,
-	['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22,
-	['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27,
-	['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
-	['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37,
-	['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
-	['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47,
-	['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52,
-	['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57,
-	['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62,
-	['+'] = 63, ['/'] = 64
-};
-
-/* Copy without line ends and blanks at them. */
-static void
-join_lines(const char *p, size_t len, struct cf_buf *out)
-{
-	const char *end = p + len, *eol, *next;
-
-	for (; p < end; p = next) {
-		eol = memchr(p, '\n', (size_t)(end - p));
-		next = eol == NULL ? end : eol + 1;
-		eol = eol == NULL ? end : eol;
-		while (eol > p && strchr(" \t\r", eol[-1]) != NULL &&
-		    eol[-1] != '\0')
-			eol--;
-		cf_buf_add(out, p, (size_t)(eol - p));
-	}
-}
-
-/*
- * Decode in place; the output is never ahead of the input.  Strict: whole
- * groups, padding only at the end, spare bits 0.
- */
-static bool
-decode_joined(struct cf_buf *buf)
-{
-	unsigned char *in = (unsigned char *)buf->data, *out = in;
-	size_t len = buf->len, pad = 0;
-	uint32_t a, b, c, d, v, bad = 0;
-	unsigned char last[4];
-
-	if (len == 0 || len % 4 != 0)
-		return false;
-	while (pad < 2 && in[len - 1 - pad] == '=')
-		pad++;
-	memcpy(last, in + len - 4, 4);
-	memset(last + 4 - pad, 'A', pad);
-	for (; len > 0; len -= 4, in += 4, out += 3) {
-		if (len == 4)
-			memcpy(in, last, 4);
-		a = b64_value[in[0]] - 1u;
-		b = b64_value[in[1]] - 1u;
-		c = b64_value[in[2]] - 1u;
-		d = b64_value[in[3]] - 1u;
-		bad |= a | b | c | d;
-		v = a << 18 | b << 12 | c << 6 | d;
-		out[0] = (unsigned char)(v >> 16);
-		out[1] = (unsigned char)(v >> 8);
-		out[2] = (unsigned char)v;
-	}
-	if (bad > 63 || (pad > 0 && out[-1] != 0) ||
-	    (pad > 1 && out[-2] != 0))
-		return false;
-	buf->len = (size_t)(out - (unsigned char *)buf->data) - pad;
-	buf->data[buf->len] = '\0';
-	return true;
-}
-
-/* ---- reading ---- */
+/* ---- finding the notice ---- */
 
 /*
  * GMime makes an object of every part and of every field, some hundred times
@@ -627,50 +553,47 @@ tree_grow(struct tree *t, GByteArray *lent)
 	    g_mime_message_get_mime_part(t->message) != NULL;
 }
 
-/*
- * The one field of that name among an entity's, trimmed; NULL when there is
- * none or more than one.  Gives.
- */
-static char *
-only_field(GMimeObject *entity, const char *name)
+/* The value of an entity's next field of that name from `*i` on, or NULL. */
+static const char *
+next_field(GMimeObject *entity, const char *name, int *i)
 {
 	GMimeHeaderList *list = g_mime_object_get_header_list(entity);
-	int count = g_mime_header_list_get_count(list), i;
-	const char *value = NULL;
 	GMimeHeader *header;
-	size_t len;
+	const char *value;
 
-	for (i = 0; i < count; i++) {
-		header = g_mime_header_list_get_header_at(list, i);
+	while (*i < g_mime_header_list_get_count(list)) {
+		header = g_mime_header_list_get_header_at(list, (*i)++);
 		if (strcasecmp(g_mime_header_get_name(header), name) != 0)
 			continue;
-		if (value != NULL)
-			return NULL;
 		value = g_mime_header_get_raw_value(header);
+		return value == NULL ? "" : value + strspn(value, " \t\r\n");
 	}
-	if (value == NULL)
-		return NULL;
-	value += strspn(value, " \t\r\n");
-	for (len = strlen(value); len > 0 &&
-	    strchr(" \t\r\n", value[len - 1]) != NULL; len--)
-		continue;
-	return cf_strndup(value, len);
+	return NULL;
 }
 
+/* Is the first word of `value` that, in quotes or not? */
 static bool
-field_is(GMimeObject *entity, const char *name, const char *want)
+word_is(const char *value, const char *want)
 {
-	CF_AUTO(cf_free) char *value = only_field(entity, name);
+	size_t n = strlen(want);
+	bool quoted = *value == '"';
 
-	return value != NULL && strcasecmp(value, want) == 0;
+	value += quoted;
+	return strncasecmp(value, want, n) == 0 && (quoted ?
+	    value[n] == '"' : strchr(" \t\r\n;(", value[n]) != NULL);
 }
 
+/* One of the fields of that name says so, whatever else stands there. */
 static bool
-has_field(GMimeObject *entity, const char *name)
+field_says(GMimeObject *entity, const char *name, const char *want)
 {
-	CF_AUTO(cf_free) char *value = only_field(entity, name);
+	const char *value;
+	int i = 0;
 
-	return value != NULL;
+	while ((value = next_field(entity, name, &i)) != NULL)
+		if (word_is(value, want))
+			return true;
+	return false;
 }
 
 static bool
@@ -679,56 +602,6 @@ type_is(GMimeObject *entity, const char *type, const char *subtype)
 	GMimeContentType *ct = g_mime_object_get_content_type(entity);
 
 	return ct != NULL && g_mime_content_type_is_type(ct, type, subtype);
-}
-
-static bool
-parameter_is(GMimeObject *entity, const char *name, const char *want)
-{
-	GMimeContentType *ct = g_mime_object_get_content_type(entity);
-	const char *value = ct == NULL ? NULL :
-	    g_mime_content_type_get_parameter(ct, name);
-
-	return value != NULL && strcasecmp(value, want) == 0;
-}
-
-static bool
-is_sealed(GMimeObject *entity)
-{
-	return GMIME_IS_PART(entity) &&
-	    type_is(entity, "application", "octet-stream");
-}
-
-/* The one candidate for E at the top or right below it, or NULL. */
-static GMimeObject *
-find_sealed(struct tree *t, struct cf_why *why)
-{
-	GMimeObject *top = g_mime_message_get_mime_part(t->message), *part;
-	GMimeObject *found = NULL;
-	int i, count;
-
-	if (is_sealed(top))
-		return top;
-	if (!GMIME_IS_MULTIPART(top) || !type_is(top, "multipart", "mixed")) {
-		(void)cf_fail(CF_E_NOT_SEALED, why,
-		    "the message is not multipart/mixed");
-		return NULL;
-	}
-	count = g_mime_multipart_get_count((GMimeMultipart *)top);
-	for (i = 0; i < count; i++) {
-		part = g_mime_multipart_get_part((GMimeMultipart *)top, i);
-		if (!is_sealed(part))
-			continue;
-		if (found != NULL) {
-			(void)cf_fail(CF_E_NOT_SEALED, why,
-			    "the message has more than one sealed part");
-			return NULL;
-		}
-		found = part;
-	}
-	if (found == NULL)
-		(void)cf_fail(CF_E_NOT_SEALED, why,
-		    "the message has no sealed part at its top level");
-	return found;
 }
 
 /* Where a leaf's content stands in the message, undecoded. */
@@ -748,113 +621,133 @@ content_span(const struct tree *t, GMimeObject *leaf, size_t *ret_off,
 	return true;
 }
 
-static enum cf_err
-read_locator(struct tree *t, GMimeObject *sealed, struct cf_link *ret,
-    struct cf_why *why)
-{
-	char *text = only_field(sealed, "Counterfoil-Locator");
-	enum cf_err rc;
+/* What has been seen of the notice, and why it is not to be replaced. */
+struct hunt {
+	const struct tree *tree;
+	const char *handle;
+	struct cf_composite *found;
+	int count;
+	const char *reason;
+};
 
-	/* A part that is the whole message has its field up there. */
-	if (text == NULL && sealed == g_mime_message_get_mime_part(t->message))
-		text = only_field((GMimeObject *)t->message,
-		    "Counterfoil-Locator");
-	if (text == NULL)
-		return cf_fail(CF_E_LINK_SYNTAX, why,
-		    "the sealed part has not exactly one "
-		    "Counterfoil-Locator field");
-	rc = cf_link_parse(text, ret, why);
-	OPENSSL_cleanse(text, strlen(text));
-	free(text);
-	return rc;
+/* Text that ASCII can be put into. */
+static bool
+is_ascii_like(GMimeObject *leaf)
+{
+	static const char *const known[] = { "utf-8", "us-ascii",
+	    "iso-8859-1", "iso-8859-15", "windows-1252" };
+	GMimeContentType *ct = g_mime_object_get_content_type(leaf);
+	const char *charset = ct == NULL ? NULL :
+	    g_mime_content_type_get_parameter(ct, "charset");
+	size_t i;
+
+	for (i = 0; charset != NULL && i < sizeof known / sizeof known[0]; i++)
+		if (strcasecmp(charset, known[i]) == 0)
+			return true;
+	return charset == NULL;
 }
 
-static enum cf_err
-read_sealed(const struct tree *t, GMimeObject *sealed,
-    struct cf_composite *c, struct cf_why *why)
+/* NULL, or why this text cannot be replaced. */
+static const char *
+read_place(const struct tree *t, GMimeObject *leaf, struct cf_place *ret)
 {
-	size_t off, len;
+	static const char encoding[] = "Content-Transfer-Encoding";
 
-	if (g_mime_part_get_content_encoding((GMimePart *)sealed) !=
-	    GMIME_CONTENT_ENCODING_BASE64)
-		return cf_fail(CF_E_CONTAINER, why,
-		    "the sealed part is not in base64");
-	if (!content_span(t, sealed, &off, &len))
-		return cf_fail(CF_E_CONTAINER, why,
-		    "the sealed part has no content");
-	if (cf_buf_reserve(&c->e, len))
-		join_lines(t->bytes + off, len, &c->e);
-	if (!decode_joined(&c->e))
-		return cf_fail(CF_E_CONTAINER, why,
-		    "the sealed part is not in base64, or is cut off");
-	return cf_container_parse(c->e.data, c->e.len, &c->container, why);
+	ret->base64 = field_says(leaf, encoding, "base64");
+	if (!ret->base64 && !field_says(leaf, encoding, "quoted-printable"))
+		return "the notice is neither in quoted-printable nor in "
+		    "base64 any more";
+	if (!is_ascii_like(leaf))
+		return "the notice is in a character set that is not known "
+		    "here";
+	if (!content_span(t, leaf, &ret->off, &ret->len) ||
+	    ret->len > NOTICE_MAX)
+		return "a notice part has no content, or too much";
+	return NULL;
 }
-
-/* ---- exactly P? ---- */
 
 static bool
-is_blank_text(const char *text)
+has_handle(const struct tree *t, const struct cf_place *place,
+    const char *handle)
 {
-	return text == NULL || text[strspn(text, " \t\r\n")] == '\0';
+	CF_AUTO(cf_buf_free) struct cf_buf text =
+	    CF_BUF_INIT_SECRET(place->len + 8);
+	GMimeEncoding decoder;
+
+	g_mime_encoding_init_decode(&decoder, place->base64 ?
+	    GMIME_CONTENT_ENCODING_BASE64 :
+	    GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
+	if (!cf_buf_reserve(&text, g_mime_encoding_outlen(&decoder,
+	    place->len) > text.max ? text.max : g_mime_encoding_outlen(
+	    &decoder, place->len)))
+		return false;
+	text.len = g_mime_encoding_step(&decoder, t->bytes + place->off,
+	    place->len, text.data);
+	return memmem(text.data, text.len, handle, strlen(handle)) != NULL;
 }
 
-/* A multipart of `count` parts, closed, with nothing around the parts. */
-static bool
-is_tidy(GMimeObject *entity, const char *subtype, int count)
+/* Our notice is a text and its HTML that have the link with the key id. */
+static void
+look_at_pair(struct hunt *h, GMimeMultipart *pair)
+{
+	GMimeObject *text = g_mime_multipart_get_part(pair, 0);
+	GMimeObject *html = g_mime_multipart_get_part(pair, 1);
+	struct cf_composite c = { 0 };
+	const char *reason;
+
+	if (!GMIME_IS_PART(text) || !GMIME_IS_PART(html) ||
+	    !type_is(text, "text", "plain") || !type_is(html, "text", "html"))
+		return;
+	reason = read_place(h->tree, text, &c.text);
+	if (reason == NULL)
+		reason = read_place(h->tree, html, &c.html);
+	if (reason == NULL && c.text.off + c.text.len > c.html.off)
+		reason = "the parts of the notice are one within the other";
+	if (reason != NULL) {
+		h->reason = reason;
+	} else if (has_handle(h->tree, &c.text, h->handle) ||
+	    has_handle(h->tree, &c.html, h->handle)) {
+		*h->found = c;
+		h->count++;
+	}
+}
+
+/* Not into messages that it carries, nor where a signature is over it. */
+static void
+walk(struct hunt *h, GMimeObject *entity, int depth)
 {
 	GMimeMultipart *m = (GMimeMultipart *)entity;
+	int i, count;
 
-	return GMIME_IS_MULTIPART(entity) &&
-	    type_is(entity, "multipart", subtype) &&
-	    g_mime_multipart_get_count(m) == count &&
-	    m->write_end_boundary &&
-	    is_blank_text(g_mime_multipart_get_prologue(m)) &&
-	    is_blank_text(g_mime_multipart_get_epilogue(m));
+	if (!GMIME_IS_MULTIPART(entity) || depth > DEPTH_MAX)
+		return;
+	if (type_is(entity, "multipart", "signed") ||
+	    type_is(entity, "multipart", "encrypted")) {
+		h->reason = "it has been signed or encrypted on its way";
+		return;
+	}
+	count = g_mime_multipart_get_count(m);
+	if (type_is(entity, "multipart", "alternative") && count == 2)
+		look_at_pair(h, m);
+	for (i = 0; i < count; i++)
+		walk(h, g_mime_multipart_get_part(m, i), depth + 1);
 }
 
-static bool
-is_notice(GMimeObject *leaf, const char *subtype)
-{
-	return GMIME_IS_PART(leaf) && type_is(leaf, "text", subtype) &&
-	    has_field(leaf, "Content-Type") &&
-	    parameter_is(leaf, "charset", "utf-8") &&
-	    field_is(leaf, "Content-Transfer-Encoding", "quoted-printable");
-}
-
-/* NULL when it is exactly P; then the offsets are set. */
+/* NULL, or why the notice of the message is not to be replaced. */
 static const char *
-why_inexact(const struct tree *t, GMimeObject *sealed,
-    struct cf_composite *c)
+find_notice(const struct tree *t, const char *handle, struct cf_composite *c)
 {
-	GMimeObject *message = (GMimeObject *)t->message, *notice, *text;
-	GMimeObject *html, *top = g_mime_message_get_mime_part(t->message);
+	struct hunt h = { t, handle, c, 0, "its notice is not there: no "
+	    "multipart/alternative of text/plain and text/html has a link "
+	    "with its key id" };
 
-	if (!field_is(message, "Counterfoil-Version", "1"))
-		return "there is not exactly one field Counterfoil-Version "
-		    "with the value 1";
-	if (!field_is(message, "MIME-Version", "1.0") ||
-	    !has_field(top, "Content-Type"))
-		return "MIME-Version or Content-Type is not there once";
-	if (!is_tidy(top, "mixed", 2) ||
-	    g_mime_multipart_get_part((GMimeMultipart *)top, 1) != sealed)
-		return "the message is not a notice and a sealed part, and "
-		    "nothing else";
-	notice = g_mime_multipart_get_part((GMimeMultipart *)top, 0);
-	if (!is_tidy(notice, "alternative", 2))
-		return "the notice is not multipart/alternative of two parts";
-	text = g_mime_multipart_get_part((GMimeMultipart *)notice, 0);
-	html = g_mime_multipart_get_part((GMimeMultipart *)notice, 1);
-	if (!is_notice(text, "plain") || !is_notice(html, "html"))
-		return "the notice is not text/plain and text/html in utf-8 "
-		    "and quoted-printable";
-	if (!has_field(notice, "Content-Type") ||
-	    !has_field(sealed, "Content-Type") ||
-	    !field_is(sealed, "Content-Transfer-Encoding", "base64"))
-		return "a part has a content field twice";
-	if (!content_span(t, text, &c->text_off, &c->text_len) ||
-	    !content_span(t, html, &c->html_off, &c->html_len))
-		return "a notice part has no content";
-	return NULL;
+	if (!field_says((GMimeObject *)t->message, "Counterfoil-Version",
+	    "1"))
+		return "no field Counterfoil-Version has the value 1";
+	walk(&h, g_mime_message_get_mime_part(t->message), 0);
+	if (h.count > 1)
+		return "its notice is there more than once";
+	return h.count == 1 ? NULL : h.reason;
 }
 
 /* Behind the empty line that ends the header. */
@@ -871,49 +764,14 @@ body_offset(const char *p, size_t len)
 	return len;
 }
 
-static void
-judge(const struct tree *t, GMimeObject *sealed, struct cf_composite *c)
-{
-	const char *reason = why_inexact(t, sealed, c);
-
-	c->exact = reason == NULL;
-	if (!c->exact) {
-		(void)cf_fail(CF_E_NOT_SEALED, &c->inexact, "%s", reason);
-		c->text_off = c->text_len = c->html_off = c->html_len = 0;
-		return;
-	}
-	c->body_off = body_offset(t->bytes, t->len);
-}
-
-static enum cf_err
-read_tree(struct tree *t, struct cf_composite *c, struct cf_why *why)
-{
-	GMimeObject *sealed = find_sealed(t, why);
-	enum cf_err rc;
-
-	if (sealed == NULL)
-		return CF_E_NOT_SEALED;
-	rc = read_locator(t, sealed, &c->locator, why);
-	if (rc == CF_OK)
-		rc = read_sealed(t, sealed, c, why);
-	if (rc != CF_OK)
-		return rc;
-	if (memcmp(c->locator.key_id, c->container.key_id, CF_KEY_ID_LEN)
-	    != 0)
-		return cf_fail(CF_E_CONTAINER, why,
-		    "the locator names another key than the sealed part");
-	judge(t, sealed, c);
-	return CF_OK;
-}
-
 enum cf_err
-cf_composite_parse(const void *message, size_t len, struct cf_composite *ret,
-    struct cf_why *why)
+cf_composite_parse(const void *message, size_t len, const char *handle,
+    struct cf_composite *ret, struct cf_why *why)
 {
 	GByteArray lent = { (guint8 *)(uintptr_t)message, (guint)len };
 	CF_AUTO(tree_free) struct tree t = { message, len, NULL, NULL, NULL };
-	struct cf_composite c = { .e = CF_BUF_INIT(len) };
-	enum cf_err rc;
+	struct cf_composite c = { 0 };
+	const char *reason;
 
 	if (len == 0 || len > G_MAXINT)
 		return cf_fail(CF_E_NOT_SEALED, why,
@@ -923,20 +781,53 @@ cf_composite_parse(const void *message, size_t len, struct cf_composite *ret,
 		    "parts or header fields to be one of ours");
 	if (!tree_grow(&t, &lent))
 		return cf_fail(CF_E_NOT_SEALED, why, "this is not a message");
-	rc = read_tree(&t, &c, why);
-	if (rc == CF_OK)
-		*ret = c;
-	else
-		cf_buf_free(&c.e);
-	OPENSSL_cleanse(&c, sizeof c);
-	return rc;
+	reason = find_notice(&t, handle, &c);
+	if (reason != NULL)
+		return cf_fail(CF_E_NOT_SEALED, why, "%s", reason);
+	c.body_off = body_offset(message, len);
+	*ret = c;
+	return CF_OK;
 }
 
-void
-cf_composite_free(struct cf_composite *composite)
+static void
+add_base64(const char *text, struct cf_buf *out)
 {
-	cf_buf_free(&composite->e);
-	OPENSSL_cleanse(composite, sizeof *composite);
+	unsigned char line[LINE_OUT + 1];
+	size_t len, i, n;
+	CF_AUTO(cf_buf_free) struct cf_buf wire =
+	    CF_BUF_INIT_SECRET(NOTICE_MAX);
+
+	for (; *text != '\0'; text++) {
+		if (*text == '\n' && (wire.len == 0 ||
+		    wire.data[wire.len - 1] != '\r'))
+			cf_buf_addc(&wire, '\r');
+		cf_buf_addc(&wire, *text);
+	}
+	len = wire.len;
+	for (i = 0; i < len; i += n) {
+		n = len - i < LINE_IN ? len - i : LINE_IN;
+		cf_buf_add(out, line, (size_t)EVP_EncodeBlock(line,
+		    (unsigned char *)wire.data + i, (int)n));
+		cf_buf_adds(out, "\r\n");
+	}
+	OPENSSL_cleanse(line, sizeof line);
+}
+
+/* `text` in the place of what stands there, in the same encoding. */
+static enum cf_err
+write_place(const struct cf_place *place, const char *text,
+    cf_composite_write_fn *write, void *arg, struct cf_why *why)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf out =
+	    CF_BUF_INIT_SECRET(NOTICE_MAX);
+	enum cf_err rc;
+
+	if (place->base64)
+		add_base64(text, &out);
+	else
+		cf_composite_quote(text, &out);
+	rc = cf_buf_check(&out, why);
+	return rc == CF_OK ? write(arg, out.data, out.len, why) : rc;
 }
 
 enum cf_err
@@ -944,23 +835,22 @@ cf_composite_rewrite(const void *message, size_t len,
     const struct cf_composite *composite, const char *text, const char *html,
     cf_composite_write_fn *write, void *arg, struct cf_why *why)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf first =
-	    CF_BUF_INIT_SECRET(NOTICE_MAX);
 	const struct cf_composite *c = composite;
-	size_t from = c->html_off + c->html_len;
+	size_t between = c->text.off + c->text.len;
+	size_t behind = c->html.off + c->html.len;
 	const char *bytes = message;
 	enum cf_err rc;
 
-	if (!c->exact || c->body_off > c->text_off ||
-	    c->text_off + c->text_len > c->html_off || from > len)
-		cf_bug("rewriting what is not exactly P");
-	cf_buf_add(&first, bytes + c->body_off, c->text_off - c->body_off);
-	cf_composite_quote(text, &first);
-	cf_buf_add(&first, bytes + c->text_off + c->text_len,
-	    c->html_off - c->text_off - c->text_len);
-	cf_composite_quote(html, &first);
-	rc = cf_buf_check(&first, why);
+	if (c->body_off > c->text.off || between > c->html.off ||
+	    behind > len)
+		cf_bug("rewriting what has no notice");
+	rc = write(arg, bytes + c->body_off, c->text.off - c->body_off, why);
 	if (rc == CF_OK)
-		rc = write(arg, first.data, first.len, why);
-	return rc == CF_OK ? write(arg, bytes + from, len - from, why) : rc;
+		rc = write_place(&c->text, text, write, arg, why);
+	if (rc == CF_OK)
+		rc = write(arg, bytes + between, c->html.off - between, why);
+	if (rc == CF_OK)
+		rc = write_place(&c->html, html, write, arg, why);
+	return rc == CF_OK ? write(arg, bytes + behind, len - behind, why) :
+	    rc;
 }

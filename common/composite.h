@@ -12,7 +12,8 @@
  *       Counterfoil-Locator: L                          E
  *
  * Knows: MIME (reading by GMime), the structure above.
- * Does not know: what notices say, keys, milters, allow lists.
+ * Does not know: what notices say, keys, milters, allow lists; how E and L
+ * are found (common/reading.h).
  * Threads: cf_composite_init() once before threads start; then no shared
  * state.   Logging: never.
  */
@@ -118,45 +119,34 @@ uint64_t cf_composite_size(const struct cf_composite_parts *parts);
 /* Append `text` in quoted-printable, CRLF lines of at most 76 characters. */
 void cf_composite_quote(const char *text, struct cf_buf *ret);
 
-/* ---- reading ---- */
+/* ---- the notice, in what has arrived ---- */
 
+/* The content of a part, undecoded. */
+struct cf_place {
+	size_t off, len;	/* from the start of the message */
+	bool base64;		/* else quoted-printable */
+};
+
+/* Ends in front of the line end that belongs to the boundary line. */
 struct cf_composite {
-	struct cf_link locator;		/* L; a secret */
-	struct cf_buf e;		/* E, DER */
-	struct cf_container container;	/* lends from `e` */
-	/*
-	 * Exactly P: Counterfoil-Version: 1, the structure above and nothing
-	 * beside it.  Only then are the offsets set: into the message, of
-	 * the body and of the (quoted-printable) content of the two notice
-	 * parts, which end in front of the line end that belongs to the
-	 * boundary line.
-	 */
-	bool exact;
 	size_t body_off;
-	size_t text_off, text_len;
-	size_t html_off, html_len;
-	struct cf_why inexact;		/* why not exact, for the log */
+	struct cf_place text, html;
 };
 
 /*
- * Find E and L in a whole message (header, empty line, body; CRLF or LF).
- * E must be the only application/octet-stream part that stands directly in the
- * top multipart/mixed, or be the top itself: never below foreign parts.  L
- * is in its Counterfoil-Locator field.  E is parsed strictly, and its key id
- * must be the one in L.  The allow list is the caller's job.
- * Fills *ret; free with cf_composite_free().  Untouched on failure.
- * CF_E_NOT_SEALED  no such part, more than one, or too deep; or more parts or
- *                  fields than a sealed message can have
- * CF_E_LINK_SYNTAX, CF_E_LINK_TOO_LONG  there is no proper L with it
- * CF_E_CONTAINER   its content is not E, or L names another key
+ * Find the notice in a whole message (untrusted; header, empty line, body)
+ * whose E has the key id `handle` (common/reading.h finds E): the one
+ * multipart/alternative of a text/plain and a text/html in which the handle
+ * stands, in a message that says Counterfoil-Version: 1.  What a list or a
+ * gateway put around it does not matter, and none of it is looked at.
+ * CF_E_NOT_SEALED  it is not there, or not to be changed; `why` for the log
  */
 CF_MUST_USE enum cf_err cf_composite_parse(const void *message, size_t len,
-    struct cf_composite *ret, struct cf_why *why);
-void cf_composite_free(struct cf_composite *composite);
+    const char *handle, struct cf_composite *ret, struct cf_why *why);
 /*
- * Write the body of the message that gave `composite` (exact) again, with
- * the content of the two notice parts replaced and every other byte, part 2
- * above all, as it was.
+ * Write the body of the message that gave `composite` again, with the
+ * content of the two notice parts replaced and every other byte as it was.
+ * `text` and `html` are ASCII.
  */
 CF_MUST_USE enum cf_err cf_composite_rewrite(const void *message, size_t len,
     const struct cf_composite *composite, const char *text, const char *html,

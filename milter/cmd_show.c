@@ -86,33 +86,19 @@ show_part(const struct cf_cli_conf *conf, const struct cf_sealed *part)
 	row_size("Inside", part->container.ciphertext_len);
 }
 
-/* Is it P as it was sent?  Else `why` says what was changed. */
-static bool
-is_untouched(const struct cf_buf *file, struct cf_why *why)
-{
-	struct cf_composite mail;
-	bool exact;
-
-	if (cf_composite_parse(cf_buf_str(file), file->len, &mail, why) !=
-	    CF_OK)
-		return false;
-	exact = mail.exact;
-	*why = mail.inexact;
-	cf_composite_free(&mail);
-	return exact;
-}
-
 static void
 show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 {
 	struct cf_why why = { "" };
+	struct cf_composite mail;
 	size_t i;
 
 	if (s->reading.bare) {
 		row("What", "the sealed part alone (" CF_CONTAINER_NAME ")");
 	} else if (s->reading.count > 1) {
 		row("What", "a file with several sealed parts");
-	} else if (is_untouched(&s->file, &why)) {
+	} else if (cf_composite_parse(cf_buf_str(&s->file), s->file.len,
+	    s->reading.part[0].handle, &mail, &why) == CF_OK) {
 		row("What", "a mail sealed by Counterfoil");
 	} else {
 		row("What", "a mail with a sealed part, changed on its way");

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/notice.h"
+#include "common/reading.h"
 #include "milter/store.h"
 
 /*
@@ -23,7 +24,7 @@ struct cf_inbound {
 	struct cf_spool message;	/* header and body, with CRLF */
 	const void *bytes;		/* all of it, once it is complete */
 	bool large;			/* has the slot */
-	bool parsed;
+	struct cf_reading reading;	/* count 0: not read, or nothing */
 	struct cf_composite composite;
 	char blob[CF_BLOB_LEN + 1];
 	bool stored, kept;
@@ -40,8 +41,7 @@ cf_inbound_free(struct cf_inbound **in)
 		return;
 	if (i->stored && !i->kept)
 		cf_store_remove(i->snapshot->conf.store_directory, i->blob);
-	if (i->parsed)
-		cf_composite_free(&i->composite);
+	cf_reading_free(&i->reading);
 	cf_spool_free(&i->message);
 	if (i->large)
 		cf_slots_give(CF_SLOTS_LARGE_INBOUND);
@@ -136,19 +136,25 @@ is_allowed(const struct cf_snapshot *snapshot, const char *service)
 static bool
 is_ours(struct cf_inbound *in, struct cf_why *why)
 {
-	if (cf_composite_parse(in->bytes, in->message.len, &in->composite, why)
-	    != CF_OK)
+	const struct cf_sealed *part = &in->reading.part[0];
+
+	if (cf_reading_parse(in->bytes, in->message.len, &in->reading, why) !=
+	    CF_OK)
 		return false;
-	in->parsed = true;
-	if (!in->composite.exact) {
-		*why = in->composite.inexact;
-		return false;
-	}
-	if (is_allowed(in->snapshot, in->composite.locator.service))
-		return true;
-	(void)cf_fail(CF_E_NOT_SEALED, why,
-	    "its key server %s is not in allowed_key_servers",
-	    in->composite.locator.service);
+	if (in->reading.count > 1)
+		(void)cf_fail(CF_E_SEVERAL, why,
+		    "it has more than one sealed part");
+	else if (!part->has_link)
+		(void)cf_fail(CF_E_NOT_SEALED, why, "no link with its key id "
+		    "is in it%s%s", in->reading.no_link.text[0] == '\0' ? "" :
+		    ": ", in->reading.no_link.text);
+	else if (!is_allowed(in->snapshot, part->link.service))
+		(void)cf_fail(CF_E_NOT_SEALED, why,
+		    "its key server %s is not in allowed_key_servers",
+		    part->link.service);
+	else
+		return cf_composite_parse(in->bytes, in->message.len,
+		    part->handle, &in->composite, why) == CF_OK;
 	return false;
 }
 
@@ -164,7 +170,7 @@ store(struct cf_inbound *in, struct cf_why *why)
 	if (in->snapshot->trial)
 		return CF_OK;
 	rc = cf_store_put(in->snapshot->conf.store_directory, in->blob,
-	    &in->composite.e, &nothing, &none, why);
+	    &in->reading.part[0].e, &nothing, &none, why);
 	in->stored = rc == CF_OK;
 	return rc;
 }
@@ -176,11 +182,11 @@ write_notice(struct cf_inbound *in, struct cf_why *why)
 	struct cf_notice notice = { 0 };
 	enum cf_err rc;
 
-	cf_link_format_reader(&in->composite.locator,
+	cf_link_format_reader(&in->reading.part[0].link,
 	    in->snapshot->conf.reader_url, in->blob, link);
 	/* The envelope's sender is what somebody said it is. */
 	notice.sender = in->sender;
-	notice.service = in->composite.locator.service;
+	notice.service = in->reading.part[0].link.service;
 	notice.link = link;
 	rc = cf_notice_build(&notice, &in->text, &in->html, why);
 	explicit_bzero(link, sizeof link);
@@ -267,8 +273,8 @@ cf_inbound_facts(const struct cf_inbound *in, struct cf_inbound_facts *ret)
 	memset(ret, 0, sizeof *ret);
 	if (in == NULL)
 		return;
-	if (in->parsed)
-		memcpy(ret->handle, in->composite.locator.handle,
+	if (in->reading.count > 0)
+		memcpy(ret->handle, in->reading.part[0].handle,
 		    sizeof ret->handle);
 	ret->bytes_in = in->message.len;
 	ret->bytes_out = in->size;

@@ -2,9 +2,9 @@
 /*
  * cf_inbound - keep sealed mail for our own readers and point them there.
  *
- * begin, body, finish as in outbound.h.  Whatever is not exactly what
- * Counterfoil makes, or names a key server that is not on the allow list, is
- * to be delivered as it came; only trouble of our own is an error.
+ * begin, body, finish as in outbound.h.  Whatever has not one E, its L and
+ * its notice, or names a key server that is not on the allow list, is to be
+ * delivered as it came; only trouble of our own is an error.
  * Does not know: libmilter.
  * Threads: one message belongs to one thread at a time.   Logging: never.
  */

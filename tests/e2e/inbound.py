@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Mail that claims to be ours: rewritten if true, else left alone."""
+"""Mail that claims to be ours: rewritten if true, else left alone.
+
+True is what still has E, a link with its key id and the notice.
+"""
 
 import base64
 import os
@@ -65,6 +68,22 @@ def unchanged(name, change):
 		    "the milter's log")
 
 
+def rewritten(name, change):
+	"""A case: the notice of the changed message leads to our reader."""
+	@tap.case(name + ": rewritten all the same")
+	def t_rewritten():
+		changed = change(genuine)
+		tap.true(changed != genuine, "the change changed something")
+		sent, got, log = deliver(changed, re.sub(r"\W", "-", name))
+		link = sample.link(got)
+		tap.true(link.startswith(w.b_reader.url + "/m/"), "link "
+		    + link)
+		tap.equal(sample.locator(link), sample.locator(sample.link(
+		    genuine)), "L")
+		tap.contains(got, sent[:sent.index(b"\r\n\r\n")], "the header")
+		tap.lacks(log, sample.token(link), "the milter's log")
+
+
 def locator_field(content):
 	return re.search(rb"Counterfoil-Locator: ([^\r]+)\r\n", content)
 
@@ -120,19 +139,19 @@ unchanged("another port of the key server", with_locator(lambda l: re.sub(
     rb":(\d+)/", b":1/", l)))
 unchanged("plain http to the key server", with_locator(lambda l: l.replace(
     b"https://", b"http://")))
-unchanged("a user name in the locator", with_locator(lambda l: l.replace(
+rewritten("a user name in the locator", with_locator(lambda l: l.replace(
     b"https://", b"https://x@")))
-unchanged("locator with something behind", with_locator(
+rewritten("locator with something behind", with_locator(
     lambda l: l + b"x"))
-unchanged("locator cut short", with_locator(lambda l: l[:-1]))
-unchanged("locator with another key", with_locator(lambda l: re.sub(
+rewritten("locator cut short", with_locator(lambda l: l[:-1]))
+rewritten("locator with another key", with_locator(lambda l: re.sub(
     rb"/k/.{22}#", b"/k/" + b"A" * 22 + b"#", l)))
-unchanged("no locator", lambda c: re.sub(
+rewritten("no locator", lambda c: re.sub(
     rb"Counterfoil-Locator: [^\r]+\r\n", b"", c))
-unchanged("two locators", lambda c: c.replace(locator_field(c).group(0),
+rewritten("two locators", lambda c: c.replace(locator_field(c).group(0),
     locator_field(c).group(0) * 2))
 unchanged("sealed part cut short", with_sealed(lambda e: e[:-7]))
-unchanged("sealed part with a tail", with_sealed(lambda e: e + b"\0"))
+rewritten("sealed part with a tail", with_sealed(lambda e: e + b"\0"))
 unchanged("sealed part with another content type", with_sealed(
     lambda e: e.replace(bytes.fromhex("060b2a864886f70d0109100117"),
     bytes.fromhex("060b2a864886f70d0109100118"))))
@@ -140,14 +159,14 @@ unchanged("sealed part that is no base64", lambda c: re.sub(
     rb"\r\n\r\nMI", b"\r\n\r\n**", c))
 unchanged("unknown version", lambda c: c.replace(
     b"Counterfoil-Version: 1", b"Counterfoil-Version: 2"))
-unchanged("two versions", lambda c: c.replace(b"Counterfoil-Version: 1\r\n",
+rewritten("two versions", lambda c: c.replace(b"Counterfoil-Version: 1\r\n",
     b"Counterfoil-Version: 1\r\nCounterfoil-Version: 1\r\n"))
-unchanged("another top type", lambda c: c.replace(
+rewritten("another top type", lambda c: c.replace(
     b"Content-Type: multipart/mixed", b"Content-Type: multipart/related"))
-unchanged("a third part", lambda c: c.replace(b"--" + boundary(c) + b"--",
+rewritten("a third part", lambda c: c.replace(b"--" + boundary(c) + b"--",
     b"--" + boundary(c) + b"\r\n\r\nmore\r\n--" + boundary(c) + b"--"))
-unchanged("parts in another order", lambda c: swap_parts(c))
-unchanged("closing boundary missing", lambda c: c[:c.rindex(
+rewritten("parts in another order", lambda c: swap_parts(c))
+rewritten("closing boundary missing", lambda c: c[:c.rindex(
     b"\r\n--" + boundary(c) + b"--")] + b"\r\n")
 
 

@@ -119,6 +119,69 @@ def t_port():
 		names.close()
 
 
+def p_of_another():
+	return seal(lib.message(b"another")).split(b"\r\n\r\n", 1)[1]
+
+
+@tap.case("whatever a list or a gateway put around it, the notice is rewritten")
+def t_around():
+	p = seal()
+	head, body = p.split(b"\r\n\r\n", 1)
+	before = lib.Sealed(p)
+	boundary = re.search(rb'boundary="(=_cf_[^"]+)"', head).group(1)
+	end = p.rindex(b"--" + boundary)
+	footer = b"--" + boundary + b"\r\n\r\nA list.\r\n"
+	part = body.index(b"--" + boundary, 10)
+	image = b"--R\r\nContent-Type: image/png\r\n\r\nx\r\n--R--\r\n"
+	banner = b"--" + boundary + b"\r\nContent-Type: multipart/related; " \
+	    b"boundary=R\r\n\r\n--R\r\n" + body[:part].split(b"\r\n", 1)[1]
+	same = before.link.split("#")[1]
+	around = {
+	    "two markers": b"Counterfoil-Version: 1\r\n" + p,
+	    "no final boundary": p[:end],
+	    "text before": p.replace(b"\r\n\r\n--", b"\r\n\r\nHello\r\n--", 1),
+	    "text behind": p + b"Hello\r\n",
+	    "a footer part": p[:end] + footer + p[end:],
+	    "a part before": head + b"\r\n\r\n" + footer + body,
+	    "a banner": head + b"\r\n\r\n" + banner + image + body[part:],
+	    "comments": p.replace(b"MIME-Version: 1.0", b"MIME-Version: 1.0 (a)")
+		.replace(b": base64", b": base64 (b)"),
+	    "another label": p.replace(b"application/octet-stream",
+		b"application/x-pkcs7-mime"),
+	    "another top type": p.replace(b"multipart/mixed",
+		b"multipart/related"),
+	    "no locator": re.sub(rb"Counterfoil-Locator: \S+\r\n", b"", p),
+	    "two locators": re.sub(rb"(Counterfoil-Locator: \S+\r\n)",
+		rb"\1\1", p),
+	    "locator of another key": re.sub(rb"(Locator: \S+/k/).{22}",
+		rb"\g<1>" + b"A" * 22, p),
+	    "locator cut off": re.sub(rb"(Locator: \S+)\S\S\S\r\n",
+		rb"\1\r\n", p),
+	}
+	for name, content in around.items():
+		tap.true(content != p, "changed: " + name)
+		result = rig.send(content)
+		tap.true(result.new_body is not None, "rewritten: " + name)
+		texts = [m.start() for m in re.finditer(
+		    rb"Content-Type: text/plain; charset=utf-8",
+		    result.message)]
+		tap.equal(len(texts), 1, "one notice: " + name)
+		link = re.search(rb"http://127\.0\.0\.1:9999/m/(\S{22})#",
+		    result.message.replace(b"=\r\n", b""))
+		tap.true(link, "a link of ours: " + name)
+		with open(os.path.join(rig.store, link.group(1)[:2].decode(),
+		    link.group(1).decode()), "rb") as f:
+			tap.equal(f.read(), before.e, "E: " + name)
+		# All but the notice is what came.
+		for whole in (content, result.message):
+			tap.contains(whole, content[:texts[0]], name)
+			tap.true(whole.endswith(content[content.index(
+			    b"--\r\n--" + boundary):] if name != "a banner"
+			    else image + body[part:]), "the rest: " + name)
+		tap.contains(result.message.replace(b"=\r\n", b"").replace(
+		    b"=3D", b"="), same.encode(), "the same key: " + name)
+
+
 @tap.case("broken or foreign structure: delivered as it came, logged")
 def t_broken():
 	p = seal()
@@ -135,45 +198,34 @@ def t_broken():
 	flipped = bytearray(e)
 	flipped[30] ^= 1
 	broken = {
-	    "another version": p.replace(b"Counterfoil-Version: 1",
-		b"Counterfoil-Version: 2"),
-	    "two markers": b"Counterfoil-Version: 1\r\n" + p,
-	    "no body": head + b"\r\n\r\n",
-	    "cut off": p[:len(p) // 2],
-	    "no final boundary": p[:p.rindex(b"--" + boundary)],
-	    "text before": p.replace(b"\r\n\r\n--", b"\r\n\r\nHello\r\n--", 1),
-	    "text behind": p + b"Hello\r\n",
-	    "a third part": p[:p.rindex(b"--" + boundary)] + b"--" + boundary
-		+ b"\r\nContent-Type: text/plain\r\n\r\nx\r\n--" + boundary
-		+ b"--\r\n",
-	    "no locator": re.sub(rb"Counterfoil-Locator: \S+\r\n", b"", p),
-	    "two locators": re.sub(rb"(Counterfoil-Locator: \S+\r\n)",
-		rb"\1\1", p),
-	    "locator of another key": re.sub(rb"(Locator: \S+/k/).{22}",
-		rb"\g<1>" + b"A" * 22, p),
-	    "locator cut off": re.sub(rb"(Locator: \S+)\S\S\S\r\n",
-		rb"\1\r\n", p),
-	    "locator of plain http": re.sub(rb"Locator: http://[^/]+",
-		b"Locator: http://keys.example", p),
-	    "E cut off": with_e(e[:-1]),
-	    "E with a byte more": with_e(e + b"x"),
-	    "E changed": with_e(bytes(flipped)),
-	    "E empty": with_e(b""),
-	    "E no base64": p.replace(b"\r\n\r\nMII", b"\r\n\r\n!!!", 1),
-	    "another top type": p.replace(b"multipart/mixed",
-		b"multipart/related"),
-	    "no MIME at all": lib.message(flag=None,
-		extra=[b"Counterfoil-Version: 1"]),
-	    "an endless nest": lib.message(flag=None, body=b"".join(
+	    "another version": (p.replace(b"Counterfoil-Version: 1",
+		b"Counterfoil-Version: 2"), "Counterfoil-Version"),
+	    "no body": (head + b"\r\n\r\n", "no sealed part"),
+	    "cut off": (p[:len(p) // 2], ""),
+	    "no link at all": (p.replace(b"http", b"nope"), "no link"),
+	    "the notice as one text": (p.replace(b"multipart/alternative",
+		b"multipart/related"), "its notice is not there"),
+	    "signed": (p.replace(b"multipart/mixed", b"multipart/signed"),
+		"has been signed"),
+	    "E cut off": (with_e(e[:-1]), "cut off"),
+	    "E changed": (with_e(bytes(flipped)), ""),
+	    "E empty": (with_e(b""), "no sealed part"),
+	    "E no base64": (p.replace(b"\r\n\r\nMII", b"\r\n\r\n!!!", 1),
+		"no sealed part"),
+	    "two different E's": (p + p_of_another(), "more than one"),
+	    "no MIME at all": (lib.message(flag=None,
+		extra=[b"Counterfoil-Version: 1"]), "no sealed part"),
+	    "an endless nest": (lib.message(flag=None, body=b"".join(
 		b"--%d\r\nContent-Type: multipart/mixed; boundary=%d\r\n\r\n"
 		% (i, i + 1) for i in range(3000)),
 		extra=[b"Counterfoil-Version: 1",
-		b"Content-Type: multipart/mixed; boundary=0"]),
+		b"Content-Type: multipart/mixed; boundary=0"]), ""),
+	    "too many parts": (p + b"--x\r\n" * 200, "too many"),
 	}
-	for name, content in broken.items():
+	for name, (content, reason) in broken.items():
 		tap.true(content != p, "changed: " + name)
 		try:
-			unchanged(content, ": unchanged ")
+			unchanged(content, reason or ": unchanged ")
 		except tap.Failure as e2:
 			tap.fail("%s: %s" % (name, e2))
 	tap.true(rig.send(p).new_body is not None, "the whole one still is")
@@ -183,10 +235,12 @@ def t_broken():
 def t_truncated():
 	p = seal(lib.message(b"short"))
 	s = rig.session()
+	whole = p.rindex(b"\r\n--")	# all of E is there
 	for n in range(0, len(p) - 2, 7):
 		result = s.send(p[:n])
 		tap.equal(result.verdict, "accept", "verdict at %d" % n)
-		tap.equal(result.new_body, None, "new body at %d" % n)
+		if n < whole - 2:
+			tap.equal(result.new_body, None, "new body at %d" % n)
 	s.quit()
 
 

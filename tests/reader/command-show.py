@@ -72,7 +72,8 @@ def rows(done):
 
 @tap.case("a delivered mail")
 def t_mail():
-	mail = World.sealed.mail()
+	mail = World.sealed.mail(text=b"Open /k/"
+	    + World.sealed.handle.encode())
 	got = rows(show(mail))
 	tap.equal(got["What"], "a mail sealed by Counterfoil", "what")
 	tap.equal(got["Key id"], World.sealed.handle, "key id")
