@@ -79,7 +79,10 @@ note_damage(struct scan *s, const char *what)
 		(void)cf_fail(CF_E_CONTAINER, &s->damage, "%s", what);
 }
 
-/* Is it E?  Then it is kept, once, and `e` is empty. */
+/*
+ * Is it E?  Then it is kept, and `e` is empty.  A key seals one message: what
+ * has a key id once more is that one again, or was decoded wrongly.
+ */
 static bool
 keep(struct scan *s, struct cf_buf *e)
 {
@@ -94,8 +97,8 @@ keep(struct scan *s, struct cf_buf *e)
 		return false;
 	}
 	for (i = 0; i < r->count; i++)
-		if (r->part[i].e.len == e->len &&
-		    memcmp(r->part[i].e.data, e->data, e->len) == 0)
+		if (memcmp(r->part[i].container.key_id, c.key_id,
+		    CF_KEY_ID_LEN) == 0)
 			return true;
 	if (r->count == CF_READING_PARTS)
 		return true;

@@ -46,7 +46,7 @@ struct cf_reading {
 /*
  * Find every E in `file` (untrusted: a mail, an mbox, the attachment, or its
  * text) and for each the L with its key id, from a Counterfoil-Locator field
- * before one from the text of the notice.  Equal E's are one.
+ * before one from the text of the notice.  The first E of a key id counts.
  * Fills *ret; free with cf_reading_free().  Untouched on failure.
  * CF_E_NOT_SEALED  there is no E
  * CF_E_CONTAINER   what is there is cut off, changed, or not of the one form

@@ -171,6 +171,14 @@ test("P: no locator and only other links: the link is needed", () => {
 test("P: a field counts more than the text", () =>
 	opens(change(NOTICE, OWN.replace(TOKEN, TOKEN.replace("a", "b")))));
 
+test("P: the first of a key id counts, and no other", () => {
+	const twin = Buffer.from(made.e);
+
+	twin[twin.length - 30] ^= 1;
+	opens(around("multipart/mixed", `${forward}\r\n${P}`,
+		`Content-Transfer-Encoding: base64\r\n\r\n${lines(twin)}`));
+});
+
 test("P: two sealed messages, one of them twice", () => {
 	const second = seal.seal(randomBytes(100));
 	const link = OWN.replace(/k\/[^#]*/, `k/${seal.b64(second.keyId)}`);

@@ -391,7 +391,7 @@ add_other(unsigned char id, struct cf_buf *out)
 }
 
 static void
-t_several_are_told_apart_and_equal_ones_are_one(void **state)
+t_several_are_told_apart_and_a_key_id_is_one(void **state)
 {
 	struct cf_buf file = CF_BUF_INIT(MAIL_MAX);
 	struct cf_reading r;
@@ -400,6 +400,8 @@ t_several_are_told_apart_and_equal_ones_are_one(void **state)
 	(void)state;
 	expand(TOP ALT PART "$B" PART "$B" "--B1\n\n$Q" "--B1\n\n", &file);
 	add_other(1, &file);
+	cf_buf_addc(&file, '\n');
+	add_other(1, &file);	/* the same key id, other bytes */
 	cf_buf_adds(&file, END);
 	assert_int_equal(cf_reading_parse(file.data, file.len, &r, NULL),
 	    CF_OK);
@@ -574,7 +576,7 @@ main(void)
 		cmocka_unit_test(t_each_form_is_read),
 		cmocka_unit_test(t_der_is_found_as_it_is),
 		cmocka_unit_test(t_utf16_is_read),
-		cmocka_unit_test(t_several_are_told_apart_and_equal_ones_are_one),
+		cmocka_unit_test(t_several_are_told_apart_and_a_key_id_is_one),
 		cmocka_unit_test(t_the_link_is_that_of_the_key_id),
 		cmocka_unit_test(t_what_is_not_e_is_refused),
 		cmocka_unit_test(t_hostile_files_cost_little),

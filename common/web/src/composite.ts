@@ -13,7 +13,7 @@
  * Does not know: pages, what a person pasted.
  */
 import { encode } from "./b64url";
-import { equal, latin1, utf8, type Bytes } from "./bytes";
+import { latin1, utf8, type Bytes } from "./bytes";
 import { keyIdOf, sealedLength, START_LEN } from "./container";
 import { DerError } from "./der";
 import { findLocator, type Locator } from "./link";
@@ -29,7 +29,7 @@ export interface Found {
 }
 
 export interface Contents {
-	sealed: Found[];	/* each once, in their order */
+	sealed: Found[];	/* the first of each key id */
 	isCut: boolean;		/* there is an E that is not whole */
 	isMail: boolean;	/* it begins with the fields of a mail */
 	hasLink: boolean;	/* a link to some sealed message */
@@ -103,8 +103,9 @@ class Search {
 		try {
 			const handle = encode(keyIdOf(e));
 
+			/* Once more: the same again, or it was decoded wrongly. */
 			if (sealed.length < MAX_SEALED
-			    && !sealed.some(one => equal(one.e, e)))
+			    && !sealed.some(one => one.handle === handle))
 				sealed.push({ e, handle, name: this.subject });
 			return true;
 		} catch (error) {
