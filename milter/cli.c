@@ -112,7 +112,9 @@ advice(enum cf_err rc)
 	case CF_E_LINK_SYNTAX:
 	case CF_E_LINK_TOO_LONG:
 		return "Copy the whole link from the message, or give the mail "
-		    "as it was delivered, which has its link within.";
+		    "as it was delivered, which has its link within.  If it "
+		    "has none, follow the link in a browser, or ask the "
+		    "sender.";
 	case CF_E_CONTAINER:
 	case CF_E_DAMAGED:
 		return "Fetch the message again from the mailbox, or open its "
