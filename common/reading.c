@@ -21,6 +21,7 @@
 #define WORDS_MAX (512 * 1024)	/* bytes of words that may have an L in them */
 #define WORD_MIN 60		/* no L is shorter */
 #define WORD_MAX 8192
+#define LINES_MAX 2048		/* bytes of a link that was broken */
 
 #define B64_LINE 60		/* a longer line of base64 is no text */
 #define B64_RUN 16		/* a shorter one is a word */
@@ -349,18 +350,18 @@ ends_word(char c)
 
 /* "http", or what a text in which no link is to be one makes of it. */
 static bool
-may_be_link(const char *p, size_t len)
+may_begin_link(const char *p, size_t len)
 {
-	return len >= WORD_MIN && len <= WORD_MAX &&
-	    (memmem(p, len, "ttp", 3) != NULL ||
+	return len <= WORD_MAX && (memmem(p, len, "ttp", 3) != NULL ||
 	    memmem(p, len, "TTP", 3) != NULL ||
 	    memmem(p, len, "hxxp", 4) != NULL || memmem(p, len, "aHR0c", 5) !=
 	    NULL);
 }
 
-static void
+static bool
 read_word(struct scan *s, const char *p, size_t len)
 {
+	bool is_link = false;
 	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
 	const char *service = NULL;
 	char *word = cf_strndup(p, len);
@@ -368,6 +369,7 @@ read_word(struct scan *s, const char *p, size_t len)
 	switch (cf_link_look(word, &link, &service)) {
 	case CF_LINK_OK:
 		add_link(s, &link, false);
+		is_link = true;
 		break;
 	case CF_LINK_OPAQUE:
 		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
@@ -383,6 +385,26 @@ read_word(struct scan *s, const char *p, size_t len)
 	s->words += len;
 	OPENSSL_cleanse(word, len);
 	free(word);
+	return is_link;
+}
+
+/* The end of the lines over which a link may go on that begins at `p`. */
+static const char *
+end_of_lines(const char *p, const char *end)
+{
+	const char *stop = end - p > LINES_MAX ? p + LINES_MAX : end;
+	bool blank = false;
+
+	for (; p < stop; p++) {
+		if (*p == '"' || *p == '\'' || *p == '<' ||
+		    (*p == '\n' && blank))
+			return p;
+		if (*p == '\n')
+			blank = true;
+		else if (*p != '>' && *p != ' ' && *p != '\t' && *p != '\r')
+			blank = false;
+	}
+	return stop;
 }
 
 static void
@@ -395,8 +417,14 @@ find_words(struct scan *s, const char *p, const char *end)
 			continue;
 		for (from = p; p < end && !ends_word(*p); p++)
 			continue;
-		if (may_be_link(from, (size_t)(p - from)))
-			read_word(s, from, (size_t)(p - from));
+		if (!may_begin_link(from, (size_t)(p - from)) ||
+		    (p - from >= WORD_MIN &&
+		    read_word(s, from, (size_t)(p - from))))
+			continue;
+		/* Broken at the end of its line? */
+		if (p < end && (*p == '\n' || *p == '\r'))
+			(void)read_word(s, from, (size_t)(end_of_lines(from,
+			    end) - from));
 	}
 }
 

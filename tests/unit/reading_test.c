@@ -96,7 +96,7 @@ add_uu(struct cf_buf *out, const char *bytes, size_t len)
 /*
  * `pattern` with $B: E in base64, $1: the same in one line, $>: quoted, $R:
  * E, $T: E with CR LF for LF, $Q: in quoted-printable, $U: uuencoded,
- * $L: L, $l: L in percents.
+ * $L: L, $l: L in percents, $b: L broken over the lines of a quotation.
  */
 static void
 expand(const char *pattern, struct cf_buf *out)
@@ -142,6 +142,13 @@ expand(const char *pattern, struct cf_buf *out)
 			break;
 		case 'L':
 			cf_buf_adds(out, locator);
+			break;
+		case 'b':
+			cf_buf_add(out, locator, 40);
+			cf_buf_adds(out, "\n> ");
+			cf_buf_add(out, locator + 40, 20);
+			cf_buf_adds(out, "\n> ");
+			cf_buf_adds(out, locator + 60);
 			break;
 		case 'l':
 			for (p = locator; *p != '\0'; p++)
@@ -275,6 +282,8 @@ static const struct {
 	{ "forwarded inline", "Subject: Fwd\n\n> Open\n> " READER "$l\n\n"
 	    "--x\nContent-Transfer-Encoding: base64\n\n$B\n", true },
 	{ "quoted", "> Counterfoil-Locator: $L\n>\n> $>\nbye\n", true },
+	{ "link broken over lines", TOP "--B1\n\n> Open\n> " READER "$b\n"
+	    "> \n> bye\n--B1\n\n$B" END, true },
 	{ "base64", "$B", false },
 	{ "base64 and blanks", "\n  $B\n\n", false },
 	{ "PEM", "-----BEGIN CMS-----\n$B-----END CMS-----\n", false },
