@@ -178,6 +178,7 @@ read_all(struct postfix *p)
 		"non_smtpd_milters", "notify_classes", "queue_directory",
 		"receive_override_options", "smtpd_forbid_bare_newline",
 		"smtpd_forbid_bare_newline_exclusions", "smtpd_milters",
+		"smtpd_proxy_filter",
 		"disable_mime_output_conversion",
 		"smtp_send_xforward_command", "smtp_generic_maps",
 		"smtp_header_checks", "smtp_line_length_limit",
@@ -448,6 +449,9 @@ check_order(const struct postfix *p, const struct service *s, const char *list,
 {
 	static const char *const signers[] = { "dkim", ":8891", "arc",
 	    "rspamd", ":11332", NULL };
+	/* rspamd signs as well, and belongs behind us for that. */
+	static const char *const scanners[] = { "spamass", "clam", "amavis",
+	    NULL };
 	static const char *const verifiers[] = { "dkim", ":8891", "dmarc",
 	    ":8893", "spf", "spamass", "clam", "rspamd", ":11332", NULL };
 	struct entry e;
@@ -458,6 +462,11 @@ check_order(const struct postfix *p, const struct service *s, const char *list,
 			cf_check_say(p->check, ERROR, "%s stands before us at "
 			    "%s: what it signs is replaced here, and its "
 			    "signature fails; put it behind us", e.address,
+			    s->name);
+		if (outbound && i > place && named_like(e.address, scanners))
+			cf_check_say(p->check, WARNING, "%s stands behind us "
+			    "at %s, where it sees sealed mail only; put it at "
+			    "the port where the mail comes in", e.address,
 			    s->name);
 		if (!outbound && i > place &&
 		    named_like(e.address, verifiers))
@@ -491,6 +500,32 @@ check_listener(const struct postfix *p, const struct service *s,
 	    "milter_protocol is %s at %s; remove the line, the default is 6",
 	    value(p, s, "milter_protocol"), s->name);
 	check_order(p, s, list, place, outbound);
+	/* Postfix's MILTER_README, Limitations. */
+	THAT_AT(p, s, *value(p, s, "smtpd_proxy_filter") == '\0', ERROR,
+	    "we are shown what a mail contains", "%s has smtpd_proxy_filter = "
+	    "%s, and so Postfix shows us no content and takes no change; "
+	    "filter there with a milter instead", s->name,
+	    value(p, s, "smtpd_proxy_filter"));
+}
+
+/* A filter behind the queue: does it see mail too late, or not at all? */
+static void
+check_filter(const struct postfix *p, const struct service *s, bool ours,
+    bool leads)
+{
+	const char *filter = value(p, s, "content_filter");
+
+	if (*filter == '\0')
+		return;
+	if (leads)
+		cf_check_say(p->check, WARNING, "flagged mail from %s goes to "
+		    "the hop, and not to content_filter = %s: what is to be "
+		    "scanned, a milter must scan there", s->name, filter);
+	if (ours && p->check->snapshot->mode & CF_MODE_INBOUND)
+		cf_check_say(p->check, WARNING, "content_filter = %s takes "
+		    "the mail of %s behind us: it sees the body that we "
+		    "wrote, and what the sender signed fails; filter with a "
+		    "milter before us", filter, s->name);
 }
 
 /* ---- the way of flagged mail ---- */
@@ -1046,6 +1081,7 @@ check_listeners(const struct postfix *p, const struct service *hop, bool led)
 	const char *list;
 	struct entry e;
 	unsigned found = 0;
+	bool leads;
 	size_t i;
 	int place;
 
@@ -1059,13 +1095,14 @@ check_listeners(const struct postfix *p, const struct service *hop, bool led)
 		if (place >= 0)
 			check_listener(p, s, list, &e, place,
 			    p->check->snapshot->mode == CF_MODE_OUTBOUND);
+		leads = led && !overrides(p, s, "no_header_body_checks");
+		check_filter(p, s, place >= 0, leads);
 		if (led)
 			check_world(p, s, place >= 0);
 		if (hop != NULL && place >= 0)
 			check_beside_hop(p, s);
 		if (p->check->snapshot->mode & CF_MODE_OUTBOUND)
-			check_login(p, s, place >= 0, led && !overrides(p, s,
-			    "no_header_body_checks"));
+			check_login(p, s, place >= 0, leads);
 	}
 	return found + (hop != NULL);
 }

@@ -250,6 +250,9 @@ def t_order():
 	finds("error", "opendkim.sock stands before us", master=[(hop,
 	    hop.replace(ours, "smtpd_milters=unix:/run/opendkim.sock,%s\n"
 	    % m.address))])
+	finds("warning", "clamav.sock stands behind us", master=[(hop,
+	    hop.replace(ours, "smtpd_milters=%s,unix:/run/clamav.sock\n"
+	    % m.address))])
 	outside = ours + "    -o milter_default_action=tempfail\n    -o receive"
 	finds("warning", "inet:localhost:8893 stands behind us",
 	    master=[(outside, outside.replace(ours,
@@ -264,6 +267,22 @@ def t_order():
 	finally:
 		undo()
 	tap.equal(complaints(found), [], text)
+
+
+@tap.case("filters of other kinds, at each port")
+def t_filters():
+	front = "127.0.0.1:%d inet n - n - - smtpd\n" % site.port
+	outside = "    -o milter_default_action=tempfail\n    -o receive"
+	hop = "    -o milter_macro_daemon_name=COUNTERFOIL\n"
+	scan = "    -o content_filter=scan:[127.0.0.1]:10024\n"
+	proxy = "    -o smtpd_proxy_filter=127.0.0.1:10024\n"
+	finds("warning", "and not to content_filter = scan",
+	    master=[(front, front + scan)])
+	finds("warning", "behind us: it sees the body that we wrote",
+	    master=[(outside, scan + outside)])
+	for place in (outside, hop):
+		finds("error", "shows us no content",
+		    master=[(place, proxy + place)])
 
 
 @tap.case("header_checks: the rule must take every way to write the flag")
