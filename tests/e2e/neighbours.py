@@ -53,8 +53,10 @@ def start():
 	global w, rspamd, spamassassin
 	w = world.World(tls=True, plain_site=True, say=tap.note)
 	w.start()
-	rspamd = scanners.Rspamd(w.path("rspamd")).start()
-	spamassassin = scanners.SpamAssassin(w.path("spamassassin")).start()
+	rspamd = scanners.Rspamd(w.path("rspamd"), {"regexp.conf":
+	    snippet("rspamd/regexp.conf")}).start()
+	spamassassin = scanners.SpamAssassin(w.path("spamassassin"),
+	    snippet("spamassassin/counterfoil.cf")).start()
 	for name, body in ORIGINALS.items():
 		for kind, flag in (("plain", b""), ("sealed", sample.FLAG)):
 			got[name, kind] = deliver("%s-%s" % (name, kind), flag,
@@ -65,6 +67,10 @@ def stop():
 	for thing in (spamassassin, rspamd, w):
 		if thing:
 			thing.stop()
+
+
+def snippet(name):
+	return proc.read_text(os.path.join(proc.repository(), "contrib", name))
 
 
 def deliver(mark, flag, body):
@@ -138,6 +144,16 @@ def t_control():
 	    b"EMAIL*C.34X")
 	spam = named(got["text", "plain"]).replace(b"the parts", gtube)
 	tap.true(sum(spamassassin.scores(spam).values()) > 100, "GTUBE")
+
+
+@tap.case("our snippets name what is sealed, and give it no points")
+def t_snippets():
+	for scanner in (rspamd, spamassassin):
+		plain, sealed = [scanner.scores(named(got["HTML", kind]))
+		    for kind in ("plain", "sealed")]
+		tap.true("COUNTERFOIL_SEALED" not in plain, "the original")
+		tap.true("COUNTERFOIL_SEALED" in sealed, "named: %r" % sealed)
+		tap.true(abs(sealed["COUNTERFOIL_SEALED"]) < 0.01, "its points")
 
 
 @tap.case("neither takes a receipt for spam")
