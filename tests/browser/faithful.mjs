@@ -165,6 +165,22 @@ p.MsoNormal {margin:0cm; font-size:11.0pt; color:#010203}
 	await close(page);
 });
 
+test("what was not loaded is counted, what is only named is not", async () => {
+	const page = await opened(htmlLetter(`<style>/* from http://a.invalid/ */
+@import "https://b.invalid/b.css"; p{background:url(//c.invalid/c.png)}</style>
+<table background="https://d.invalid/d.png"><td><p style="background:url(
+'https://e.invalid/e.png')" title="https://f.invalid/">x</p></table>
+<img src="https://g.invalid/g.png"><a href="https://h.invalid/">x</a>`));
+
+	assert.match(await page.locator("#remote").innerText(),
+		/^5 pictures or fonts from elsewhere were not loaded/);
+	await close(page);
+	const none = await opened(htmlLetter("<a href=https://h.invalid/>x</a>"));
+
+	assert.equal(await none.locator("#remote").count(), 0);
+	await close(none);
+});
+
 /* --- layout ------------------------------------------------------------------ */
 
 const FIGURES = `<html><body dir="ltr"><table border="1" cellpadding="8"

@@ -195,6 +195,9 @@ function plainSheet(css: string): string
 	return css.replace(/<!--|-->/g, " ").replace(/<(?=[/\w!])/g, "\\3c ");
 }
 
+/* What a style would load: an address that is only named is none. */
+const ELSEWHERE = /(?:url\(|@import)\s*["']?((?:https?:)?\/\/[^\s"')]+)/gi;
+
 export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 {
 	const purifier = DOMPurify;
@@ -217,7 +220,7 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 		return dataUrl(file);
 	};
 	const styled = (css: string): string => {
-		for (const [url] of css.matchAll(/(?:https?:)?\/\/[^\s"')]+/gi))
+		for (const [, url = ""] of css.matchAll(ELSEWHERE))
 			elsewhere.add(url);
 		return css.replace(/url\(\s*(["']?)cid:([^"')\s]+)\1\s*\)/gi,
 			(_, _quote, id: string) => `url(${inline(id) ?? "data:,"})`);
@@ -234,6 +237,9 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 			attribute.attrValue = styled(value);
 			return;
 		}
+		if (/^(background|srcset)$/.test(attribute.attrName)
+		    && /^(https?:|\/\/)/i.test(value))
+			elsewhere.add(value);
 		if (attribute.attrName === "href" && value === "")
 			attribute.keepAttr = false;
 		if (attribute.attrName !== "src")

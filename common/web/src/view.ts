@@ -324,9 +324,9 @@ function remoteNote(count: number): HTMLElement | null
 	if (count === 0)
 		return null;
 	return el("p", { class: "note", id: "remote" }, count === 1
-		? "One picture from elsewhere was not loaded: its owner would"
-			+ " learn that you are reading."
-		: `${count} pictures from elsewhere were not loaded:`
+		? "One picture or font from elsewhere was not loaded: its owner"
+			+ " would learn that you are reading."
+		: `${count} pictures or fonts from elsewhere were not loaded:`
 			+ " their owners would learn that you are reading.");
 }
 
