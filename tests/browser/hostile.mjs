@@ -194,15 +194,19 @@ const BY_CLICK = [
 const withNames = (payload, host) => payload.replaceAll("HOST", host)
 	.replaceAll("SCRIPT", `top.ran.push('${host}');fetch('//js.${host}/')`);
 
-/* The page around the frames, as a message could change it. */
+/*
+ * The page around the frames, as a message could change it.  Only their
+ * height is ours to change, whenever they are loaded.
+ */
 const around = page => page.evaluate(() => JSON.stringify([location.href,
 	document.title, history.length, name, document.cookie,
 	document.documentElement.scrollWidth > innerWidth,
-	[...document.documentElement.querySelectorAll("*")]
-		.filter(element => !/^(IFRAME|DIV)$/.test(element.tagName))
-		.map(element => element.outerHTML.length),
-	[...document.querySelectorAll("iframe")].map(frame => frame.srcdoc.length
-		+ frame.getAttribute("sandbox") + frame.attributes.length)]));
+	document.documentElement.attributes.length,
+	document.body.attributes.length, document.body.children.length,
+	document.head.outerHTML.length,
+	[...document.querySelectorAll("iframe")].reduce((sum, frame) =>
+		sum + [...frame.attributes].filter(one => one.name !== "style")
+			.map(one => one.name + one.value).join().length, 0)]));
 
 /* A window that a link opened: where it leads, or nowhere. */
 const ALLOWED = /^(https:\/\/click\.invalid\/|about:blank|chrome-error:.*)$/;
@@ -237,7 +241,7 @@ async function show(page, htmls)
 			addEventListener("message", () => window.ran.push("message"));
 		}
 		await Promise.race([Promise.all(all.map(window.show)),
-			new Promise(resolve => setTimeout(resolve, 5000))]);
+			new Promise(resolve => setTimeout(resolve, 2000))]);
 	}, htmls);
 }
 
