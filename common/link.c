@@ -57,6 +57,13 @@ host_len(const char *p)
 	return n;
 }
 
+/* The same of what a service has behind its scheme. */
+static bool
+is_loopback_host(const char *authority)
+{
+	return is_loopback(authority, host_len(authority));
+}
+
 /* Length of the service URL at the start of `text`, 0 with a sentence. */
 static size_t
 service_len(const char *text, struct cf_why *why)
@@ -198,23 +205,25 @@ void
 cf_link_format_reader(const struct cf_link *link, const char *reader_url,
     const char *blob, char *out)
 {
-	static const char plain[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	    "0123456789-._~";
 	char text[CF_LINK_MAX + 1];
-	const char *p;
+	const char *host = strstr(link->service, "//") + 2;
+	bool plain = cf_link_is_plain(link->service);
 	int n;
 
-	cf_link_format(link, text);
 	n = snprintf(out, CF_READER_LINK_MAX + 1, "%s/m/%s#", reader_url, blob);
 	if (n < 0 || n > CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1)
 		cf_bug("reader URL was not checked");
-	out += n;
-	for (p = text; *p != '\0'; p++)
-		if (strchr(plain, *p) != NULL)
-			*out++ = *p;
-		else
-			out += snprintf(out, 4, "%%%02X", (unsigned char)*p);
-	*out = '\0';
+	/* Without its scheme, loopback would be taken for the reader's. */
+	if (is_loopback_host(host) && plain != cf_link_is_plain(reader_url)) {
+		cf_link_format(link, text);
+	} else {
+		char token[CF_TOKEN_TEXT_LEN + 1];
+
+		cf_secret_to_b64url(&link->token, token);
+		(void)snprintf(text, sizeof text, "%s/%s/%s", host,
+		    link->handle, token);
+		OPENSSL_cleanse(token, sizeof token);
+	}
+	memcpy(out + n, text, strlen(text) + 1);
 	OPENSSL_cleanse(text, sizeof text);
 }

@@ -3,7 +3,7 @@
  * cf_link - the key retrieval link L, and the reader link that carries it.
  *
  *   L            = service "/k/" handle "#" token
- *   reader link  = reader "/m/" blob "#" percent-encoded L
+ *   reader link  = reader "/m/" blob "#" host [":" port] "/" handle "/" token
  *   service      = "https://" host [":" port]   ("http://" for loopback)
  *
  * Knows: URL syntax, our paths (design: Links).
@@ -28,7 +28,7 @@
 #define CF_LINK_MAX \
 	(CF_SERVICE_MAX + 3 + CF_HANDLE_LEN + 1 + CF_TOKEN_TEXT_LEN)
 #define CF_READER_LINK_MAX \
-	(CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1 + 3 * CF_LINK_MAX)
+	(CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1 + CF_LINK_MAX)
 
 /* L taken apart.  A plain struct that holds a secret: wipe it. */
 struct cf_link {

@@ -44,6 +44,7 @@ struct find {
 	const char *service;
 	int count;
 	bool cut, alike;
+	bool plain;		/* the last URL was http: */
 };
 
 /* ---- what programs put into a text ---- */
@@ -350,17 +351,23 @@ keep(struct find *f, const char *text)
 	f->count++;
 }
 
-/* Behind "/k/": `text` has the service, and is used up. */
+/*
+ * Handle, `mark` and token behind the service in `text`, which is used up.
+ * In a reader link the mark is a slash, and half a handle is told from other
+ * things by the end of the text alone.
+ */
 static void
-read_secret(struct find *f, struct cf_buf *text, const char *handle)
+read_secret(struct find *f, struct cf_buf *text, const char *handle,
+    char mark)
 {
 	size_t n = strspn(handle, b64url), len;
 	const char *token = handle + CF_HANDLE_LEN + 1;
 
 	if (n > CF_HANDLE_LEN)
 		return;
-	if (n < CF_HANDLE_LEN || handle[n] != '#') {
-		f->cut |= handle[n] != '#' && handle[n] != '/';
+	if (n < CF_HANDLE_LEN || handle[n] != mark) {
+		f->cut |= mark == '/' ? handle[n] == '\0' :
+		    handle[n] != '#' && handle[n] != '/';
 		return;
 	}
 	len = strspn(token, b64url);
@@ -376,8 +383,50 @@ read_secret(struct find *f, struct cf_buf *text, const char *handle)
 		return;
 	}
 	cf_buf_adds(text, "/k/");
-	cf_buf_add(text, handle, CF_HANDLE_LEN + 1 + CF_TOKEN_TEXT_LEN);
+	cf_buf_add(text, handle, CF_HANDLE_LEN);
+	cf_buf_addc(text, '#');
+	cf_buf_add(text, token, CF_TOKEN_TEXT_LEN);
 	keep(f, cf_buf_str(text));
+}
+
+/* What a host may be made of at `s`; too much is cut behind the most. */
+static size_t
+host_span(const char *s)
+{
+	size_t n;
+
+	for (n = 0; n <= CF_SERVICE_MAX && s[n] != '\0' &&
+	    strchr(host_chars, s[n]) != NULL; n++)
+		;
+	return n;
+}
+
+/* Scheme and host in small letters; is it a service? */
+static bool
+put_service(struct cf_buf *text, bool plain, const char *host, size_t len)
+{
+	size_t i;
+
+	cf_buf_reset(text);
+	cf_buf_adds(text, plain ? "http://" : "https://");
+	for (i = 0; i < len; i++)
+		cf_buf_addc(text, (char)(host[i] >= 'A' && host[i] <= 'Z' ?
+		    host[i] | 0x20 : host[i]));
+	return !text->full &&
+	    cf_link_check_service(cf_buf_str(text), NULL) == CF_OK;
+}
+
+/* A reader link's fragment at `s`; loopback has the scheme of its reader. */
+static void
+read_fragment(struct find *f, const char *s)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf text =
+	    CF_BUF_INIT_SECRET(CF_LINK_MAX);
+	size_t n = host_span(s);
+
+	if (n > 0 && s[n] == '/' && ((f->plain &&
+	    put_service(&text, true, s, n)) || put_service(&text, false, s, n)))
+		read_secret(f, &text, s + n + 1, '/');
 }
 
 /* The URL at `s`; it is the `first` thing of the text, or is not. */
@@ -388,7 +437,7 @@ read_url(struct find *f, const char *s, bool first)
 	    CF_BUF_INIT_SECRET(CF_LINK_MAX);
 	bool plain = (s[4] | 0x20) != 's';
 	const char *p = s + (plain ? 4 : 5);
-	size_t slashes, n, i;
+	size_t slashes, n;
 	const char *name;
 
 	if (*p == '\0' || strcmp(p, ":") == 0) {
@@ -399,9 +448,7 @@ read_url(struct find *f, const char *s, bool first)
 		return;
 	slashes = strspn(p, "/");	/* some make one of two */
 	p += slashes;
-	for (n = 0; n <= CF_SERVICE_MAX && p[n] != '\0' &&
-	    strchr(host_chars, p[n]) != NULL; n++)
-		;
+	n = host_span(p);
 	if (p[n] == '\0' && first) {
 		f->cut = true;
 		return;
@@ -411,18 +458,14 @@ read_url(struct find *f, const char *s, bool first)
 	name = opaque_name(p, n);
 	if (name != NULL)
 		f->service = name;
-	cf_buf_adds(&text, plain ? "http://" : "https://");
-	for (i = 0; i < n; i++)
-		cf_buf_addc(&text, (char)(p[i] >= 'A' && p[i] <= 'Z' ?
-		    p[i] | 0x20 : p[i]));
-	if (text.full || cf_link_check_service(cf_buf_str(&text), NULL) !=
-	    CF_OK)
+	f->plain = plain;
+	if (!put_service(&text, plain, p, n))
 		return;
 	p += n;
 	if (strcmp(p, "/") == 0 || strcasecmp(p, "/k") == 0)
 		f->cut = true;
 	else if (strncasecmp(p, "/k/", 3) == 0)
-		read_secret(f, &text, p + 3);
+		read_secret(f, &text, p + 3, '#');
 }
 
 static void
@@ -434,8 +477,13 @@ scan(struct find *f, const char *text)
 	if (*text != '\0' && strlen(text) < 4 &&
 	    strncasecmp(text, "http", strlen(text)) == 0)
 		f->cut = true;
-	for (s = text; (s = strcasestr(s, "http")) != NULL; s += 4)
-		read_url(f, s, s == text);
+	f->plain = true;
+	read_fragment(f, text);
+	for (s = text; *s != '\0'; s++)
+		if (*s == '#')
+			read_fragment(f, s + 1);
+		else if (strncasecmp(s, "http", 4) == 0)
+			read_url(f, s, s == text);
 }
 
 static void

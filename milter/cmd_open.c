@@ -66,7 +66,7 @@ usage(void)
 static char *
 read_link_line(void)
 {
-	struct cf_buf line = CF_BUF_INIT_SECRET(4 * CF_READER_LINK_MAX);
+	struct cf_buf line = CF_BUF_INIT_SECRET(16384);
 	char c;
 
 	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n' && !line.full)

@@ -8,7 +8,6 @@ import html as markup
 import os
 import re
 import struct
-import urllib.parse
 import zlib
 
 from lab import proc
@@ -160,6 +159,7 @@ def notice_html(content):
 	return parse(content).get_body(("html",)).get_content()
 
 
+LOOPBACK = re.compile(r"(localhost|\[::1\]|127(\.\d+){3})(:\d+)?$")
 LINK = re.compile(r"https?://[^\s<>\"]+/m/[A-Za-z0-9_-]{22}#[^\s<>\"]+")
 
 
@@ -174,7 +174,12 @@ def link(content):
 
 def locator(reader_link):
 	"""L, out of the fragment of a reader link."""
-	return urllib.parse.unquote(reader_link.split("#", 1)[1])
+	reader, fragment = reader_link.split("#", 1)
+	if "://" in fragment:
+		return fragment
+	host, key, token = fragment.split("/")
+	scheme = reader.split(":")[0] if LOOPBACK.match(host) else "https"
+	return "%s://%s/k/%s#%s" % (scheme, host, key, token)
 
 
 def handle(reader_link):

@@ -173,6 +173,17 @@ export function composite(e, locator)
 		`${lines}--=_cf_0123456789abcdefghijkl--`, ""].join("\r\n"));
 }
 
+/* What the reader link has behind its #. */
+export function readerFragment(locator, reader)
+{
+	const [, scheme, host, handle, token] =
+		/^(https?):\/\/([^/]+)\/k\/([^#]+)#(.*)$/.exec(locator);
+
+	return /^(localhost|\[::1\]|127(\.[0-9]+){3})(:|$)/.test(host)
+		&& !reader.startsWith(`${scheme}:`)
+		? locator : `${host}/${handle}/${token}`;
+}
+
 export const percentEncode = text => [...Buffer.from(text)].map(byte =>
 	/[A-Za-z0-9._~-]/.test(String.fromCharCode(byte))
 		? String.fromCharCode(byte)

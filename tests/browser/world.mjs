@@ -69,7 +69,7 @@ export async function picture(page, name)
 }
 
 export const readerLink = (sealed, locator, reader = fake.url.reader) =>
-	`${reader}/m/${sealed.blob}#${seal.percentEncode(locator)}`;
+	`${reader}/m/${sealed.blob}#${seal.readerFragment(locator, reader)}`;
 
 /* A message registered and stored, and its link. */
 export function send(message, { sealing, given, service } = {})

@@ -7,10 +7,10 @@ import json
 import os
 import re
 import sys
-from urllib.parse import unquote
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig as lib  # noqa: E402
+from lab import sample  # noqa: E402
 from rig import client, fake, tap  # noqa: E402
 
 rig = None
@@ -39,7 +39,8 @@ def t_plain():
 def t_link():
 	got = sealed(lib.message())
 	tap.true(got.link.startswith(lib.READER + "/m/"), "link to our reader")
-	tap.equal(unquote(got.link.split("#", 1)[1]), got.locator, "L in it")
+	tap.equal(sample.locator(got.link), got.locator, "L in it")
+	tap.lacks(got.link, "%", "the link")
 	tap.true(got.locator.startswith(rig.key_server.url + "/k/"), "L")
 	tap.contains(got.html, 'href="%s"' % got.link, "HTML notice")
 	tap.contains(got.html, ">%s</a>" % got.link, "HTML notice")

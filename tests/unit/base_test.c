@@ -115,7 +115,16 @@ t_link_parses_and_formats(void **state)
 	assert_string_equal(out, L);
 	cf_link_format_reader(&link, "https://r.example", HANDLE, out);
 	assert_string_equal(out, "https://r.example/m/" HANDLE
-	    "#https%3A%2F%2Fkeys.example%3A8443%2Fk%2F" HANDLE "%23" TOKEN);
+	    "#keys.example:8443/" HANDLE "/" TOKEN);
+	/* Loopback follows the reader, or stays whole. */
+	assert_int_equal(cf_link_parse("http://[::1]:80/k/" HANDLE "#" TOKEN,
+	    &link, NULL), CF_OK);
+	cf_link_format_reader(&link, "http://127.0.0.1", HANDLE, out);
+	assert_string_equal(out, "http://127.0.0.1/m/" HANDLE
+	    "#[::1]:80/" HANDLE "/" TOKEN);
+	cf_link_format_reader(&link, "https://r.example", HANDLE, out);
+	assert_string_equal(out, "https://r.example/m/" HANDLE
+	    "#http://[::1]:80/k/" HANDLE "#" TOKEN);
 	cf_link_wipe(&link);
 }
 

@@ -170,7 +170,8 @@ function messageVector()
 	return {
 		key_id: b64(keyId), handle, token: b64(token), link,
 		reader_url: "https://reader.example", blob: b64(blob),
-		reader_link: `https://reader.example/m/${b64(blob)}#${percent(link)}`,
+		reader_link: `https://reader.example/m/${b64(blob)}#${link.replace("https://", "").replace("/k/", "/")
+			.replace("#", "/")}`,
 		kd: b64(kd), cek: b64(cek), nonce: b64(nonce),
 		wrapped_key: b64(wrapped), plaintext: b64(plain),
 		ciphertext: b64(text), tag: b64(tag),
@@ -430,7 +431,9 @@ function linkCases()
 	const L = `${service}/k/${handle}#${token}`;
 	const other = L.replace("keys", "other");
 	const blob = b64(bytes("links blob", 16));
-	const R = `https://reader.example/m/${blob}#${percent(L)}`;
+	const own = host => `${host}/${handle}/${token}`;
+	const R = `https://reader.example/m/${blob}#${own("keys.example:8443")}`;
+	const local = reader => `${reader}/m/${blob}#${own("127.0.0.1:1")}`;
 	const cutL = L.slice(0, -token.length / 2);
 	const twice = percent(percent(L));
 	const lower = text => text.replace(/%../g,
@@ -508,6 +511,14 @@ function linkCases()
 		"loopback by IPv4": L.replace(service, "http://127.1.2.3:80"),
 		"loopback by IPv6": L.replace(service, "http://[::1]:65535"),
 		"a reader link": R,
+		"a reader link at a http reader": R.replace("https", "http"),
+		"a reader link with L raw":
+			`https://reader.example/m/${blob}#${L}`,
+		"a reader link with L encoded":
+			`https://reader.example/m/${blob}#${percent(L)}`,
+		"a reader link encoded three times": percent(percent(percent(R))),
+		"a reader link, its host in capitals":
+			R.replace("keys", "KEYS"),
 		"the fragment": R.slice(R.indexOf("#")),
 		"the fragment without #": R.slice(R.indexOf("#") + 1),
 		"a reader link, digits in small letters": lower(R),
@@ -606,6 +617,14 @@ function linkCases()
 			`https://bit.ly/3abc ${R}`,
 	};
 	const rest = [
+		["another fragment with slashes", "#a/b/c", "unknown"],
+		["a fragment, handle too long",
+			R.replace(handle, `${handle}x`), "unknown"],
+		["a fragment, secret too long", `${R}x`, "unknown"],
+		["a fragment, two hosts", `${R} ${R.replace("#keys", "#other")}`,
+			"ambiguous"],
+		["a fragment cut in its handle",
+			R.slice(0, R.lastIndexOf("/") - 3), "incomplete"],
 		["nothing", "", "none"],
 		["only #", "#", "none"],
 		["blanks", " \r\n", "none"],
@@ -682,6 +701,14 @@ function linkCases()
 	return { cuts: [L, percent(L), twice, percent(twice)],
 		cases: Object.entries(ok).map(([name, text]) => ({ name, text,
 			result: "ok", link: name.startsWith("loopback") ? text : L }))
+			.concat([
+				["http", local("http://localhost")],
+				["https", local("https://localhost")],
+				["http", safe(local("http://localhost"))],
+				["http", `#${own("127.0.0.1:1")}`],
+			].map(([scheme, text]) => ({ name: `loopback in ${text}`, text,
+				result: "ok", link: L.replace(service,
+					`${scheme}://127.0.0.1:1`) })))
 			.concat(rest.map(([name, text, result, named]) =>
 				({ name, text, result, service: named }))) };
 }

@@ -4,6 +4,10 @@
  *
  *     https://host[:port]/k/<handle>#<token>       (http for loopback)
  *
+ * and in a reader link
+ *
+ *     <reader>/m/<blob>#host[:port]/<handle>/<token>
+ *
  * Found by the rules of common/link_find.c; tests/vectors/links.json holds
  * both to one table of cases.
  *
@@ -54,6 +58,8 @@ const LOOPBACK = new RegExp("^(?:localhost|\\[::1\\]"
 	+ "|127(?:\\.(?:[0-9]{1,2}|1[0-9]{2}|2[0-4][0-9]|25[0-5])){3})$");
 /* A URL from its scheme up to the end of its host; some make // one /. */
 const URL_HEAD = /(?=(http(s?):(\/{0,4})([A-Za-z0-9.:[\]-]{0,281})))/gi;
+const FRAGMENT = /(?=(?:^|#)([A-Za-z0-9.:[\]-]{1,280})\/)/g;
+const FRAGMENT_SECRET = /([A-Za-z0-9_-]*)(?:\/([A-Za-z0-9_-]*))?/y;
 const SECRET = /\/k\/([A-Za-z0-9_-]*)(?:#([A-Za-z0-9_-]*))?/iy;
 
 interface Found {
@@ -80,28 +86,16 @@ function opaqueName(authority: string): string | null
 		|| authority.endsWith(`.${domain}`))?.[1] ?? null;
 }
 
-/* Behind a service: "/k/", handle and token, or the beginning of them. */
-function readSecret(found: Found, text: string, at: number,
-	service: string): void
+/* Handle and token, or the beginning of them: one is cut off if `isCut`. */
+function readSecret(found: Found, service: string, handle: string,
+	token: string | undefined, next: string, isCut: boolean): void
 {
-	SECRET.lastIndex = at;
-	const match = SECRET.exec(text);
-	const rest = text.slice(at, at + 3).toLowerCase();
-
-	if (match === null) {
-		found.cut ||= rest === "/" || rest === "/k";
-		return;
-	}
-	const [, handle = "", token] = match;
-	const next = text.charAt(SECRET.lastIndex);
-	const ends = next !== "#" && next !== "/";
-
 	if (handle.length !== 22 || token === undefined) {
-		found.cut ||= handle.length <= 22 && token === undefined && ends;
+		found.cut ||= handle.length <= 22 && token === undefined && isCut;
 		return;
 	}
 	if (token.length < TOKEN_LEN) {
-		found.cut ||= ends;
+		found.cut ||= next !== "#" && next !== "/";
 		return;
 	}
 	const secret = token.slice(0, TOKEN_LEN);
@@ -121,11 +115,59 @@ function readSecret(found: Found, text: string, at: number,
 		});
 }
 
+/* Behind a service: "/k/" and the secret part of L. */
+function readPath(found: Found, text: string, at: number,
+	service: string): void
+{
+	SECRET.lastIndex = at;
+	const match = SECRET.exec(text);
+	const rest = text.slice(at, at + 3).toLowerCase();
+
+	if (match === null) {
+		found.cut ||= rest === "/" || rest === "/k";
+		return;
+	}
+	const next = text.charAt(SECRET.lastIndex);
+
+	readSecret(found, service, match[1] ?? "", match[2], next,
+		next !== "#" && next !== "/");
+}
+
+/*
+ * The fragments of reader links.  Loopback has the scheme of its reader, the
+ * last of `heads` before it.
+ */
+function scanFragments(found: Found, text: string,
+	heads: [number, string][]): void
+{
+	let near = "http", next = 0;
+
+	for (const match of text.matchAll(FRAGMENT)) {
+		const authority = (match[1] ?? "").toLowerCase();
+
+		for (let head; (head = heads[next]) !== undefined
+		    && head[0] < match.index; next++)
+			near = head[1];
+		const scheme = isService(near, authority) ? near : "https";
+
+		if (!isService(scheme, authority))
+			continue;
+		FRAGMENT_SECRET.lastIndex = text.indexOf("/", match.index) + 1;
+		const [, handle = "", token] = FRAGMENT_SECRET.exec(text) ?? [];
+		const behind = text.charAt(FRAGMENT_SECRET.lastIndex);
+
+		readSecret(found, `${scheme}://${authority}`, handle, token, behind,
+			behind === "");
+	}
+}
+
 function scan(found: Found, text: string): void
 {
 	/* Cut off within the scheme. */
 	if (/^(?:h|ht|htt|https?)$/i.test(text))
 		found.cut = true;
+	const heads: [number, string][] = [];
+
 	/* One may begin where another seems to go on. */
 	for (const match of text.matchAll(URL_HEAD)) {
 		const [, head = "", s = "", slashes = "", host = ""] = match;
@@ -135,14 +177,16 @@ function scan(found: Found, text: string): void
 
 		if (match.index === 0 && end === text.length) {
 			found.cut = true;
-			return;
+			break;
 		}
-		if (slashes === "" || slashes.length > 3)
+		if (slashes === "" || slashes.length > 3 || host.length > 280)
 			continue;
 		found.service = opaqueName(authority) ?? found.service;
+		heads.push([match.index, scheme]);
 		if (isService(scheme, authority))
-			readSecret(found, text, end, `${scheme}://${authority}`);
+			readPath(found, text, end, `${scheme}://${authority}`);
 	}
+	scanFragments(found, text, heads);
 }
 
 /*

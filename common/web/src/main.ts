@@ -41,7 +41,8 @@ function takeSecret(blob: string | null): string
 
 	if (!location.href.endsWith(own))
 		history.replaceState(null, "", own);
-	return secret;
+	return secret.replace(/^#$/, "") === "" ? ""
+		: location.origin + own + secret;
 }
 
 function locatorOf(found: LinkResult): Locator
