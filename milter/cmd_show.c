@@ -60,6 +60,14 @@ find_field(const struct cf_buf *file, const char *name)
 	return cf_buf_take(&value, NULL);
 }
 
+static bool
+has_field(const struct cf_buf *file, const char *name)
+{
+	CF_AUTO(cf_free) char *value = find_field(file, name);
+
+	return value != NULL;
+}
+
 static void
 show_claim(const struct cf_buf *file, const char *name)
 {
@@ -91,12 +99,15 @@ show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 {
 	struct cf_why why = { "" };
 	struct cf_composite mail;
+	bool is_mail = has_field(&s->file, "From");
 	size_t i;
 
 	if (s->reading.bare) {
 		row("What", "the sealed part alone (" CF_CONTAINER_NAME ")");
 	} else if (s->reading.count > 1) {
 		row("What", "a file with several sealed parts");
+	} else if (!is_mail) {
+		row("What", "a file with the sealed part, and no mail");
 	} else if (cf_composite_parse(cf_buf_str(&s->file), s->file.len,
 	    s->reading.part[0].handle, &mail, &why) == CF_OK) {
 		row("What", "a mail sealed by Counterfoil");
@@ -107,7 +118,7 @@ show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 	row_size("File", s->file.len);
 	for (i = 0; i < s->reading.count; i++)
 		show_part(conf, &s->reading.part[i]);
-	if (s->reading.bare)
+	if (!is_mail)
 		return;
 	puts("\nThe outside of the mail says this; nobody has checked it:");
 	show_claim(&s->file, "From");

@@ -5,6 +5,7 @@
 With CF_SHARED set, every file below its folder `corpus` is shown as well.
 """
 
+import base64
 import glob
 import os
 import random
@@ -113,6 +114,16 @@ def t_bare():
 	tap.equal(got["What"], "the sealed part alone (message.counterfoil)", "what")
 	tap.equal(got["Key id"], World.sealed.handle, "key id")
 	tap.contains(got["Key server"], "unknown", "key server")
+
+
+@tap.case("the attachment saved as text is no mail that was changed")
+def t_text():
+	done = show(base64.encodebytes(World.sealed.e))
+	got = rows(done)
+	tap.equal(got["What"], "a file with the sealed part, and no mail",
+	    "what")
+	tap.true("Changed" not in got, "nothing is said to be changed")
+	tap.lacks(done.stdout.decode(), "outside", "a mail's outside")
 
 
 @tap.case("a key server is on either of the lists, or on none")
