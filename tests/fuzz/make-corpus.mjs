@@ -56,11 +56,21 @@ const sealed = "Content-Type: application/octet-stream; " +
 const mail = "From: a@x.example\r\nMIME-Version: 1.0\r\n" +
 	"Content-Type: multipart/mixed; boundary=o\r\n" +
 	"Counterfoil-Version: 1\r\n\r\n--o\r\nContent-Type: " +
-	"multipart/alternative; boundary=i\r\n\r\n" + notice("plain", "a") +
+	"multipart/alternative; boundary=i\r\n\r\n" + notice("plain",
+		message.link) +
 	notice("html", "<p>a") + `--i--\r\n--o\r\n${sealed}--o--\r\n`;
 
 put("composite", "exact", mail);
 put("composite", "lf", mail.replaceAll("\r\n", "\n"));
 put("composite", "footer", mail.replace("--o--", "--o\r\n\r\nfooter\r\n--o--"));
+put("composite", "octets", Buffer.concat([Buffer.from(mail.slice(0,
+	mail.indexOf(lines))), e, Buffer.from("\r\n--o--\r\n")]));
+put("composite", "base64-message", "Subject: Fwd\r\nContent-Type: " +
+	"message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+	Buffer.from(mail).toString("base64").match(/.{1,76}/g).join("\r\n"));
+put("composite", "quoted", "Content-Transfer-Encoding: quoted-printable\r\n" +
+	`\r\n${message.link}\r\n\r\n` + [...e].map(byte =>
+	"=" + byte.toString(16).padStart(2, "0").toUpperCase()).join("").replace(
+	/.{72}/g, "$&=\r\n"));
 put("composite", "alone", `MIME-Version: 1.0\r\n${sealed}`);
 put("composite", "nested", "Content-Type: message/rfc822\r\n\r\n" + mail);
