@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What stands beside us on the way of a sealed mail takes it for ordinary
-mail: spam filters, as Debian packages them, and a mail program.
+mail: spam and virus filters, as Debian packages them, and a mail program.
 """
 
 import fcntl
+import io
 import os
 import pty
 import quopri
@@ -16,11 +17,12 @@ import sys
 import termios
 import time
 import urllib.parse
+import zipfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "..", "contrib"))
 
-from lab import mail, proc, sample, scanners, tap, world  # noqa: E402
+from lab import mail, proc, sample, scanners, sink, tap, world  # noqa: E402
 
 NAME = "message.counterfoil"
 NEW_MAX = 1.0		# points of a rule that the original did not meet
@@ -45,18 +47,20 @@ ORIGINALS = {
 	    b"base64\r\n\r\n" + sample.lines76(b"%PDF-1.4\n"
 	    + os.urandom(200000)) + b"--b--\r\n"}
 w = None
-rspamd = spamassassin = None
+rspamd = spamassassin = amavis = None
+behind = sink.Sink()	# what amavis lets through
 got = {}		# (original, "plain" or "sealed"): as delivered
 
 
 def start():
-	global w, rspamd, spamassassin
+	global w, rspamd, spamassassin, amavis
 	w = world.World(tls=True, plain_site=True, say=tap.note)
 	w.start()
 	rspamd = scanners.Rspamd(w.path("rspamd"), {"regexp.conf":
 	    snippet("rspamd/regexp.conf")}).start()
 	spamassassin = scanners.SpamAssassin(w.path("spamassassin"),
 	    snippet("spamassassin/counterfoil.cf")).start()
+	amavis = scanners.Amavis(w.path("amavis"), behind.start()).start()
 	for name, body in ORIGINALS.items():
 		for kind, flag in (("plain", b""), ("sealed", sample.FLAG)):
 			got[name, kind] = deliver("%s-%s" % (name, kind), flag,
@@ -64,7 +68,7 @@ def start():
 
 
 def stop():
-	for thing in (spamassassin, rspamd, w):
+	for thing in (amavis, behind, spamassassin, rspamd, w):
 		if thing:
 			thing.stop()
 
@@ -132,7 +136,7 @@ def t_spamassassin():
 		no_worse(spamassassin, name)
 
 
-@tap.case("both see what is spam")
+@tap.case("both spam filters see what is spam")
 def t_control():
 	# rspamd's rule about text beside S/MIME, and what all filters know.
 	smime = re.sub(rb"application/octet-stream;\n name=\"[^\"]*\"",
@@ -156,7 +160,60 @@ def t_snippets():
 		tap.true(abs(sealed["COUNTERFOIL_SEALED"]) < 0.01, "its points")
 
 
-@tap.case("neither takes a receipt for spam")
+def scan(content, to):
+	"""amavis's answer to a mail."""
+	return mail.send(amavis.port, "alice@a.test", to,
+	    content.replace(b"\n", b"\r\n"))
+
+
+@tap.case("amavis and ClamAV let a sealed mail through as it is")
+def t_amavis():
+	for name in ORIGINALS:
+		sealed = got[name, "sealed"]
+		to = name + "@c.test"
+		code, text = scan(sealed, to)
+		tap.equal(code, 250, "reply %r" % text)
+		body = sealed.split(b"\n\n", 1)[1].replace(b"\n", b"\r\n")
+		came = behind.wait(to)[0].content
+		tap.equal(came.split(b"\r\n\r\n", 1)[1], body, "its body")
+		tap.lacks(came, b"X-Amavis-Alert", "what came through")
+
+
+def locked_zip():
+	"""Marked as encrypted, in both places (APPNOTE 4.4.4)."""
+	out = io.BytesIO()
+	with zipfile.ZipFile(out, "w") as z:
+		z.writestr("a.txt", b"hello " * 20)
+	data = bytearray(out.getvalue())
+	data[6] |= 1
+	data[data.index(b"PK\1\2") + 8] |= 1
+	return bytes(data)
+
+
+@tap.case("they stop a virus, what is encrypted, and a program")
+def t_stopped():
+	text = got["text", "plain"]
+	head = text.split(b"MIME-Version:")[0] + b"MIME-Version: 1.0\n"
+
+	def attached(name, data):
+		return (head + b"Content-Type: multipart/mixed; boundary=b\n\n"
+		    b"--b\n\nSee there.\n--b\nContent-Type: application/"
+		    b"octet-stream; name=" + name + b"\nContent-Disposition: "
+		    b"attachment; filename=" + name + b"\nContent-Transfer-"
+		    b"Encoding: base64\n\n" + sample.lines76(data).replace(
+		    b"\r", b"") + b"--b--\n")
+	code, reply = scan(attached(b"a.bin", b"nothing of note"), "x@c.test")
+	tap.equal(code, 250, "an ordinary file: %r" % reply)
+	for name, content in (
+	    ("virus", text.replace(b"the parts", amavis.VIRUS)),
+	    ("virus in a file", attached(b"a.bin", b"a " + amavis.VIRUS)),
+	    ("locked", attached(b"a.zip", locked_zip())),
+	    ("program", attached(b"a.exe", b"MZ"))):
+		code, reply = scan(content, "x@c.test")
+		tap.equal(code // 100, 5, "%s: reply %r" % (name, reply))
+
+
+@tap.case("neither spam filter takes a receipt for spam")
 def t_receipt():
 	path = w.path("sealed.eml")
 	proc.write_file(path, got["text", "sealed"])
