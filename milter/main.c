@@ -245,6 +245,19 @@ keep_in_memory(const struct cf_snapshot *snapshot)
 		    "may be written to swap: %s", why.text);
 }
 
+/* A new gateway, or one that lost its file: flagged mail may wait. */
+static void
+tell_of_new_secret(const struct cf_snapshot *s)
+{
+	if (s->ref_secret_made)
+		cf_log(CF_LOG_WARN, "made a new reference secret, as there "
+		    "was no file %s; back it up.  If the account of this "
+		    "gateway has one already, bring that file back, or "
+		    "flagged mail waits (cause reference-secret) until "
+		    "counterfoil-admin gateway reference accepts the new one",
+		    s->conf.ref_secret_file);
+}
+
 static void
 reload(const char *path)
 {
@@ -260,6 +273,7 @@ reload(const char *path)
 		return;
 	}
 	keep_in_memory(fresh);
+	tell_of_new_secret(fresh);
 	before = cf_snapshot_get();
 	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
 	cf_snapshot_put(&before);
@@ -433,6 +447,7 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 		return rc;
 	}
 	keep_in_memory(snapshot);
+	tell_of_new_secret(snapshot);
 	cf_snapshot_swap(snapshot);
 	sweep(conf->store_directory);
 	sweep(conf->spool_directory);

@@ -501,6 +501,7 @@ load_ref_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 			return CF_OK;
 		cf_secret_random(&s->ref_secret, REF_SECRET_LEN);
 		rc = cf_secret_write_file(path, &s->ref_secret, why);
+		s->ref_secret_made = rc == CF_OK;
 		/* Another instance may have been faster; its file counts. */
 		if (rc != CF_OK && access(path, F_OK) != 0)
 			return rc;

@@ -69,6 +69,7 @@ struct cf_snapshot {
 	struct cf_httpc *http;		/* NULL when inbound only */
 	struct cf_secret api_token;	/* empty: none configured */
 	struct cf_secret ref_secret;
+	bool ref_secret_made;	/* by this load */
 	/* Per key server: not asked before this time (monotonic ms). */
 	_Atomic int64_t *down_until_ms;
 };

@@ -142,10 +142,20 @@ def t_ref_secret():
 	tap.equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, "mode")
 	with open(path) as f:
 		first = f.read()
+	tap.equal(rig.log_text().count("made a new reference secret"), 1,
+	    "lines of it")
 	rig.stop()
 	rig.start()
 	with open(path) as f:
 		tap.equal(f.read(), first, "after a restart")
+	tap.equal(rig.log_text().count("made a new reference secret"), 1,
+	    "lines of it after a restart")
+	rig.stop()
+	os.unlink(path)
+	rig.start()
+	tap.equal(rig.log_text().count("made a new reference secret"), 2,
+	    "lines of it after a loss")
+	tap.contains(rig.log_text(), "warn", "its level")
 	rig.stop()
 
 
