@@ -5,8 +5,10 @@
 #include <confuse.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,6 +23,7 @@
 #include "common/secret.h"
 
 #define FILE_MAX ((size_t)1 << 20)
+#define ENTRY_MAX 4096	/* bytes of a user or group, with its members */
 
 /*
  * libconfuse's callbacks carry no user pointer, so the load under way is
@@ -311,6 +314,19 @@ parse(struct load *load, const char *plain, void *into)
 	return load->failed ? CF_E_CONFIG : CF_OK;
 }
 
+/* Who started us may, and who we became may not. */
+static enum cf_err
+may_not_read(const char *path, struct cf_why *why)
+{
+	struct passwd pw, *found = NULL;
+	char text[ENTRY_MAX];
+
+	(void)getpwuid_r(geteuid(), &pw, text, sizeof text, &found);
+	return cf_fail(CF_E_CONFIG, why, "%s: user %s may not read it; see "
+	    "the modes of the file and its directories", path,
+	    found == NULL ? "?" : pw.pw_name);
+}
+
 static enum cf_err
 read_file(const char *path, struct cf_buf *text, struct cf_why *why)
 {
@@ -318,6 +334,8 @@ read_file(const char *path, struct cf_buf *text, struct cf_why *why)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	enum cf_err rc;
 
+	if (fd < 0 && errno == EACCES)
+		return may_not_read(path, why);
 	if (fd < 0)
 		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 		    strerrordesc_np(errno));
@@ -558,6 +576,33 @@ cf_conf_check_directory(const char *value, struct cf_why *why)
 		    strerrordesc_np(errno));
 	if (!S_ISDIR(st.st_mode))
 		return cf_fail(CF_E_CONFIG, why, "%s: not a directory", value);
+	return CF_OK;
+}
+
+enum cf_err
+cf_conf_check_user(const char *value, struct cf_why *why)
+{
+	struct passwd pw, *found = NULL;
+	char text[ENTRY_MAX];
+
+	/* One too large for us is there. */
+	if (*value != '\0' && getpwnam_r(value, &pw, text, sizeof text,
+	    &found) == 0 && found == NULL)
+		return cf_fail(CF_E_CONFIG, why, "there is no user named %s",
+		    value);
+	return CF_OK;
+}
+
+enum cf_err
+cf_conf_check_group(const char *value, struct cf_why *why)
+{
+	struct group gr, *found = NULL;
+	char text[ENTRY_MAX];
+
+	if (*value != '\0' && getgrnam_r(value, &gr, text, sizeof text,
+	    &found) == 0 && found == NULL)
+		return cf_fail(CF_E_CONFIG, why, "there is no group named %s",
+		    value);
 	return CF_OK;
 }
 

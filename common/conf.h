@@ -81,6 +81,9 @@ bool cf_conf_list_has(const struct cf_conf_list *list, const char *item);
 enum cf_err cf_conf_check_secret_file(const char *value, struct cf_why *why);
 enum cf_err cf_conf_check_readable(const char *value, struct cf_why *why);
 enum cf_err cf_conf_check_directory(const char *value, struct cf_why *why);
+/* Names of this machine; "" is none. */
+enum cf_err cf_conf_check_user(const char *value, struct cf_why *why);
+enum cf_err cf_conf_check_group(const char *value, struct cf_why *why);
 /* https://host[:port], or http:// for loopback; no path, no final slash. */
 enum cf_err cf_conf_check_service_url(const char *value, struct cf_why *why);
 enum cf_err cf_conf_check_log(const char *value, struct cf_why *why);

@@ -69,6 +69,31 @@ cf_listen_is_loopback(const char *address, bool *ret_loopback,
 	return CF_OK;
 }
 
+bool
+cf_listen_has(const struct sockaddr_storage *address, socklen_t len)
+{
+	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && (bind(fd, (const struct sockaddr *)address,
+	    len) == 0 || errno != EADDRNOTAVAIL);
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+enum cf_err
+cf_listen_check(const char *address, struct cf_why *why)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = 0;
+	enum cf_err rc = resolve(address, &ss, &len, why);
+
+	if (rc == CF_OK && !cf_listen_has(&ss, len))
+		rc = cf_fail(CF_E_CONFIG, why, "%s is no address of this "
+		    "machine", address);
+	return rc;
+}
+
 enum cf_err
 cf_listen_tcp(const char *address, int *ret_fd, struct cf_why *why)
 {

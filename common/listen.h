@@ -9,6 +9,7 @@
 #define CF_COMMON_LISTEN_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #include "common/err.h"
 
@@ -23,6 +24,15 @@ CF_MUST_USE enum cf_err cf_listen_is_loopback(const char *address,
  * CF_E_CONFIG  not an address, or it cannot be had
  */
 CF_MUST_USE enum cf_err cf_listen_tcp(const char *address, int *ret_fd,
+    struct cf_why *why);
+/* Does this machine have the address? */
+bool cf_listen_has(const struct sockaddr_storage *address, socklen_t len);
+/*
+ * Could we listen there, as far as the address goes?  Whether its port is in
+ * use or ours to have is not looked at: that a daemon runs is no mistake.
+ * CF_E_CONFIG  not an address, or one of another machine
+ */
+CF_MUST_USE enum cf_err cf_listen_check(const char *address,
     struct cf_why *why);
 
 #endif

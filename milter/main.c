@@ -426,16 +426,17 @@ static enum cf_err
 start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 {
 	struct cf_snapshot *snapshot = NULL;
+	struct cf_why inner = { "" };
 	int metrics_fd = -1;
 	enum cf_err rc;
 
 	umask(027);
 	cf_metrics_begin();
-	rc = open_socket(conf, why);
-	if (rc == CF_OK)
-		rc = cf_metrics_listen(conf, &metrics_fd, why);
-	if (rc == CF_OK)
-		rc = cf_privs_drop(conf->user, conf->group, why);
+	if (open_socket(conf, &inner) != CF_OK)
+		return cf_mconf_fail_at(path, "socket", &inner, why);
+	if (cf_metrics_listen(conf, &metrics_fd, &inner) != CF_OK)
+		return cf_mconf_fail_at(path, "metrics_listen", &inner, why);
+	rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc == CF_OK && conf->core_dumps)
 		cf_privs_core(true);
 	if (rc == CF_OK)
@@ -456,6 +457,36 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	return CF_OK;
 }
 
+/* What the start would say of where it listens. */
+static void
+check_places(struct cf_check *findings, const char *path,
+    const struct cf_mconf *conf, const char *user)
+{
+	struct cf_why inner = { "" }, whole = { "" };
+	struct stat st;
+	enum cf_err rc;
+
+	findings->f.subject = "configuration";
+	rc = cf_sock_check(conf->socket, user, &inner);
+	/* A running one is no mistake in the configuration. */
+	if (rc != CF_OK && rc != CF_E_BUSY) {
+		(void)cf_mconf_fail_at(path, "socket", &inner, &whole);
+		cf_check_say(findings, CF_FINDING_ERROR, "%s", whole.text);
+		if (geteuid() == 0 && user == NULL &&
+		    stat(conf->store_directory, &st) == 0 && st.st_uid == 0)
+			cf_check_say(findings, CF_FINDING_ERROR,
+			    "store_directory belongs to root: its owner is "
+			    "taken for who the milter runs as; if that is "
+			    "another user, give him %s with chown, or set "
+			    "user", conf->store_directory);
+	}
+	rc = cf_metrics_check(conf, user, &inner);
+	if (rc != CF_OK && rc != CF_E_BUSY) {
+		(void)cf_mconf_fail_at(path, "metrics_listen", &inner, &whole);
+		cf_check_say(findings, CF_FINDING_ERROR, "%s", whole.text);
+	}
+}
+
 /* *ret_bad: there are errors, which were printed. */
 static enum cf_err
 check(const char *path, const struct cf_mconf *conf,
@@ -468,11 +499,8 @@ check(const char *path, const struct cf_mconf *conf,
 	    conf->store_directory);
 	enum cf_err rc;
 
-	rc = cf_sock_check(conf->socket, user, why);
-	/* A running one is no mistake in the configuration. */
-	if (rc != CF_OK && rc != CF_E_BUSY)
-		return rc;
 	findings.f.out = stdout;
+	check_places(&findings, path, conf, user);
 	rc = cf_snapshot_load(path, true, &snapshot, why);
 	if (rc == CF_OK) {
 		findings.snapshot = snapshot;

@@ -91,9 +91,6 @@ listen_unix(const struct cf_mconf *conf, int *ret_fd, struct cf_why *why)
 	mode_t before;
 	int fd, bound;
 
-	rc = cf_sock_check(conf->metrics_listen, conf->user, why);
-	if (rc != CF_OK)
-		return rc;
 	address.sun_family = AF_UNIX;
 	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -107,7 +104,7 @@ listen_unix(const struct cf_mconf *conf, int *ret_fd, struct cf_why *why)
 	    sizeof address);
 	umask(before);
 	if (bound != 0 || listen(fd, 16) != 0) {
-		rc = cf_fail(CF_E_CONFIG, why, "metrics_listen: %s: %s", path,
+		rc = cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 		    strerrordesc_np(errno));
 		close(fd);
 		return rc;
@@ -118,27 +115,36 @@ listen_unix(const struct cf_mconf *conf, int *ret_fd, struct cf_why *why)
 }
 
 enum cf_err
-cf_metrics_listen(const struct cf_mconf *conf, int *ret_fd,
+cf_metrics_check(const struct cf_mconf *conf, const char *user,
     struct cf_why *why)
 {
-	struct cf_why inner = { "" };
 	bool loopback = false;
 	enum cf_err rc;
 
-	*ret_fd = -1;
 	if (conf->metrics_listen == NULL)
 		return CF_OK;
 	if (strncmp(conf->metrics_listen, "unix:", 5) == 0)
-		return listen_unix(conf, ret_fd, why);
-	rc = cf_listen_is_loopback(conf->metrics_listen, &loopback, &inner);
+		return cf_sock_check(conf->metrics_listen, user, why);
+	rc = cf_listen_is_loopback(conf->metrics_listen, &loopback, why);
 	if (rc == CF_OK && !loopback && !conf->metrics_public)
-		return cf_fail(CF_E_CONFIG, why, "metrics_listen: %s can be "
-		    "reached from other machines; metrics_public = true "
-		    "allows it", conf->metrics_listen);
-	if (rc == CF_OK)
-		rc = cf_listen_tcp(conf->metrics_listen, ret_fd, &inner);
-	return rc == CF_OK ? rc : cf_fail(rc, why, "metrics_listen: %s",
-	    inner.text);
+		return cf_fail(CF_E_CONFIG, why, "%s can be reached from other "
+		    "machines; metrics_public = true allows it",
+		    conf->metrics_listen);
+	return rc == CF_OK ? cf_listen_check(conf->metrics_listen, why) : rc;
+}
+
+enum cf_err
+cf_metrics_listen(const struct cf_mconf *conf, int *ret_fd,
+    struct cf_why *why)
+{
+	enum cf_err rc = cf_metrics_check(conf, conf->user, why);
+
+	*ret_fd = -1;
+	if (rc != CF_OK || conf->metrics_listen == NULL)
+		return rc;
+	if (strncmp(conf->metrics_listen, "unix:", 5) == 0)
+		return listen_unix(conf, ret_fd, why);
+	return cf_listen_tcp(conf->metrics_listen, ret_fd, why);
 }
 
 enum cf_err
@@ -162,7 +168,7 @@ cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
 		free(http);
 		close(fd);
 		return cf_fail(CF_E_CONFIG, why,
-		    "metrics_listen: the HTTP server does not start");
+		    "the HTTP server does not start");
 	}
 	*ret = http;
 	return CF_OK;

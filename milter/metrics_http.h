@@ -13,6 +13,13 @@
 struct cf_metrics_http;
 
 /*
+ * Could we listen at metrics_listen, as `user` (NULL: who asks)?
+ * CF_E_CONFIG  no, or others than this machine could reach it
+ * CF_E_BUSY    somebody listens there
+ */
+CF_MUST_USE enum cf_err cf_metrics_check(const struct cf_mconf *conf,
+    const char *user, struct cf_why *why);
+/*
  * Listen at metrics_listen.  Before privileges are dropped.  *ret_fd is -1
  * when the option is unset.
  * CF_E_CONFIG  it cannot be had, or others than this machine could reach it

@@ -495,8 +495,8 @@ cf_mf_open(const char *socket, struct cf_why *why)
 	    smfi_register(desc) != MI_SUCCESS)
 		return cf_fail(CF_E_CONFIG, why, "libmilter does not start");
 	if (smfi_opensocket(true) != MI_SUCCESS)
-		return cf_fail(CF_E_CONFIG, why,
-		    "socket: %s cannot be opened", socket);
+		return cf_fail(CF_E_CONFIG, why, "%s cannot be opened",
+		    socket);
 	return CF_OK;
 }
 

@@ -58,9 +58,9 @@ const struct cf_conf_opt cf_reader_options[] = {
 	{ "drain_s", CF_CONF_TIME_S, F(drain_s), "20", 0, 3600, NULL,
 	    "Seconds that answers under way get to finish when the program "
 	    "is told to end." },
-	{ "user", CF_CONF_STR, F(user), NULL, 0, 0, NULL,
+	{ "user", CF_CONF_STR, F(user), NULL, 0, 0, cf_conf_check_user,
 	    "User to become after start." },
-	{ "group", CF_CONF_STR, F(group), NULL, 0, 0, NULL,
+	{ "group", CF_CONF_STR, F(group), NULL, 0, 0, cf_conf_check_group,
 	    "Group to become after start; the user's own if not given." },
 	{ "log", CF_CONF_STR, F(log), "stderr", 0, 0, cf_conf_check_log,
 	    "Where log lines go: stderr or syslog." },
@@ -82,6 +82,8 @@ check_whole(const char *path, struct cf_reader_conf *c, struct cf_why *why)
 	bool loopback = false;
 
 	if (cf_listen_is_loopback(c->listen, &loopback, &inner) != CF_OK)
+		return FAIL_AT(path, "listen", why, "%s", inner.text);
+	if (cf_listen_check(c->listen, &inner) != CF_OK)
 		return FAIL_AT(path, "listen", why, "%s", inner.text);
 	if ((c->tls_certificate == NULL) != (c->tls_key == NULL))
 		return FAIL_AT(path, c->tls_key == NULL ? "tls_certificate" :

@@ -197,14 +197,15 @@ static enum cf_err
 serve(const char *path, const struct cf_reader_conf *conf,
     struct cf_reader_http *http, struct cf_why *why)
 {
+	struct cf_why inner = { "" };
 	enum cf_err rc;
 	sigset_t set;
 	int fd;
 
 	block_signals(&set);
-	rc = cf_listen_tcp(conf->listen, &fd, why);
-	if (rc != CF_OK)
-		return rc;
+	if (cf_listen_tcp(conf->listen, &fd, &inner) != CF_OK)
+		return cf_conf_fail_at(path, cf_reader_options,
+		    cf_reader_options_count, "listen", why, "%s", inner.text);
 	rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc != CF_OK) {
 		close(fd);

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/listen.h"
 #include "common/mem.h"
 
 /* The path of "unix:/path", NULL for inet. */
@@ -30,7 +31,7 @@ unix_path(const char *socket)
 static enum cf_err
 sock_fail(struct cf_why *why, const char *path)
 {
-	return cf_fail(CF_E_CONFIG, why, "socket: %s: %s", path,
+	return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
 	    strerrordesc_np(errno));
 }
 
@@ -53,11 +54,11 @@ check_directory(const char *dir, const char *user, struct cf_why *why)
 	if (stat(dir, &st) != 0)
 		return sock_fail(why, dir);
 	if ((st.st_mode & 022) != 0)
-		return cf_fail(CF_E_CONFIG, why, "socket: %s: mode is %04o, "
+		return cf_fail(CF_E_CONFIG, why, "%s: mode is %04o, "
 		    "others could put a socket of theirs there", dir,
 		    (unsigned)st.st_mode & 07777);
 	if (!is_trusted(st.st_uid, user))
-		return cf_fail(CF_E_CONFIG, why, "socket: %s belongs to user "
+		return cf_fail(CF_E_CONFIG, why, "%s belongs to user "
 		    "%u, who is neither root nor who we run as", dir,
 		    (unsigned)st.st_uid);
 	return CF_OK;
@@ -76,10 +77,10 @@ check_above(char *dir, const char *user, struct cf_why *why)
 			return sock_fail(why, dir);
 		if ((st.st_mode & 022) != 0 && (st.st_mode & S_ISVTX) == 0)
 			return cf_fail(CF_E_CONFIG, why,
-			    "socket: %s: mode is %04o, others could move what "
+			    "%s: mode is %04o, others could move what "
 			    "is below it", dir, (unsigned)st.st_mode & 07777);
 		if (!is_trusted(st.st_uid, user))
-			return cf_fail(CF_E_CONFIG, why, "socket: %s belongs "
+			return cf_fail(CF_E_CONFIG, why, "%s belongs "
 			    "to user %u, who could move what is below it", dir,
 			    (unsigned)st.st_uid);
 	}
@@ -115,6 +116,41 @@ connects(const char *path)
 	return there;
 }
 
+/* "inet:port@host" */
+static enum cf_err
+resolve(const char *socket, struct sockaddr_storage *ret, socklen_t *ret_len,
+    struct cf_why *why)
+{
+	const char *port = strchr(socket, ':') + 1, *at = strchr(port, '@');
+	CF_AUTO(cf_free) char *service = cf_strndup(port, (size_t)(at - port));
+	struct addrinfo hints = { 0 }, *found = NULL;
+
+	hints.ai_family = strncmp(socket, "inet6:", 6) == 0 ? AF_INET6 :
+	    AF_INET;
+	hints.ai_socktype = SOCK_STREAM;
+	if (getaddrinfo(at + 1, service, &hints, &found) != 0)
+		return cf_fail(CF_E_CONFIG, why,
+		    "%s is no address of this machine", at + 1);
+	memcpy(ret, found->ai_addr, found->ai_addrlen);
+	*ret_len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return CF_OK;
+}
+
+static enum cf_err
+check_inet(const char *socket, struct cf_why *why)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = 0;
+	enum cf_err rc = resolve(socket, &address, &len, why);
+
+	if (rc == CF_OK && !cf_listen_has(&address, len))
+		rc = cf_fail(CF_E_CONFIG, why,
+		    "%s is no address of this machine",
+		    strchr(socket, '@') + 1);
+	return rc;
+}
+
 enum cf_err
 cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 {
@@ -125,7 +161,7 @@ cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 	enum cf_err rc;
 
 	if (path == NULL)
-		return CF_OK;
+		return check_inet(socket, why);
 	dir = cf_strdup(path);
 	*strrchr(dir, '/') = '\0';
 	rc = check_directory(*dir == '\0' ? "/" : dir, user, why);
@@ -143,10 +179,10 @@ cf_sock_check(const char *socket, const char *user, struct cf_why *why)
 		return errno == ENOENT ? CF_OK : sock_fail(why, path);
 	if (!S_ISSOCK(st.st_mode))
 		return cf_fail(CF_E_CONFIG, why,
-		    "socket: %s is there and is not a socket", path);
+		    "%s is there and is not a socket", path);
 	if (connects(path))
 		return cf_fail(CF_E_BUSY, why,
-		    "socket: another program listens on %s", path);
+		    "another program listens on %s", path);
 	return CF_OK;
 }
 
@@ -164,7 +200,7 @@ cf_sock_grant(const char *socket, const char *mode, const char *user,
 		pw = getpwnam(user);
 		if (pw == NULL)
 			return cf_fail(CF_E_CONFIG, why,
-			    "user: there is no user named %s", user);
+			    "there is no user named %s", user);
 		if (lchown(path, pw->pw_uid, (gid_t)-1) != 0)
 			return sock_fail(why, path);
 	}
@@ -172,7 +208,7 @@ cf_sock_grant(const char *socket, const char *mode, const char *user,
 		gr = getgrnam(group);
 		if (gr == NULL)
 			return cf_fail(CF_E_CONFIG, why,
-			    "socket_group: there is no group named %s", group);
+			    "there is no group named %s", group);
 		if (lchown(path, (uid_t)-1, gr->gr_gid) != 0)
 			return sock_fail(why, path);
 	}
@@ -192,33 +228,13 @@ static struct way {
 	socklen_t address_len;
 } way;
 
-/* "inet:port@host" */
-static enum cf_err
-resolve(const char *socket, struct cf_why *why)
-{
-	const char *port = strchr(socket, ':') + 1, *at = strchr(port, '@');
-	CF_AUTO(cf_free) char *service = cf_strndup(port, (size_t)(at - port));
-	struct addrinfo hints = { 0 }, *found = NULL;
-
-	hints.ai_family = strncmp(socket, "inet6:", 6) == 0 ? AF_INET6 :
-	    AF_INET;
-	hints.ai_socktype = SOCK_STREAM;
-	if (getaddrinfo(at + 1, service, &hints, &found) != 0)
-		return cf_fail(CF_E_CONFIG, why,
-		    "socket: %s is no address of this machine", at + 1);
-	memcpy(&way.address, found->ai_addr, found->ai_addrlen);
-	way.address_len = found->ai_addrlen;
-	freeaddrinfo(found);
-	return CF_OK;
-}
-
 enum cf_err
 cf_sock_set_nudge(const char *socket, struct cf_why *why)
 {
 	const char *path = unix_path(socket);
 
 	if (path == NULL)
-		return resolve(socket, why);
+		return resolve(socket, &way.address, &way.address_len, why);
 	way.path = cf_strdup(path);
 	way.bound = cf_strdup(path);
 	return CF_OK;

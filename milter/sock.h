@@ -12,8 +12,8 @@
 /*
  * Check the place of a unix socket: its directory, and those above, must not
  * be writable by others than root, ourselves and `user` (who we shall be, or
- * NULL); nobody may be listening there.  CF_OK for inet.
- * CF_E_CONFIG  the place is not safe, or something else is there
+ * NULL); nobody may be listening there.  Of inet: is the address ours?
+ * CF_E_CONFIG  the place is not safe or not ours, or something else is there
  * CF_E_BUSY    somebody listens there
  */
 CF_MUST_USE enum cf_err cf_sock_check(const char *socket, const char *user,

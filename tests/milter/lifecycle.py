@@ -68,6 +68,9 @@ def t_config():
 	    ({"socket": "unix:relative"}, "unix:/PATH"),
 	    ({"socket": "inet:localhost:99"}, "inet:PORT@HOST"),
 	    ({"socket_mode": "0666"}, "every user"),
+	    ({"socket_group": "no-such-group"}, "no group named"),
+	    ({"user": "no-such-user"}, "no user named"),
+	    ({"group": "no-such-group"}, "no group named"),
 	    ({"key_servers": ["http://keys.example"]}, "loopback"),
 	    ({"key_servers": ["https://keys.example/"]}, "without /"),
 	    ({"networks": ["10.0.0.1/8"]}, "bits set"),
@@ -191,6 +194,35 @@ def t_inet():
 	rig.start(socket=rig.address)
 	seals(rig)
 	rig.stop()
+
+
+@tap.case("an address of another machine: neither -n nor the start takes it")
+def t_foreign_address():
+	for options in ({"socket": "inet:9999@192.0.2.1"},
+	    {"metrics_listen": "192.0.2.1:9999", "metrics_public": True}):
+		rig = new(mode="inbound", **options)
+		rig.write_config()
+		for args in ((), ("-n", "--offline", "--no-mta")):
+			status, out, err = run("-c", rig.config, *args)
+			tap.equal(status, 78, "exit status")
+			tap.contains(out + err, line_of(rig,
+			    next(iter(options))), "message")
+			tap.contains(out + err, "no address of this machine",
+			    "message")
+
+
+@tap.case("a configuration that only root may read: it says who may not")
+def t_unreadable():
+	rig = new(user="nobody")
+	nobody = pwd.getpwnam("nobody")
+	for path in (rig.store, rig.run, rig.token_file, rig.folder):
+		os.chown(path, nobody.pw_uid, nobody.pw_gid)
+	rig.write_config()
+	os.chmod(rig.config, 0o600)
+	for args in ((), ("-n", "--offline", "--no-mta")):
+		status, _, err = run("-c", rig.config, *args)
+		tap.equal(status, 78, "exit status")
+		tap.contains(err, "user nobody may not read it", "message")
 
 
 @tap.case("as another user: files and socket are that user's")

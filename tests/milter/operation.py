@@ -262,12 +262,16 @@ def t_metrics_place():
 	rig.stop()
 	tap.equal(os.listdir(rig.run), [], "left behind")
 	for value, text in (("0.0.0.0:9999", "metrics_public"),
-	    ("nonsense", "ADDRESS:PORT"), ("unix:/tmp/metrics.sock",
+	    ("nonsense", "ADDRESS:PORT"), ("192.0.2.1:9999",
+	    "can be reached"), ("unix:/tmp/metrics.sock",
 	    "others could put")):
 		rig.write_config(metrics_listen=value)
-		status, _, err = run("-c", rig.config)
-		tap.equal(status, 78, "exit status")
-		tap.contains(err, text, "message")
+		for args in ((), ("-n", "--offline", "--no-mta")):
+			status, out, err = run("-c", rig.config, *args)
+			tap.equal(status, 78, "exit status")
+			tap.contains(out + err, text, "message")
+			tap.true(re.search(re.escape(rig.config) +
+			    r":\d+: metrics_listen: ", out + err), out + err)
 	port = proc.free_port()
 	rig.start(metrics_listen="0.0.0.0:%d" % port, metrics_public=True)
 	tap.equal(get("127.0.0.1:%d" % port)[0], 200, "when told so")
@@ -440,11 +444,17 @@ def t_check_as_root():
 	status, _, err = run("-c", rig.config)
 	tap.equal((status, "belongs to user" in err), (78, True), err)
 	# Nor -n the place of somebody else, as whose the store is not.
-	for path, user in ((rig.run, pwd.getpwnam("daemon")),
-	    (rig.store, pwd.getpwnam("root"))):
-		os.chown(path, user.pw_uid, -1)
-		status, _, err = run(*args)
-		tap.equal((status, "belongs to user" in err), (78, True), err)
+	os.chown(rig.run, pwd.getpwnam("daemon").pw_uid, -1)
+	status, out, _ = run(*args)
+	tap.equal((status, "belongs to user" in out), (78, True), out)
+	tap.lacks(out, "store_directory", "a store that is nobody's fault")
+	os.chown(rig.run, nobody.pw_uid, -1)
+	os.chown(rig.store, 0, -1)
+	status, out, _ = run(*args)
+	tap.equal((status, "belongs to user" in out), (78, True), out)
+	tap.contains(out, "\nerror: configuration: store_directory belongs to "
+	    "root", "the cause")
+	tap.contains(out, "would run as root", "it went on")
 
 
 @tap.case("-n says what was set up and does nothing")
@@ -918,9 +928,10 @@ def t_socket_place():
 
 	def start(text):
 		for args in ((), ("-n", "--offline", "--no-mta")):
-			status, _, err = run("-c", rig.config, *args)
+			status, out, err = run("-c", rig.config, *args)
 			tap.equal(status, 78, "exit status, %s" % text)
-			tap.contains(err, text, "message")
+			tap.contains(out + err, rig.config + ":", "the line")
+			tap.contains(out + err, text, "message")
 			tap.equal(os.listdir(place), [], "what is left")
 	os.chown(place, nobody.pw_uid, -1)
 	start("belongs to user")

@@ -748,13 +748,27 @@ def t_user():
 		    "it still reads the store")
 	finally:
 		r.stop()
-	refused_user = new_reader("user2", user="no-such-user")
-	conf.write(refused_user.config, refused_user.options)
-	done = proc.run([proc.program("counterfoil-reader"), "-c",
-	    refused_user.config], check=False)
-	tap.equal(done.returncode, 1, "an unknown user")
-	tap.contains(done.stderr.decode(), "no user named no-such-user",
-	    "the sentence")
+
+
+@tap.case("an unknown user or group, a foreign address: neither -n nor the "
+    "start takes it")
+def t_start_and_check():
+	tls = ca.Authority(os.path.join(World.folder, "refused-ca")).server(
+	    "refused", ("localhost",))
+	for key, value, text in (
+	    ("user", "no-such-user", "no user named no-such-user"),
+	    ("group", "no-such-group", "no group named no-such-group"),
+	    ("listen", "192.0.2.1:8480", "no address of this machine")):
+		r = new_reader("refused-" + key, tls=tls, **{key: value})
+		conf.write(r.config, r.options)
+		for args in ((), ("-n",)):
+			done = proc.run([proc.program("counterfoil-reader"),
+			    "-c", r.config, *args], check=False)
+			said = done.stderr.decode()
+			tap.equal(done.returncode, 1, said)
+			tap.contains(said, text, "the sentence")
+			tap.true(re.search(r"conf:\d+: %s: " % key, said),
+			    said)
 
 
 def findings(r):
