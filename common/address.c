@@ -171,16 +171,6 @@ cf_address_registrable(const char *address)
 }
 
 bool
-cf_address_vouchable(const char *address)
-{
-	const char *rest = skip_local(address);
-
-	return cf_address_registrable(address) && *rest == '@' &&
-	    strlen(address) <= CF_ADDRESS_MAX &&
-	    strcspn(address, " ,:;<>()[]\\") >= (size_t)(rest - address);
-}
-
-bool
 cf_address_host_ok(const char *name)
 {
 	return dotted(name, strlen(name), is_host_char);

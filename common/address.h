@@ -15,7 +15,7 @@
 /*
  * An address that may stand in an envelope and in a header field as it is:
  * dot-atom local part, host name or address literal, ASCII, no more than
- * CF_ADDRESS_MAX characters.
+ * CF_ADDRESS_MAX characters.  Whom receipts go to must have one.
  */
 bool cf_address_ok(const char *address);
 /*
@@ -25,12 +25,6 @@ bool cf_address_ok(const char *address);
  * blank, a comma, a bracket or a second @ stands in a quoted local part only.
  */
 bool cf_address_registrable(const char *address);
-/*
- * The same for a sender, whom the key server vouches for and sends receipts:
- * with a domain, CF_ADDRESS_MAX bytes, and also between quotes nothing that
- * reads like a name, a comment or a second address beside the first.
- */
-bool cf_address_vouchable(const char *address);
 /* Words of letters, digits and hyphens with single dots between them. */
 bool cf_address_host_ok(const char *name);
 

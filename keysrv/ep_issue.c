@@ -77,17 +77,19 @@ read_recipients(struct cf_issue_item *item, struct cf_why *why)
 	return CF_OK;
 }
 
-/* The domain in lower case (ASCII only: others compare as they are). */
+/* The domain in lower case. */
 static enum cf_err
 take_domain(struct cf_issue_item *item, struct cf_why *why)
 {
 	const char *at;
 	size_t i;
 
-	if (!cf_address_vouchable(item->sender))
+	if (!cf_address_ok(item->sender))
 		return cf_fail(CF_E_SYNTAX, why, "\"sender\" is not an "
-		    "address with a domain, of up to %d bytes, whose "
-		    "characters can all be seen.", CF_ADDRESS_MAX);
+		    "address that a receipt can be sent to: letters, digits "
+		    "and the usual signs of ASCII, without quotes, single "
+		    "dots between words, with a domain, %d bytes at most.",
+		    CF_ADDRESS_MAX);
 	at = strrchr(item->sender, '@');
 	for (i = 0; at[i] != '\0'; i++)
 		item->domain[i] = at[i + 1] >= 'A' && at[i + 1] <= 'Z'
