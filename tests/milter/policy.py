@@ -263,6 +263,10 @@ def t_login():
 		tagged = plain.replace(b"Subject: ", b"Subject: [receipt] ")
 		untouched(send(login, sender, tagged), tagged)
 		rig.wait_log(since, ": passed cause=sender-login ")
+	# Also within networks, who authenticated is held to it.
+	lib.check_refused(rig.send(content, "<alice@a.test>",
+	    macros={"{auth_authen}": "eve@a.test"}), "550 5.7.1",
+	    ["in the name of somebody else"])
 	# Of clients that did not authenticate, there is nothing to compare.
 	lib.check_sealed(rig, rig.send(content, "<alice@a.test>"), content)
 	change(sender_is_login=None, triggers=None)
