@@ -9,6 +9,7 @@
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
 	"0123456789_-"
+#define LIST_FORM "several values are written { \"a\", \"b\" }"
 #define BLANKS " \t\r\v\f"
 #define NAME_MAX_LEN 60
 
@@ -249,18 +250,22 @@ take_equal_sign(struct scan *s, const char *key)
 static enum cf_err
 take_values(struct scan *s, const struct cf_conf_opt *opt)
 {
-	bool braces = *s->p == '{';
+	const bool braces = *s->p == '{';
+	const bool bare = opt->type == CF_CONF_LIST && !braces;
 	enum cf_err rc;
 
 	if (braces && opt->type != CF_CONF_LIST)
 		return BAD(s, s->line, "%s: there must be one value, not a "
 		    "list", opt->key);
+	if (bare && (*s->p == '[' || *s->p == '('))
+		return BAD(s, s->line, "%s: " LIST_FORM ", not with %c",
+		    opt->key, *s->p);
 	rc = braces ? take_list(s, opt->key) : take_value(s, opt->key);
 	if (rc == CF_OK)
 		rc = skip(s, false);
 	if (rc == CF_OK && *s->p != '\n' && *s->p != '\0')
-		return BAD(s, s->line, "%s: there is more behind the value",
-		    opt->key);
+		return BAD(s, s->line, "%s: there is more behind the value%s",
+		    opt->key, bare ? "; " LIST_FORM : "");
 	return rc;
 }
 

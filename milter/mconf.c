@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/mem.h"
@@ -351,9 +352,11 @@ check_octal(const char *value, struct cf_why *why)
 static enum cf_err
 check_domain(const char *value, struct cf_why *why)
 {
-	if (*value == '\0' || strpbrk(value, "@ \t") != NULL)
-		return cf_fail(CF_E_CONFIG, why, "\"%s\" is not a domain",
-		    value);
+	CF_AUTO(cf_free) char *address = cf_asprintf("x@%s", value);
+
+	if (!cf_address_registrable(address))
+		return cf_fail(CF_E_CONFIG, why, "\"%s\" is not a domain, "
+		    "such as example.org", value);
 	return CF_OK;
 }
 

@@ -76,6 +76,9 @@ def t_config():
 	    ({"networks": ["10.0.0.1/8"]}, "bits set"),
 	    ({"networks": ["10.0.0.0/33"]}, "not an address"),
 	    ({"local_domains": ["a@b"]}, "not a domain"),
+	    ({"local_domains": [".b.test"]}, "not a domain"),
+	    ({"local_domains": ["*.b.test"]}, "not a domain"),
+	    ({"local_domains": ["a.test,b.test"]}, "not a domain"),
 	    ({"deadline_s": 0}, "between"),
 	    ({"on_inbound_failure": "accept"}, "tempfail or pass")):
 		rig = lib.Rig(**options)

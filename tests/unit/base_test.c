@@ -282,6 +282,13 @@ static const struct {
 	{ "number = ,", 1, "number: a value is expected, not \",\"" },
 	{ "number = 3 size = 4", 1, "number: there is more behind" },
 	{ "size = 60 M", 1, "size: there is more behind the value" },
+	{ "items = [\"https://x.example\"]", 1, "items: several values are "
+	    "written { \"a\", \"b\" }, not with [" },
+	{ "items = [https://x.example]", 1, "items: several values are" },
+	{ "items = (\"https://x.example\")", 1, "}, not with (" },
+	{ "items = \"https://x.example\", \"https://y.example\"", 1,
+	    "items: there is more behind the value; several values are "
+	    "written { \"a\", \"b\" }" },
 	{ "number = {3}", 1, "number: there must be one value" },
 	{ "= 3", 1, "an option is expected, not \"=\"" },
 	{ "}", 1, "an option is expected, not \"}\"" },
