@@ -14,10 +14,10 @@ import { pathToFileURL } from "node:url";
 import { frameOf, openMessage, saveAll, troubleText, waitForState }
 	from "./driver.mjs";
 import { Problem } from "./fake.mjs";
-import { offer, plain } from "./letters.mjs";
+import { htmlLetter, offer, plain } from "./letters.mjs";
 import * as seal from "./seal.mjs";
 import { assert, run, test } from "./tap.mjs";
-import { aMoment, close, fake, here, home, newPage, picture, pictures,
+import { aMoment, close, fake, here, home, newPage, opened, picture, pictures,
 	readerLink, RULES, send, stop, temp, web } from "./world.mjs";
 
 const { state, url } = fake;
@@ -44,7 +44,8 @@ async function expectTrouble(page, kind, words)
 	assert.equal(await page.locator("[data-trouble]")
 		.getAttribute("data-trouble"), kind);
 	assert.match(await troubleText(page), words);
-	assert.equal(await page.locator("iframe, a[download]").count(), 0);
+	assert.equal(await page.locator("iframe, a[download]").count(),
+		kind === "malformed" ? 1 : 0);
 	assert.equal(await page.evaluate(
 		() => document.activeElement?.tagName), "H1");
 }
@@ -474,12 +475,79 @@ test("the sealed part is damaged: tag, as the sender registered it",
 		assert.deepEqual(eventsOf(sealed), ["released"]);
 	});
 
-test("what is sealed is not M: nothing is shown", async () => {
+/* What a link on the page saves. */
+async function saved(page, selector)
+{
+	const [download] = await Promise.all([page.waitForEvent("download"),
+		page.locator(selector).click()]);
+
+	return readFileSync(await download.path());
+}
+
+test("what is sealed is not M: nothing is shown, but it can be saved",
+	async () => {
+		for (const m of [plain({ text: "HIDDEN" }),
+			Buffer.concat([Buffer.from("Counterfoil-M: v=2; outer=0;"
+				+ " ct=kept; mv=kept; form=plain\r\n"),
+			plain({ text: "HIDDEN" })])]) {
+			const sealed = seal.seal(m);
+
+			fake.register(sealed);
+			const page = await openingFails(
+				readerLink(sealed, fake.locator(sealed)), "malformed",
+				/unknown form.*Save what was decrypted/, "HIDDEN");
+
+			assert.deepEqual(await saved(page, "#save-eml"), m);
+			await close(page);
+		}
+	});
+
+test("what does not match can not be saved either", async () => {
 	const sealed = seal.seal(plain({ text: "HIDDEN" }));
 
-	fake.register(sealed);
-	await close(await openingFails(readerLink(sealed, fake.locator(sealed)),
-		"malformed", /unknown form/, "HIDDEN"));
+	fake.register(sealed, { keyCommitment: seal.b64(randomBytes(32)) });
+	const page = await openingFails(
+		readerLink(sealed, fake.locator(sealed)), "mismatch",
+		/does not match/, "HIDDEN");
+
+	assert.equal(await page.locator("a[download]").count(), 0);
+	await close(page);
+});
+
+test("the original is offered before its HTML is taken in hand", async () => {
+	const page = await newPage();
+
+	await page.addInitScript(() => {
+		new MutationObserver(() => {
+			if (document.querySelector("#save-eml") !== null)
+				window.hadFrame ??= document.querySelector("iframe") !== null;
+		}).observe(document, { childList: true, subtree: true });
+	});
+	await page.goto(send(htmlLetter("<p>x</p>")).link);
+	await openMessage(page);
+	assert.equal(await page.locator("iframe").count(), 1);
+	assert.equal(await page.evaluate(() => window.hadFrame), false);
+	await close(page);
+});
+
+test("HTML that would stop the browser is shown as text", async () => {
+	for (const html of [`${"<div>".repeat(200_000)}deep`,
+		Array.from({ length: 9000 }, (_, i) =>
+			`<font size=${i}>`).join("") + "<p>x".repeat(9000)]) {
+		const page = await opened(htmlLetter(html));
+
+		assert.equal(await page.locator("iframe[data-part=html]").count(), 0);
+		assert.equal(await page.locator("iframe[data-part=text]").count(), 1);
+		assert.match(await page.locator(".note").allInnerTexts()
+			.then(all => all.join()), /formatted text could not be shown/);
+		assert.equal(await page.locator("#save-eml").count(), 1);
+		await close(page);
+	}
+	const page = await opened(htmlLetter(
+		`<p style="${"url(cid:".repeat(20_000)}">${"<p>x".repeat(9000)}`));
+
+	assert.equal(await page.locator("iframe[data-part=html]").count(), 1);
+	await close(page);
 });
 
 test("the key server refuses: its reason is told", async () => {

@@ -198,11 +198,38 @@ function plainSheet(css: string): string
 /* What a style would load: an address that is only named is none. */
 const ELSEWHERE = /(?:url\(|@import)\s*["']?((?:https?:)?\/\/[^\s"')]+)/gi;
 
+/*
+ * What it costs to parse a document is the depth at each of its tags, which
+ * browsers look through; nobody writes by hand or program what is beyond.
+ */
+const MAX_WORK = 20_000_000;
+const CLOSED_FOR_IT = new RegExp("^(?:p|li|dt|dd|tr|td|th|tbody|thead|tfoot"
+	+ "|option|html|head|body|area|base|br|col|embed|hr|img|input|link|meta"
+	+ "|source|track|wbr|o:p)$", "i");
+
+function isTooMuch(html: string): boolean
+{
+	let depth = 0, work = 0;
+
+	for (const [, end, name = ""] of html.matchAll(/<(\/?)([a-z][^\s/>]*)/gi)) {
+		if (!CLOSED_FOR_IT.test(name))
+			depth = Math.max(0, depth + (end === "/" ? -1 : 1));
+		work += depth + 1;
+		if (work > MAX_WORK)
+			return true;
+	}
+	return false;
+}
+
+/* Throws when a browser would be busy with it for too long. */
 export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 {
 	const purifier = DOMPurify;
 	const shown = new Set<MailFile>();
 	const elsewhere = new Set<string>();
+
+	if (isTooMuch(html))
+		throw new Error("its HTML is too deep");
 	const byId = new Map(files.filter(file => file.contentId !== ""
 		&& IMAGE.test(file.type)).map(file => [file.contentId, file]));
 
@@ -222,7 +249,7 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 	const styled = (css: string): string => {
 		for (const [, url = ""] of css.matchAll(ELSEWHERE))
 			elsewhere.add(url);
-		return css.replace(/url\(\s*(["']?)cid:([^"')\s]+)\1\s*\)/gi,
+		return css.replace(/url\(\s*(["']?)cid:([^"'()\s]+)\1\s*\)/gi,
 			(_, _quote, id: string) => `url(${inline(id) ?? "data:,"})`);
 	};
 

@@ -115,7 +115,8 @@ async function fetchSealed(blob: string): Promise<Bytes>
  * from here on, it is not kept from the person.  As much of it is shown as
  * can be, and the original is offered for saving in any case.
  */
-function showMessage({ original, release }: Opened, host: string): void
+async function showMessage({ original, release }: Opened, host: string):
+	Promise<void>
 {
 	const { message } = original;
 	const { issuer } = release;
@@ -123,7 +124,8 @@ function showMessage({ original, release }: Opened, host: string): void
 	for (const read of [() => readMail(message),
 		() => withoutHtml(readMail(message)), () => unread(message)])
 		try {
-			view.showOpened({ mail: read(), message, issuer, host, isListed });
+			await view.showOpened({ mail: read(), message, issuer, host,
+				isListed });
 			return;
 		} catch (error) {
 			console.error(error);
@@ -152,7 +154,9 @@ async function openAndShow(mine: number, sealed: Sealed,
 
 	if (mine !== run)
 		return;
-	showMessage(opened, host);
+	await showMessage(opened, host);
+	if (mine !== run)
+		return;
 	try {
 		view.showReceipt(true, await opened.confirm());
 	} catch {

@@ -94,7 +94,8 @@ function original(m: Bytes): Original
 	try {
 		return strip(m);
 	} catch (error) {
-		throw error instanceof MformError ? new Trouble("malformed") : error;
+		throw error instanceof MformError
+			? new Trouble("malformed", "", m) : error;
 	}
 }
 

@@ -5,6 +5,7 @@
  * Each sort of trouble has a title, a sentence that says what happened and
  * one that says what to do.   Does not know: how it is shown.
  */
+import type { Bytes } from "./bytes";
 
 interface Words {
 	title: string;
@@ -252,8 +253,9 @@ const WORDS = {
 		title: "The message has an unknown form",
 		what: "It was opened, but what is inside is not built as this page"
 			+ " expects, so nothing of it is shown.",
-		todo: "The reader may be too old for this message. Tell the people who"
-			+ " run your mail.",
+		todo: "Save what was decrypted: your mail program may be able to show"
+			+ " the file. The reader may be too old for this message; tell the"
+			+ " people who run your mail.",
 	},
 	"internal": {
 		title: "This page has failed",
@@ -290,9 +292,11 @@ export class Trouble extends Error {
 
 	/*
 	 * `reason` is a sentence from the key server or a name that helps; it
-	 * is shown as text and never trusted.
+	 * is shown as text and never trusted.  `decrypted`: what is not shown
+	 * but is the person's to save.
 	 */
-	constructor(readonly kind: TroubleKind, readonly reason = "")
+	constructor(readonly kind: TroubleKind, readonly reason = "",
+		readonly decrypted: Bytes | null = null)
 	{
 		super(kind);
 		this.words = WORDS[kind];

@@ -398,14 +398,27 @@ function actions(message: Bytes, name: string): HTMLElement
 			"Telling the key server that the message was opened …"));
 }
 
-export function showOpened({ mail, message, issuer, host, isListed }:
-	OpenedScreen): void
+/* Until the screen was painted, or would have been where it is not seen. */
+function painted(): Promise<void>
 {
-	const parts = messageParts(mail);
+	return new Promise(resolve => {
+		requestAnimationFrame(() => setTimeout(resolve));
+		setTimeout(resolve, 200);
+	});
+}
+
+/*
+ * What the message says is taken in hand last: whatever a browser makes of
+ * it, the original is there to be saved before.
+ */
+export async function showOpened({ mail, message, issuer, host, isListed }:
+	OpenedScreen): Promise<void>
+{
+	const content = el("div", {});
 	const name = safeName(mail.subject, "message").slice(0, 80);
 
 	say("The message is open.");
-	show("opened", true);
+	show("opening", true);
 	place("main").append(
 		el("article", { class: "card", "aria-label": "Message" },
 			el("header", {},
@@ -418,10 +431,17 @@ export function showOpened({ mail, message, issuer, host, isListed }:
 				?? el("p", { class: "vouch" }, "Sealed by ",
 					el("b", {}, own(issuer.address)), ", confirmed by ",
 					el("b", {}, host), ".")),
-			parts.element,
-			fileList(parts.listed),
+			content,
 			actions(message, name)));
 	place("main").querySelector<HTMLElement>("h1")?.focus();
+	await painted();
+	if (!content.isConnected)
+		return;
+	const { element, listed } = messageParts(mail);
+
+	content.replaceWith(element, ...[fileList(listed)]
+		.filter(list => list !== null));
+	place("main").dataset["state"] = "opened";
 }
 
 /* The message is open, but the page fails at all of it. */
@@ -473,6 +493,7 @@ function wayButton(text: string, act: (() => void) | null):
 export function showTrouble(trouble: Trouble, ways: Ways): void
 {
 	const { title, what, todo, again } = trouble.words;
+	const { decrypted } = trouble;
 
 	say("");
 	show("trouble", true, el("section",
@@ -485,9 +506,12 @@ export function showTrouble(trouble: Trouble, ways: Ways): void
 			: el("p", { class: "reason", id: "reason" },
 				trouble.words.reason ?? "", own(trouble.reason)),
 			el("p", {}, el("b", {}, "What to do: "), todo),
-			el("p", { class: "ways" },
+			el("p", { class: "ways", id: "ways" },
 				wayButton("Try again", again === true ? ways.again : null),
 				wayButton("Choose a file", ways.back)))));
+	if (decrypted !== null)
+		place("ways").append(saveLink(decrypted, "decrypted.eml",
+			{ class: "button", id: "save-eml" }, "Save what was decrypted"));
 }
 
 /* --- choose a file ---------------------------------------------------- */
