@@ -37,6 +37,8 @@
 #define EPOCH_MS INT64_C(946684800000)
 
 /* What a failed flush means for the transaction. */
+#define NOT_ALLOWED "42501"	/* the SQLSTATE insufficient_privilege */
+
 enum failure {
 	FAIL_NONE,
 	FAIL_LOST,	/* the connection is gone */
@@ -366,6 +368,14 @@ set_up(struct cf_db *db, struct cf_why *why)
 	rc = cf_db_flush(db, &own);
 	cf_db_args_free(&role);
 	cf_db_args_free(&versions);
+	/* It failed before that, at the role. */
+	if (rc == CF_E_INTERNAL &&
+	    PQresultStatus(db->result[safety]) == PGRES_PIPELINE_ABORTED &&
+	    strstr(own.text, "(" NOT_ALLOWED ")") != NULL)
+		return cf_fail(CF_E_CONFIG, why, "this login may not act as "
+		    "%s: run it as the user that the key server runs as "
+		    "(counterfoil-admin: as who ran migrate first), or grant "
+		    "the role; %s", db->options.role, own.text);
 	/* Role, schema or table are not there, or not for this login. */
 	if (rc == CF_E_INTERNAL)
 		return db->options.any_schema

@@ -145,6 +145,13 @@ def t_database():
 	cluster.create("empty")
 	bad("database: ", "counterfoil-admin migrate",
 	    database=cluster.conninfo("empty", keysrv.LOGIN))
+	server.psql("CREATE ROLE stranger LOGIN")
+	status, lines = check(database=cluster.conninfo(server.database,
+	    "stranger"))
+	tap.equal(status, 78, "exit status")
+	tap.true([x for x in lines if "may not act as counterfoil_keysrv: run "
+	    "it as the user that the key server runs as" in x and
+	    "migrate;" not in x], "a stranger: %s" % lines)
 	server.psql("ALTER ROLE keysrv SET synchronous_commit = off")
 	try:
 		bad("database: ", "synchronous_commit off")
