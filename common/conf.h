@@ -4,7 +4,7 @@
  *
  * One table per program gives key, type, field, default, check and the
  * manual's sentence; loading, printing and the documents all read it.
- * Every error says file:line.  An unknown key names the nearest valid one;
+ * Every error says file:line.  An unknown key names a valid one near it;
  * a key given twice is an error.
  * Threads: loading is serialised by a lock; a loaded struct is const after.
  */

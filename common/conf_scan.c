@@ -55,10 +55,11 @@ distance(const char *a, const char *b)
 	return row[m];
 }
 
+/* A name so near that it may be meant, or NULL. */
 static const char *
 nearest(const struct scan *s, const char *name)
 {
-	const char *best = s->table[0].key;
+	const char *best = NULL;
 	size_t i, d, best_d = SIZE_MAX;
 
 	for (i = 0; i < s->count; i++) {
@@ -68,7 +69,7 @@ nearest(const struct scan *s, const char *name)
 			best = s->table[i].key;
 		}
 	}
-	return best;
+	return best_d <= 2 || best_d <= strlen(name) / 3 ? best : NULL;
 }
 
 /* The option whose name stands at `p`, or NULL; *ret_len: the name's. */
@@ -274,6 +275,7 @@ take_option(struct scan *s)
 {
 	const struct cf_conf_opt *opt;
 	CF_AUTO(cf_free) char *name = NULL;
+	const char *near;
 	enum cf_err rc;
 	size_t len;
 
@@ -282,9 +284,12 @@ take_option(struct scan *s)
 		return BAD(s, s->line, "an option is expected, not \"%c\"",
 		    *s->p);
 	name = cf_strndup(s->p, len > NAME_MAX_LEN ? NAME_MAX_LEN : len);
-	if (opt == NULL)
-		return BAD(s, s->line, "unknown option \"%s\"; the nearest "
-		    "one is \"%s\"", name, nearest(s, name));
+	if (opt == NULL) {
+		near = nearest(s, name);
+		return BAD(s, s->line, "unknown option \"%s\"%s%s%s", name,
+		    near == NULL ? "" : "; the nearest one is \"",
+		    near == NULL ? "" : near, near == NULL ? "" : "\"");
+	}
 	if (s->lines[opt - s->table] != 0)
 		return BAD(s, s->line, "\"%s\" is given twice", name);
 	s->lines[opt - s->table] = s->line;

@@ -65,6 +65,7 @@ def t_config():
 	for options, text in (
 	    ({"mode": "outbuond"}, "must be outbound, inbound or both"),
 	    ({"moed": "both"}, 'nearest one is "mode"'),
+	    ({"colour": "red"}, 'unknown option "colour"\n'),
 	    ({"socket": "unix:relative"}, "unix:/PATH"),
 	    ({"socket": "inet:localhost:99"}, "inet:PORT@HOST"),
 	    ({"socket_mode": "0666"}, "every user"),
