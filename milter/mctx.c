@@ -244,8 +244,11 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 	case CF_ACTION_STRIP:
 		make_fields(m);
 		return CF_OK;
-	case CF_ACTION_PASS:
 	case CF_ACTION_REFUSE:
+		/* The log has the reason, too. */
+		(void)cf_fail(CF_OK, why, "%s", m->decision.reply.text);
+		return CF_OK;
+	case CF_ACTION_PASS:
 	case CF_ACTION__COUNT:
 		break;
 	}

@@ -235,13 +235,16 @@ take(const struct option *o, enum cf_want_place place, struct cf_want *want,
 /* ---- the text ---- */
 
 static enum cf_err
-read_option(const char **p, struct option *o, struct cf_why *why)
+read_option(const char **p, enum cf_want_place place, struct option *o,
+    struct cf_why *why)
 {
 	const char *start = *p;
 
 	if (!eat_word(p, &o->name) || !eat_char(p, '='))
 		return cf_fail(CF_E_SYNTAX, why, "\"%.*s\" is not of the form "
-		    "option=value", shown_len(start), start);
+		    "option=value%s", shown_len(start), start,
+		    place == CF_WANT_IN_FLAG ? "; write yes, or options with "
+		    "a ; between them, or leave the field out" : "");
 	o->words = 0;
 	do {
 		start = *p;
@@ -280,7 +283,7 @@ cf_want_parse(const char *text, enum cf_want_place place, struct cf_want *ret,
 		    "it is longer than %d characters", CF_WANT_MAX);
 	if (place != CF_WANT_IN_FLAG || !is_yes(text)) {
 		do {
-			rc = read_option(&text, &option, why);
+			rc = read_option(&text, place, &option, why);
 			if (rc == CF_OK)
 				rc = take(&option, place, &want, why);
 		} while (rc == CF_OK && eat_char(&text, ';'));

@@ -110,7 +110,8 @@ def t_options():
 @tap.case("what is not known or not of the grammar is refused, and named")
 def t_malformed():
 	for value, word in ((b"yes; expires=7d", '"yes;'),
-	    (b"expires=7d;", '""'), (b"expires=soon", "expires=soon"),
+	    (b"expires=7d;", "leave the field out"),
+	    (b"no", "write yes,"), (b"", "write yes,"), (b"expires=soon", "expires=soon"),
 	    (b"colour=red", "option colour"), (b"receipt=always", "receipt"),
 	    (b"expires=7d; expires=8d", "twice"),
 	    (b"expires=7d (a week)", "(a week)"),
