@@ -122,6 +122,16 @@ cf_json_secret(const json_t *object, const char *name, size_t len,
 	    NULL) == CF_OK;
 }
 
+/* Key servers give reasons; what stands in front of one does not. */
+static enum cf_err
+no_reason(long status, const char *service, struct cf_why *why)
+{
+	return cf_fail(CF_E_PROTOCOL, why,
+	    "%s: answered with status %ld and no reason%s", service, status,
+	    status >= 500 ? ": the web server in front of it cannot reach "
+	    "counterfoil-keysrv, or it is stopped" : "");
+}
+
 enum cf_err
 cf_json_problem(long status, const char *text, size_t len,
     const char *service, struct cf_why *why)
@@ -133,18 +143,14 @@ cf_json_problem(long status, const char *text, size_t len,
 	enum cf_err rc;
 
 	if (cf_json_parse(text, len, &json, NULL) != CF_OK)
-		return cf_fail(CF_E_PROTOCOL, why,
-		    "%s: answered with status %ld and no reason", service,
-		    status);
+		return no_reason(status, service, why);
 	type = cf_json_string(json, "type");
 	detail = cf_json_string(json, "detail");
 	if (detail == NULL)
 		detail = cf_json_string(json, "title");
 	if (type == NULL || strncmp(type, PROBLEM, strlen(PROBLEM)) != 0 ||
 	    detail == NULL)
-		return cf_fail(CF_E_PROTOCOL, why,
-		    "%s: answered with status %ld and no reason", service,
-		    status);
+		return no_reason(status, service, why);
 	rc = cf_err_from_slug(type + strlen(PROBLEM));
 	if (rc == CF_OK)
 		rc = CF_E_PROTOCOL;

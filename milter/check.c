@@ -47,7 +47,8 @@ question(const struct cf_snapshot *s, char out[QUESTION_MAX])
 }
 
 static enum cf_err
-ask(const struct cf_snapshot *s, const char *service, struct cf_why *why)
+ask(const struct cf_snapshot *s, const char *service, long *ret_status,
+    struct cf_why *why)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf answer = CF_BUF_INIT(ANSWER_MAX);
 	char path[QUESTION_MAX];
@@ -57,18 +58,17 @@ ask(const struct cf_snapshot *s, const char *service, struct cf_why *why)
 		.bearer = &s->api_token,
 		.timeout_ms = s->conf.request_timeout_s * 1000,
 	};
-	long status = 0;
 	enum cf_err rc;
 
-	rc = cf_httpc_send(s->http, &request, &status, &answer, why);
-	if (rc == CF_OK && status != 200)
-		rc = cf_json_problem(status, cf_buf_str(&answer), answer.len,
-		    service, why);
+	rc = cf_httpc_send(s->http, &request, ret_status, &answer, why);
+	if (rc == CF_OK && *ret_status != 200)
+		rc = cf_json_problem(*ret_status, cf_buf_str(&answer),
+		    answer.len, service, why);
 	return rc;
 }
 
 static const char *
-advice(enum cf_err rc)
+advice(enum cf_err rc, long status)
 {
 	switch (rc) {
 	case CF_E_TLS:
@@ -82,7 +82,9 @@ advice(enum cf_err rc)
 	case CF_E_NETWORK: case CF_E_TIMEOUT:
 		return "flagged mail waits until it can be reached";
 	default:
-		return "is that a key server?";
+		/* A problem document of our own is the answer of one. */
+		return status < 500 && (status == 0 || rc == CF_E_PROTOCOL) ?
+		    "is that a key server?" : "flagged mail cannot be sealed";
 	}
 }
 
@@ -95,13 +97,15 @@ cf_check_key_servers(struct cf_check *check)
 	struct cf_why why;
 	size_t i, good = 0;
 	enum cf_err rc;
+	long status;
 
 	if (!(s->mode & CF_MODE_OUTBOUND))
 		return;
 	for (i = 0; i < list->count; i++) {
 		check->f.subject = list->item[i];
 		why.text[0] = '\0';
-		rc = ask(s, list->item[i], &why);
+		status = 0;
+		rc = ask(s, list->item[i], &status, &why);
 		good += rc == CF_OK;
 		/* One that is away is what the others are there for. */
 		finding = list->count > 1 && (rc == CF_E_NETWORK ||
@@ -109,7 +113,7 @@ cf_check_key_servers(struct cf_check *check)
 		    CF_FINDING_ERROR;
 		cf_check_that(check, rc == CF_OK, finding,
 		    "the key server answers and takes our token",
-		    "%s; %s", why.text, advice(rc));
+		    "%s; %s", why.text, advice(rc, status));
 	}
 	check->f.subject = "key_servers";
 	if (good == 0 && list->count > 1)
@@ -177,6 +181,11 @@ cf_check_socket(struct cf_check *check, const char *name)
 	if (pw == NULL) {
 		cf_check_say(check, CF_FINDING_ERROR,
 		    "there is no user named %s", name);
+		return;
+	}
+	if (stat(path, &st) != 0 && errno == ENOENT && geteuid() == 0) {
+		cf_check_say(check, CF_FINDING_WARNING, "%s is not there: "
+		    "start the milter; mail waits until then", path);
 		return;
 	}
 	if (stat(path, &st) != 0) {

@@ -59,7 +59,7 @@ usage(void)
 	    "on your list\n"
 	    "  -n           only ask who sealed it and what would be "
 	    "recorded\n"
-	    "  -q           say nothing when all is well\n", stderr);
+	    "  -q           do not say who sealed it\n", stderr);
 	return CF_EXIT_USAGE;
 }
 

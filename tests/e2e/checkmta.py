@@ -475,7 +475,7 @@ def t_socket():
 		os.chmod(m.run, 0o2750)
 	m.stop()
 	try:
-		finds("warning", "cannot be seen")
+		finds("warning", "start the milter; mail waits until then")
 	finally:
 		m.start()
 

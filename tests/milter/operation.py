@@ -493,6 +493,7 @@ def t_check_servers():
 	status, found = findings(rig)
 	tap.equal(status, 78, "nobody is there")
 	tap.contains(found[away], "waits until it can be reached", "finding")
+	tap.lacks(found[away], away, "its URL a second time")
 	tap.equal(findings(rig, "--offline"), (0, {}), "--offline")
 	rig.options["key_servers"] = [good]
 	proc.write_file(rig.token_file, lib.fake.b64(os.urandom(32)) + "\n",
@@ -647,6 +648,7 @@ SEALED_MAIL = b"Counterfoil-Version: 1"
 AS_SET_UP = (
     ("two-flags", [FLAG, FLAG], b"", {}),
     ("flag-value", [b"X-Return-Receipt: colour=red"], b"", {}),
+    ("flag-value", [b"X-Return-Receipt: no"], b"", {}),
     ("flag-not-offered", [b"X-Return-Receipt: require=mailbox"], b"", {}),
     ("null-sender", [FLAG], b"", {"sender": ""}),
     ("sender-address", [FLAG], b"", {"sender": '"al ice"@a.test'}),
@@ -693,6 +695,8 @@ def compare(rig, cause, fields, body, envelope):
 		args += ["--to", r]
 	_, _, report = try_out(rig, content, *args)
 	tap.equal(line["cause"], cause, "cause")
+	if line["verdict"] == "refused":
+		tap.true(line["reason"], "the line says why")
 	tap.equal([report.get(k) for k in ("verdict", "cause", "reason",
 	    "reply")], [line["verdict"], cause, line["reason"],
 	    result[0].text or None], "-t of %s" % cause)

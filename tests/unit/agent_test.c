@@ -119,6 +119,11 @@ t_problem_gives_error_and_sentence(void **state)
 	assert_int_equal(problem(404, "<h1>Not found</h1>", &why),
 	    CF_E_PROTOCOL);
 	assert_non_null(strstr(why.text, "404"));
+	assert_null(strstr(why.text, "web server in front"));
+	assert_int_equal(problem(502, "<h1>Bad gateway</h1>", &why),
+	    CF_E_PROTOCOL);
+	assert_non_null(strstr(why.text, "502 and no reason: the web server "
+	    "in front of it cannot reach counterfoil-keysrv"));
 	assert_int_equal(problem(404, "{\"type\":\"about:blank\","
 	    "\"detail\":\"x\"}", &why), CF_E_PROTOCOL);
 	/* A refusal can never read as success. */
