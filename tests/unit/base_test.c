@@ -2,6 +2,7 @@
 /* The small modules everything stands on: b64url, buf, clock, conf, link. */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -760,6 +762,26 @@ t_file_is_written_whole_or_not_at_all(void **state)
 	assert_int_equal(rmdir(dir), 0);	/* nothing else was left */
 }
 
+/* Though what is freed is wiped, as in the programs. */
+static void
+t_double_free_is_found(void **state)
+{
+	void *volatile p;
+	int status = 0;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		(void)signal(SIGABRT, SIG_DFL);
+		p = malloc(100);
+		free(p);
+		free(p);
+		_exit(0);
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int
 main(void)
 {
@@ -785,6 +807,7 @@ main(void)
 		cmocka_unit_test(t_why_is_one_printable_line),
 		cmocka_unit_test(t_log_line_cannot_be_forged),
 		cmocka_unit_test(t_file_is_written_whole_or_not_at_all),
+		cmocka_unit_test(t_double_free_is_found),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
