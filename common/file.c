@@ -76,6 +76,35 @@ cf_file_write_new(const char *path, mode_t mode, const void *data, size_t len,
 }
 
 enum cf_err
+cf_file_replace(const char *path, const void *data, size_t len,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *real = realpath(path, NULL);
+	CF_AUTO(cf_free) char *tmp = NULL;
+	enum cf_err rc = CF_OK;
+	struct stat st;
+	int fd;
+
+	if (real == NULL || stat(real, &st) != 0)
+		return io_fail(why, path);
+	tmp = cf_asprintf("%s.XXXXXX", real);
+	fd = mkostemp(tmp, O_CLOEXEC);
+	if (fd < 0)
+		return io_fail(why, path);
+	if (cf_file_write_all(fd, data, len, NULL) != CF_OK ||
+	    fchown(fd, st.st_uid, st.st_gid) != 0 ||
+	    fchmod(fd, st.st_mode & 07777) != 0 || fsync(fd) != 0 ||
+	    rename(tmp, real) != 0)
+		rc = io_fail(why, path);
+	close(fd);
+	if (rc != CF_OK) {
+		unlink(tmp);
+		return rc;
+	}
+	return cf_file_sync_parent(real, why);
+}
+
+enum cf_err
 cf_file_read_fd(int fd, struct cf_buf *buf, struct cf_why *why)
 {
 	char chunk[16384];	/* of a key, perhaps: wiped */

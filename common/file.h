@@ -21,6 +21,13 @@
 CF_MUST_USE enum cf_err cf_file_write_new(const char *path, mode_t mode,
     const void *data, size_t len, struct cf_why *why);
 /*
+ * Put `len` bytes in place of what the file at `path` has; owner, group and
+ * mode stay.  At any moment the old or the new is there, whole; so it is a new
+ * file, by the old one's name.  CF_E_IO if anything fails.
+ */
+CF_MUST_USE enum cf_err cf_file_replace(const char *path, const void *data,
+    size_t len, struct cf_why *why);
+/*
  * Read all of `fd` or of `path` ("-" = standard input) into `buf`, up to its
  * ceiling.
  */

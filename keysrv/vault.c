@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -368,38 +369,61 @@ cf_vault_new_file(const char *path, struct cf_why *why)
 	return rc;
 }
 
-/* In place: a new file would belong to whoever runs the command. */
+/*
+ * *ret_fd holds it until closed: of two that add at once, each would leave out
+ * what the other adds, and a key that is known and in no file is lost.
+ */
 static enum cf_err
-append(const char *path, const char *line, struct cf_why *why)
+lock_file(const char *path, int *ret_fd, struct cf_why *why)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat ours, now;
+
+	if (fd >= 0 && flock(fd, LOCK_EX) == 0 && fstat(fd, &ours) == 0 &&
+	    stat(path, &now) == 0 && ours.st_ino == now.st_ino &&
+	    ours.st_dev == now.st_dev) {
+		*ret_fd = fd;
+		return CF_OK;
+	}
+	if (fd >= 0)
+		close(fd);
+	return cf_fail(CF_E_IO, why, "%s: cannot be read, or has just been "
+	    "changed; run the command again", path);
+}
+
+static enum cf_err
+add_line(const char *path, struct cf_why *why)
+{
+	struct cf_buf buf = CF_BUF_INIT_SECRET(FILE_MAX);
+	char line[LINE_LEN + 1];
 	enum cf_err rc;
 
-	if (fd < 0)
-		return cf_fail(CF_E_IO, why, "%s: cannot be written", path);
-	rc = cf_file_write_all(fd, line, strlen(line), why);
-	if (rc == CF_OK && fsync(fd) != 0)
-		rc = cf_fail(CF_E_IO, why, "%s: cannot be written", path);
-	close(fd);
+	rc = cf_file_read(path, &buf, why);
+	if (rc == CF_OK) {
+		if (buf.len > 0 && buf.data[buf.len - 1] != '\n')
+			cf_buf_addc(&buf, '\n');
+		new_line(line);
+		cf_buf_adds(&buf, line);
+		OPENSSL_cleanse(line, sizeof line);
+		rc = cf_buf_check(&buf, why);
+	}
+	if (rc == CF_OK)
+		rc = cf_file_replace(path, buf.data, buf.len, why);
+	cf_buf_free(&buf);
 	return rc;
 }
 
 enum cf_err
 cf_vault_add(struct cf_vault *vault, struct cf_why *why)
 {
-	char line[1 + LINE_LEN + 1] = "\n";
-	struct cf_buf buf = CF_BUF_INIT_SECRET(FILE_MAX);
-	bool ended;
 	enum cf_err rc;
+	int fd;
 
-	rc = cf_file_read(vault->path, &buf, why);
-	ended = buf.len > 0 && buf.data[buf.len - 1] == '\n';
-	cf_buf_free(&buf);
+	rc = lock_file(vault->path, &fd, why);
 	if (rc != CF_OK)
 		return rc;
-	new_line(line + 1);
-	rc = append(vault->path, ended ? line + 1 : line, why);
-	OPENSSL_cleanse(line, sizeof line);
+	rc = add_line(vault->path, why);
+	close(fd);
 	return rc == CF_OK ? read_again(vault, why) : rc;
 }
 

@@ -3,7 +3,11 @@
 """The master key file and the database: they fit, or nothing is sealed."""
 
 import os
+import pwd
+import resource
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 
@@ -151,6 +155,38 @@ def t_by_hand():
 		f.write(line)
 	tap.equal(add(), line.split()[0], "the name")
 	tap.equal(len(lines()), len(before) + 1, "lines in the file")
+	give_file()
+
+
+@tap.case("masterkey add that ends half-way leaves the file as it was")
+def t_add_half():
+	path = g.server.masterkey_file
+	nobody = pwd.getpwnam("nobody").pw_uid
+	before, known = proc.read_text(path), ids()
+	was = os.stat(path)
+	for how in (signal.SIG_IGN, signal.SIG_DFL):
+		def limit(how=how):
+			signal.signal(signal.SIGXFSZ, how)
+			resource.setrlimit(resource.RLIMIT_FSIZE,
+			    (len(before) + 20,) * 2)
+		done = subprocess.run([proc.program("counterfoil-admin"),
+		    "-c", g.server.admin_config, "masterkey", "add"],
+		    preexec_fn=limit, capture_output=True, check=False)
+		tap.true(done.returncode != 0, "status")
+		if how == signal.SIG_IGN:
+			tap.contains(done.stderr.decode(), path + ": File "
+			    "too large", "sentence")
+		tap.equal((proc.read_text(path), ids()), (before, known),
+		    "file and keys")
+	try:
+		os.chown(path, nobody, -1)
+		add()
+		now = os.stat(path)
+		tap.equal((now.st_uid, now.st_gid, now.st_mode),
+		    (nobody, was.st_gid, was.st_mode), "owner and mode")
+	finally:
+		os.chown(path, was.st_uid, -1)
+	tap.true(proc.read_text(path).startswith(before), "old keys")
 	give_file()
 
 
