@@ -74,7 +74,7 @@ cf_listen_has(const struct sockaddr_storage *address, socklen_t len)
 {
 	int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool has = fd >= 0 && (bind(fd, (const struct sockaddr *)address,
-	    len) == 0 || errno != EADDRNOTAVAIL);
+	    len) == 0 || (errno != EADDRNOTAVAIL && errno != EINVAL));
 
 	if (fd >= 0)
 		close(fd);

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/crypto_cert.h"
+#include "common/listen.h"
 #include "common/mem.h"
 #include "keysrv/db_admin.h"
 #include "keysrv/db_master.h"
@@ -81,6 +82,30 @@ check_database(struct cf_findings *f, struct cf_db *db)
 
 /* ---- what must fit the database ---- */
 
+/* Known and not here: no fault until it becomes active. */
+static void
+check_lacking(struct cf_findings *f, struct cf_db *db,
+    struct cf_vault *vault)
+{
+	size_t i, rows = 0, result = cf_db_masters_send(db);
+	struct cf_master_row row;
+	struct cf_why why = { "" };
+	enum cf_err rc = cf_db_flush(db, &why);
+
+	if (rc != CF_OK)
+		say_of(f, rc, &why, "");
+	else
+		rows = cf_db_rows(db, result);
+	for (i = 0; i < rows; i++) {
+		cf_db_master_get(db, result, i, &row);
+		rc = cf_vault_has(vault, &row.master, &why);
+		if (rc != CF_OK)
+			cf_findings_say(f, CF_FINDING_WARNING, "%s, before "
+			    "somebody activates it and this server can seal "
+			    "nothing", sentence(f, rc, &why));
+	}
+}
+
 static void
 check_masters(struct cf_findings *f, struct cf_db *db, const char *path)
 {
@@ -98,6 +123,8 @@ check_masters(struct cf_findings *f, struct cf_db *db, const char *path)
 		say_of(f, rc, &why, db == NULL ? "it can be read; whether it "
 		    "is this database's cannot be seen" :
 		    "its master keys are those of this database");
+		if (rc == CF_OK && any)
+			check_lacking(f, db, vault);
 		return;
 	}
 	cf_master_text(cf_vault_master(vault, 0), text);
@@ -178,11 +205,16 @@ cf_check_all(struct cf_findings *f, const struct cf_settings *s)
 	    .role = "counterfoil_keysrv",
 	    .unsafe_database = s->unsafe_database });
 	const int64_t now_ms = cf_clock_ms();
+	struct cf_why why = { "" };
 	struct cf_db *db;
+	enum cf_err rc;
 
 	f->subject = "configuration";
 	cf_findings_say(f, CF_FINDING_OK,
 	    "it can be read, and so can the files that it names");
+	f->subject = "listen";
+	rc = cf_listen_check(s->listen, &why);
+	say_of(f, rc, &why, "it is an address of this machine");
 	db = check_database(f, made) ? made : NULL;
 	check_masters(f, db, s->masterkey_file);
 	f->subject = s->service_url;

@@ -184,6 +184,26 @@ def t_masterkey():
 	bad(path + ": ", "masterkey add", masterkey_file=path)
 
 
+@tap.case("a master key that others know and this file lacks is a warning")
+def t_lacking():
+	name = server.admin("masterkey", "add").stdout.decode().split()[2]
+	all_well()
+	path = os.path.join(folder, "one")
+	proc.write_file(path, proc.read_text(server.masterkey_file)
+	    .splitlines()[0] + "\n", 0o600)
+	text = bad(path + ": lacks the master key " + name, "bring the file",
+	    finding="warning", masterkey_file=path)
+	tap.contains(text, "before somebody activates it", "when")
+
+
+@tap.case("an address that the server cannot listen on")
+def t_listen():
+	for address, word in (("192.0.2.7:8443", "no address of this machine"),
+	    ("[fe80::1]:8443", "no address of this machine"),
+	    ("no-such-host.test:8443", "is not a numeric address")):
+		bad("listen: ", word, listen=address)
+
+
 @tap.case("the signer: for another address, ended, another than before")
 def t_signer():
 	key = server.options["signer_key"]
