@@ -658,9 +658,8 @@ check_trigger(const struct postfix *p, const char *trigger,
 		    "header_checks sends what a trigger needs to the hop",
 		    "the trigger %s is on, but header_checks does not send "
 		    "\"%s\" to the hop: such mail leaves in clear; take the "
-		    "# from its rule in "
-		    "contrib/postfix/counterfoil_header_checks", trigger,
-		    line);
+		    "# from its rule in %s", trigger, line,
+		    value(p, NULL, "header_checks"));
 	else if (led)
 		cf_check_say(p->check, WARNING, "header_checks sends \"%s\" "
 		    "to the hop, but the trigger %s is off, so nothing is "

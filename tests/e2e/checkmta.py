@@ -308,6 +308,10 @@ def t_triggers():
 	for trigger in triggers:
 		finds("warning", "the trigger %s is on, but" % trigger,
 		    config=variant(triggers=[trigger]))
+	_, _, text = check("--offline", "--postfix", site.etc,
+	    config=variant(triggers=triggers))
+	tap.contains(text, "its rule in regexp:%s/counterfoil_header_checks\n"
+	    % site.etc, "the table that is in use")
 	on = re.findall(r"(?m)^#/.*", proc.read_text(os.path.join(site.etc,
 	    "counterfoil_header_checks")))
 	tap.equal(len(on), 5, "rules for triggers")
