@@ -15,6 +15,9 @@
 
 /* Wrong words: the caller prints the usage. */
 #define CF_ADMIN_USAGE CF_E_SYNTAX
+/* Say which argument is wrong, before the usage.  CF_ADMIN_USAGE. */
+CF_MUST_USE enum cf_err cf_admin_wrong(const char *argument,
+    const char *wanted);
 
 typedef enum cf_err cf_admin_fn(const struct cf_settings *settings, int argc,
     char **argv, struct cf_why *why);

@@ -48,8 +48,10 @@ cf_admin_accept(const struct cf_settings *settings, int argc, char **argv,
 	enum cf_match_what what;
 	enum cf_err rc;
 
-	if (argc != 1 || !parse_what(argv[0], &what))
+	if (argc != 1)
 		return CF_ADMIN_USAGE;
+	if (!parse_what(argv[0], &what))
+		return cf_admin_wrong(argv[0], "service_url or signer");
 	rc = check_set(settings, what, why);
 	if (rc == CF_OK)
 		rc = cf_match_value(what, settings, &value, why);

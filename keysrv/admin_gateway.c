@@ -32,10 +32,15 @@ parse_add(int argc, char **argv, struct cf_new_gateway *g,
     const char **ret_file, struct cf_why *why)
 {
 	enum cf_err rc = CF_OK;
+	const char *p;
 	int i;
 
 	if (argc < 1 || argv[0][0] == '-' || argv[0][0] == '\0')
 		return CF_ADMIN_USAGE;
+	for (p = argv[0]; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return cf_admin_wrong(argv[0], "a name without blanks "
+			    "and control characters");
 	g->name = argv[0];
 	for (i = 1; i + 1 < argc && rc == CF_OK; i += 2) {
 		if (strcmp(argv[i], "--token-file") == 0) {
@@ -45,7 +50,9 @@ parse_add(int argc, char **argv, struct cf_new_gateway *g,
 			rc = check_domain(argv[i + 1], why);
 			g->domain[g->domain_count++] = argv[i + 1];
 		} else {
-			return CF_ADMIN_USAGE;
+			return cf_admin_wrong(argv[i],
+			    strcmp(argv[i], "--domain") == 0 ?
+			    "taken so often" : "an option here");
 		}
 	}
 	if (rc == CF_OK && (i != argc || g->domain_count == 0 ||
@@ -93,9 +100,11 @@ cf_admin_gateway_reference(const struct cf_settings *settings, int argc,
 	unsigned char check[CF_REF_CHECK_LEN];
 	enum cf_err rc;
 
-	if (argc != 2 || !cf_b64url_decode(argv[1], strlen(argv[1]), check,
-	    sizeof check))
+	if (argc != 2)
 		return CF_ADMIN_USAGE;
+	if (!cf_b64url_decode(argv[1], strlen(argv[1]), check, sizeof check))
+		return cf_admin_wrong(argv[1], "a check of a reference "
+		    "secret, as the key server's refusal names it");
 	db = cf_admin_open_db(settings);
 	rc = cf_db_connect(db, why);
 	if (rc == CF_OK)

@@ -25,6 +25,14 @@ cf_admin_open_db(const struct cf_settings *settings)
 	    .unsafe_database = settings->unsafe_database });
 }
 
+enum cf_err
+cf_admin_wrong(const char *argument, const char *wanted)
+{
+	fprintf(stderr, "counterfoil-admin: \"%s\" is not %s\n", argument,
+	    wanted);
+	return CF_ADMIN_USAGE;
+}
+
 static enum cf_err
 signer_new(const struct cf_settings *settings, int argc, char **argv,
     struct cf_why *why)

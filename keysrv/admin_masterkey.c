@@ -143,8 +143,11 @@ cf_admin_masterkey_activate(const struct cf_settings *settings, int argc,
 	enum cf_err rc;
 	size_t result;
 
-	if (argc != 1 || !cf_master_parse(argv[0], strlen(argv[0]), id))
+	if (argc != 1)
 		return CF_ADMIN_USAGE;
+	if (!cf_master_parse(argv[0], strlen(argv[0]), id))
+		return cf_admin_wrong(argv[0], "the name of a master key, as "
+		    "counterfoil-admin masterkey status prints it");
 	rc = open_both(settings, &vault, &db, &result, why);
 	if (rc == CF_OK && !find(db, result, id, &row))
 		rc = cf_fail(CF_E_CONFIG, why, "this database knows no master "

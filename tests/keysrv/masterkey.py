@@ -211,6 +211,15 @@ def t_admin_refuses():
 		done = g.server.admin("masterkey", "activate", word,
 		    check=False)
 		tap.equal(done.returncode, status, "activate " + word)
+		if status == 2:
+			tap.contains(done.stderr.decode(), '"%s" is not the name '
+			    "of a master key" % word, "the sentence")
+	for words, text in ((("gateway", "reference", "gw", "x"),
+	    '"x" is not a check'), (("accept", "x"),
+	    '"x" is not service_url or signer')):
+		done = g.server.admin(*words, check=False)
+		tap.equal(done.returncode, 2, str(words))
+		tap.contains(done.stderr.decode(), text, str(words))
 	tap.equal((ids(), ids("state = 'active'")), (before, active), "keys")
 
 

@@ -755,6 +755,9 @@ def t_gateway():
 	        "not a domain"),
 	    (("gateway-z", "--domain", "z.test", "--token-file", file),
 	        "File exists"),
+	    (("gateway z", "--domain", "z.test", "--token-file", file + "2"),
+	        '"gateway z" is not a name without blanks'),
+	    (("gateway-z", "--dom", "z.test"), '"--dom" is not an option'),
 	    (("gateway-z", "--token-file", file + "2"), "usage"),
 	    (("gateway-z", "--domain", "z.test"), "usage")):
 		done = g.server.admin("gateway", "add", *words, check=False)
