@@ -83,8 +83,6 @@ check_whole(const char *path, struct cf_reader_conf *c, struct cf_why *why)
 
 	if (cf_listen_is_loopback(c->listen, &loopback, &inner) != CF_OK)
 		return FAIL_AT(path, "listen", why, "%s", inner.text);
-	if (cf_listen_check(c->listen, &inner) != CF_OK)
-		return FAIL_AT(path, "listen", why, "%s", inner.text);
 	if ((c->tls_certificate == NULL) != (c->tls_key == NULL))
 		return FAIL_AT(path, c->tls_key == NULL ? "tls_certificate" :
 		    "tls_key", why, "tls_certificate and tls_key go together; "
@@ -96,6 +94,8 @@ check_whole(const char *path, struct cf_reader_conf *c, struct cf_why *why)
 		    "tls_certificate and tls_key are needed; without them "
 		    "only a loopback address is taken (for a web server on "
 		    "the same machine)", c->listen);
+	if (cf_listen_check(c->listen, &inner) != CF_OK)
+		return FAIL_AT(path, "listen", why, "%s", inner.text);
 	if (c->reader_url == NULL)
 		return cf_fail(CF_E_CONFIG, why,
 		    "%s: reader_url is not given", path);
