@@ -310,7 +310,8 @@ test("text: the alternative that is not empty", () => {
 		assert.deepEqual([both("toto", empty).text, both("toto", empty).html],
 			["toto", null], empty);
 	for (const full of ["<p>x</p>", "<img src=cid:a>", "<p>&amp;</p>",
-		"<table bgcolor=red></table>", "x", "a < b"])
+		"<table bgcolor=red></table>", "x", "a < b",
+		"< 100 EUR", "<p>< 5 days</p>", "<math><mn>5</mn></math>"])
 		assert.deepEqual([both("toto", full).text, both("toto", full).html],
 			["toto", full], full);
 	assert.deepEqual([both(" \r\n", "<p>x").text, both(" \r\n", "<p>x").html],
@@ -360,6 +361,8 @@ test("charset: label, else UTF-8 if valid, else windows-1252", () => {
 		["", "\xef\xbb\xbf" + UTF8], ["iso-8859-1", "\xef\xbb\xbf" + UTF8],
 		["", "\xff\xfeG\0r\0\xfc\0\xdf\0e\0"], ["", "\x80\x93", "\u20ac\u201c"],
 		["utf-16", "\xff\xfeG\0r\0\xfc\0\xdf\0e\0"],
+		["utf-16", "\xfe\xff\0G\0r\0\xfc\0\xdf\0e"],
+		["utf-16", "pay 100", "pay 100"], ["unicode", "pay 10", "pay 10"],
 		["utf-16be", "\0G\0r\0\xfc\0\xdf\0e"],
 		["koi8-r", "\xf0\xd2\xc9\xd7\xc5\xd4", "Привет"],
 		["windows-1251", "\xcf\xf0\xe8\xe2\xe5\xf2", "Привет"],

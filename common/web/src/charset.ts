@@ -144,6 +144,10 @@ export function textOf(bytes: Bytes, label: string, isHtml = false): string
 {
 	if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf)
 		label = "utf-8";
+	/* Its bytes know their order best; ASCII alone is none, who says so. */
+	if (decoderOf(label, false)?.encoding.startsWith("utf-16") === true)
+		label = byteOrder(bytes) || (bytes.every(byte => byte > 0
+			&& byte < 0x80) ? "utf-8" : label);
 	const asSaid = strictly(bytes, label);
 
 	if (asSaid !== null)

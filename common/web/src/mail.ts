@@ -23,6 +23,7 @@ export interface MailFile {
 	type: string;
 	bytes: Bytes;		/* as the sender's, whatever the encoding */
 	contentId: string;	/* without < >, or "" */
+	location: string;	/* its Content-Location, or "" */
 }
 
 export interface Mail {
@@ -84,11 +85,13 @@ const SEEN = /<(?:img|image|svg|hr|input|table)\b|background/i;
 function isBlank(html: string): boolean
 {
 	const raw = /<(?:!--|(style|script|title)\b)/iy;
+	const tags = /<[a-z/!?]/gi;
 
 	if (SEEN.test(html))
 		return false;
 	for (let at = 0; at < html.length; ) {
-		const tag = html.indexOf("<", at);
+		tags.lastIndex = at;
+		const tag = tags.exec(html)?.index ?? -1;
 		const text = html.slice(at, tag < 0 ? html.length : tag);
 
 		if (text.replace(UNSEEN, "") !== "")
@@ -238,8 +241,9 @@ export function readMail(message: Bytes): Mail
 			name: names[i] ?? "attachment",
 			type: part.type,
 			bytes: contentOf(message, part),
-			contentId: fieldOf(part.fields, "content-id")
-				.replace(/^<|>$/g, ""),
+			contentId: /<([^<>]*)>|^[^<\s]*/.exec(fieldOf(part.fields,
+				"content-id"))?.reduce((whole, id) => id ?? whole) ?? "",
+			location: fieldOf(part.fields, "content-location"),
 		})),
 		notes,
 	};
