@@ -62,6 +62,9 @@ const ATTRIBUTES = [
 	["time", "datetime=PT2H30M"],
 	["a", "name=top hreflang=en type=text/html charset=utf-8 rev=made"
 		+ " shape=circle coords=1,2,3 title='Re: it'"],
+	["p a td table font", "title='see ]> a --> b </style> --!> </title'"
+		+ " class='a]>b'"],
+	["img", "alt='Confirm --> here </textarea> </xmp>'"],
 	["details", "open=''"],
 	["summary", "title=more"],
 	["marquee", "behavior=slide direction=up loop=1 scrollamount=0"
@@ -180,6 +183,94 @@ test("what was not loaded is counted, what is only named is not", async () => {
 	assert.equal(await none.locator("#remote").count(), 0);
 	await close(none);
 });
+
+test("what can be read is there, whatever it stands in", async () => {
+	const page = await opened(htmlLetter(`<p>a<xmp>b<b>"
+ c</xmp><noscript><p>d</p></noscript><listing>e
+  f</listing><svg width=9 height=9><text y=5>g</text></svg>
+<math><mfrac><mn>1</mn><mn id=n href="https://h.invalid/">2</mn></mfrac></math>
+<select><option>no<option selected>h</select> <input value="i 1">
+<input type=checkbox checked>j<input type=radio>k<input type=hidden value=no>
+<input type=password value=no><textarea>l
+m</textarea> <button>n</button><plaintext>o <p>`));
+	const frame = await frameOf(page, "html");
+	const text = await frame.locator("body").innerText();
+
+	assert.deepEqual(text.split(/\s+/).join(" "),
+		"a b<b>\" c d e f g 1 2 h i 1 \u2611j\u25cbk l m n o <p>");
+	assert.deepEqual(await frame.locator("#n").evaluate(n =>
+		[n.namespaceURI.slice(-6), n.hasAttribute("href")]),
+	["MathML", false]);
+	assert.equal(await frame.locator("input,select,textarea,svg").count(), 0);
+	await close(page);
+});
+
+test("a query for the window's height or shape is answered by the window",
+	async () => {
+		const page = await opened(htmlLetter(`<style>
+@media (max-height:500px){p{letter-spacing:9px}}
+@media screen and (orientation:landscape) {p{font-size:40px}}
+@media (min-aspect-ratio:2/1){p{letter-spacing:8px}}
+@media (min-height:calc(100px + 1px)){p{text-indent:7px}}
+@media (width<2000px) and (100px<width){p{padding-left:6px}}
+div{height:50cqh}</style><p>a</p><div>b</div>`));
+		const frame = await frameOf(page, "html");
+
+		assert.deepEqual(await frame.locator("p").evaluate(p => {
+			const style = getComputedStyle(p);
+
+			return [style.letterSpacing, style.fontSize, style.textIndent,
+				style.paddingLeft, document.querySelector("div").offsetHeight];
+		}), ["normal", "40px", "7px", "6px", 450]);
+		await close(page);
+	});
+
+/* A letter whose one file has these fields. */
+const withFile = (html, ...fields) => Buffer.from(htmlLetter(html).toString()
+	.replace(/Content-Type: image\/png\r\nContent-ID: <i1@a.test>/,
+		fields.join("\r\n")));
+
+test("pictures in the message are shown, whatever it calls them", async () => {
+	for (const [source, ...fields] of [
+		["cid:i1@a.test", "Content-Type: image/x-png",
+			"Content-ID: <i1@a.test> (logo)"],
+		["CID:i1@a.test", "Content-Type: application/octet-stream; name=l.png",
+			"Content-ID: i1@a.test"],
+		["l.png", "Content-Type: image/pjpeg", "Content-Location: l.png"],
+		["https://a.invalid/l.png", "Content-Type: image/png",
+			"Content-Location: https://a.invalid/l.png"],
+	]) {
+		const page = await opened(withFile(`<img src="${source}" width=9>
+<table background="${source}"><td>x</table>`, ...fields));
+		const frame = await frameOf(page, "html");
+
+		assert.deepEqual(await frame.evaluate(() => [
+			document.querySelector("img").naturalWidth,
+			getComputedStyle(document.querySelector("table")).backgroundImage
+				.slice(0, 20)]), [2, "url(\"data:image/png;"], source);
+		assert.equal(await page.locator("#remote, a[data-file]").count(), 0);
+		await close(page);
+	}
+	const page = await opened(Buffer.from(withFile("<img src=cid:i1@a.test>x",
+		"Content-Type: image/png", "Content-ID: <i1@a.test>")
+		.toString().replace(PIXEL, "PGI+aGk8L2I+")));
+
+	assert.equal(await page.locator("#remote").count(), 0);
+	assert.equal(await page.locator("a[data-file]").count(), 1);
+	await close(page);
+});
+
+test("a file that the HTML names and does not show stays in the list",
+	async () => {
+		for (const html of ["<p style='display: none'><img src=cid:i1@a.test>",
+			"<img hidden src=cid:i1@a.test>",
+			"<style>.no{background:url(cid:i1@a.test)}</style>"]) {
+			const page = await opened(htmlLetter(`${html}<p>x`));
+
+			assert.equal(await page.locator("a[data-file]").count(), 1, html);
+			await close(page);
+		}
+	});
 
 /* --- layout ------------------------------------------------------------------ */
 
@@ -363,6 +454,8 @@ test("text is shown whole: short, long, and on a phone", async () => {
 
 const PAGES = {
 	"one line": ["Hello.", 60],
+	"lines from top to bottom": ["<html style='writing-mode:vertical-rl'><body>"
+		+ "<p>long text and more</p>".repeat(9), 450, { spare: 400 }],
 	"no margins": ["<html><body style='margin:0;padding:0'>Hello.", 40],
 	"margins at both ends": ["<p style='margin:60px'>a</p><p style='margin:"
 		+ "80px 0'>b</p>", 280, { spare: 110 }],

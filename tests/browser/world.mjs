@@ -104,7 +104,7 @@ export async function stand(page, how = "sanitised")
 	const untouched = join(temp, "untouched.mjs");
 
 	writeFileSync(untouched, "export default { addHook() {},"
-		+ " removeAllHooks() {}, sanitize: html => html };");
+		+ " removeAllHooks() {}, sanitize: html => html.outerHTML ?? html };");
 	const { outputFiles } = await esbuild.build({
 		stdin: {
 			contents: `import { fit } from "./src/fit";

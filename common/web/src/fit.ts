@@ -51,7 +51,7 @@ function windowUnits(value: string): string
 	const sizes: Record<string, number> = { h: height, b: height,
 		min: Math.min(width, height), max: Math.max(width, height) };
 
-	return value.replace(/([\d.]+)[sld]?v(h|b|min|max)\b/gi,
+	return value.replace(/([\d.]+)(?:[sld]?v|cq)(h|b|min|max)\b/gi,
 		(_, n: string, unit: string) => `${
 			Number(n) / 100 * (sizes[unit.toLowerCase()] ?? height)}px`);
 }
@@ -68,9 +68,25 @@ function steadyStyle(style: CSSStyleDeclaration): void
 	}
 }
 
+/* What asks for the height of the window or its shape: of the page's. */
+const SHAPE = new RegExp("\\((?:[^()]|\\([^()]*\\))*"
+	+ "\\b(?:height|orientation|aspect-ratio)\\b"
+	+ "(?:[^()]|\\([^()]*\\))*\\)", "gi");
+
+function windowShape(media: MediaList): void
+{
+	const text = media.mediaText.replace(SHAPE, query =>
+		window.matchMedia(query).matches ? "(min-width:0px)"
+			: "(max-width:0px)");
+
+	if (text !== media.mediaText)
+		media.mediaText = text;
+}
+
 /* What is printed is what was seen: a query for the screen, or for all. */
 function screenMedia(media: MediaList): void
 {
+	windowShape(media);
 	const queries = Array.from(media);
 
 	if (queries.some(query => /\b(screen|print)\b/i.test(query)))
@@ -113,6 +129,13 @@ function steady(root: HTMLElement): void
 				"max-height": "none", "overflow": "visible" });
 }
 
+/* Do its lines run from top to bottom?  Then they have no length but ours. */
+function isVertical(root: HTMLElement): boolean
+{
+	return [root, bodyOf(root)].some(element => element !== null
+		&& /^(vertical|sideways)/.test(getComputedStyle(element).writingMode));
+}
+
 /* --- measuring --------------------------------------------------------------- */
 
 /* Pictures wider than the frame shrink, in their own shape. */
@@ -127,11 +150,10 @@ function shrinkPictures(root: HTMLElement): void
 /* How much of what is placed from the foot upwards is out at the top. */
 function outAtTop(root: HTMLElement): number
 {
-	const tops = Array.from(root.querySelectorAll("*"))
+	return -Array.from(root.querySelectorAll("*"))
 		.filter(element => getComputedStyle(element).position === "absolute")
-		.map(element => element.getBoundingClientRect().top);
-
-	return -Math.min(0, ...tops);
+		.reduce((top, element) =>
+			Math.min(top, element.getBoundingClientRect().top), 0);
 }
 
 function measure(frame: HTMLIFrameElement): void
@@ -141,7 +163,7 @@ function measure(frame: HTMLIFrameElement): void
 
 	if (root === null || holder === null || root.clientWidth === 0)
 		return;
-	let height = 0;
+	let height = isVertical(root) ? Math.round(window.innerHeight / 2) : 0;
 	let fits = false;
 
 	/* The page must not jump while the frame is small. */

@@ -5,8 +5,8 @@
  * Four walls: DOMPurify takes out scripts and forms; the frame's sandbox
  * runs no script, sends no form and moves no window; the frame's own policy
  * loads nothing from anywhere; the page's policy, which the frame inherits,
- * neither.  What DOMPurify returns is not changed afterwards; if it holds what
- * no policy could stop, it is not shown.
+ * neither.  What DOMPurify returns is not changed afterwards but for what
+ * unmasked() escapes; if it holds what no policy could stop, it is not shown.
  *
  * The frame has the page's origin, so that fit.ts can measure it.  That
  * would help a script only, and none runs.
@@ -14,6 +14,7 @@
  * Knows: HTML.   Does not know: keys, the network.
  */
 import DOMPurify from "dompurify";
+import { latin1 } from "./bytes";
 import type { MailFile } from "./mail";
 
 export interface FrameDocument {
@@ -52,7 +53,22 @@ const HTML_STYLE = "<style>html{color-scheme:light;color:#1b1f22;"
 	+ "max-width:100%!important;text-wrap-mode:wrap!important;"
 	+ "overflow-wrap:break-word!important}</style>";
 
-const IMAGE = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml|x-icon)$/i;
+/* How the pictures begin that browsers show, whatever they are called. */
+const MAGIC: [RegExp, string][] = [
+	[/^\x89PNG\r\n/, "image/png"], [/^\xff\xd8\xff/, "image/jpeg"],
+	[/^GIF8[79]a/, "image/gif"], [/^RIFF[^]{4}WEBP/, "image/webp"],
+	[/^[^]{4}ftypavi[fs]/, "image/avif"], [/^BM/, "image/bmp"],
+	[/^\0\0\x01\0/, "image/x-icon"],
+];
+
+/* The type of a picture, or null for what is none. */
+function imageType({ type, bytes }: MailFile): string | null
+{
+	const start = latin1(bytes.subarray(0, 12));
+
+	return /^image\/svg\+xml$/i.test(type) ? "image/svg+xml"
+		: MAGIC.find(([begins]) => begins.test(start))?.[1] ?? null;
+}
 
 export function escapeText(text: string): string
 {
@@ -112,13 +128,13 @@ export function textDocument(text: string): FrameDocument
 	};
 }
 
-function dataUrl(file: MailFile): string
+function dataUrl(file: MailFile, type: string): string
 {
 	let binary = "";
 
 	for (let at = 0; at < file.bytes.length; at += 8192)
 		binary += String.fromCharCode(...file.bytes.subarray(at, at + 8192));
-	return `data:${file.type.toLowerCase()};base64,${btoa(binary)}`;
+	return `data:${type};base64,${btoa(binary)}`;
 }
 
 /* A browser that enforces trusted types takes srcdoc only from a policy. */
@@ -140,9 +156,9 @@ const FORBIDDEN_TAGS = ["form", "input", "button", "textarea", "select",
 	"option", "optgroup", "datalist", "label", "fieldset", "legend", "output",
 	"meter", "progress", "audio", "video", "source", "track", "picture",
 	"dialog", "template", "slot"];
-const FORBIDDEN_ATTRIBUTES = ["srcset", "background", "poster", "ping",
+const FORBIDDEN_ATTRIBUTES = ["srcset", "poster", "ping",
 	"action", "autofocus", "tabindex", "accesskey", "popover",
-	"popovertarget", "download"];
+	"popovertarget", "download", "xlink:href"];
 
 /*
  * Attributes whose value is never an address that is loaded or followed:
@@ -192,7 +208,70 @@ function unlessBarred(html: string): string
  */
 function plainSheet(css: string): string
 {
-	return css.replace(/<!--|-->/g, " ").replace(/<(?=[/\w!])/g, "\\3c ");
+	return css.replace(/<!--|-->/g, " ")
+		.replace(/@(?:media|container)[^{;]*/gi, query =>
+			query.replace(/<(?=\w)/g, "< "))
+		.replace(/<(?=[/\w!])/g, "\\3c ");
+}
+
+const BOXES: Record<string, [string, string]> = {
+	checkbox: ["\u2610", "\u2611"], radio: ["\u25cb", "\u25cf"],
+};
+
+/* What a field of a form says to who only reads it. */
+function fieldText(field: Element): string
+{
+	if (field instanceof HTMLSelectElement)
+		return Array.from(field.selectedOptions).map(({ text }) => text)
+			.join(", ");
+	if (!(field instanceof HTMLInputElement))
+		return field.textContent ?? "";
+	const { type } = field;
+
+	return BOXES[type]?.[Number(field.defaultChecked)]
+		?? (/^(hidden|password|file|color|range)$/.test(type) ? ""
+			: type === "image" ? field.alt : field.defaultValue);
+}
+
+function written(name: "pre" | "span", text: string, html: Document):
+	HTMLElement
+{
+	const element = Reflect.apply(Document.prototype.createElement, html,
+		[name]) as HTMLElement;
+
+	element.textContent = text;
+	if (name === "span")
+		element.setAttribute("style", "white-space:pre-wrap");
+	return element;
+}
+
+/*
+ * The HTML with text for what the sanitiser takes out as an element, but is
+ * seen or read.
+ */
+function readable(html: string): string | HTMLElement
+{
+	const inert = new DOMParser().parseFromString(trusted(html), "text/html");
+	const root = Reflect.get(Document.prototype, "documentElement",
+		inert) as HTMLElement;
+	const found = Array.from(root.querySelectorAll("xmp,plaintext,listing,"
+		+ "noscript,svg,select,input,textarea"));
+
+	for (const one of found) {
+		const name = one.localName;
+
+		if (name === "noscript")
+			one.replaceWith(...one.childNodes);
+		else if (/^(xmp|plaintext|listing)$/.test(name))
+			one.replaceWith(written("pre", one.textContent ?? "", inert));
+		else if (name === "svg")
+			one.replaceWith(written("span", Array.from(
+				one.querySelectorAll("text"), text => text.textContent)
+				.join(" "), inert));
+		else
+			one.replaceWith(written("span", fieldText(one), inert));
+	}
+	return found.length === 0 ? html : root;
 }
 
 /* What a style would load: an address that is only named is none. */
@@ -221,6 +300,37 @@ function isTooMuch(html: string): boolean
 	return false;
 }
 
+const UNSEEN = /display\s*:\s*none|visibility\s*:\s*hidden/i;
+const REMOTE = /^(https?:)?\/\//i;
+
+/* Is it, or what it stands in, not to be seen? */
+function isHidden(element: Element): boolean
+{
+	for (let one: Element | null = element; one !== null;
+		one = one.parentElement)
+		if (one.hasAttribute("hidden")
+		    || UNSEEN.test(one.getAttribute("style") ?? ""))
+			return true;
+	return false;
+}
+
+/*
+ * DOMPurify drops an attribute in which there is "-->" or "</style", for it
+ * knows nothing of where its result will stand.  Where one is, < and > pass
+ * it as characters that Unicode keeps for such use, and stand in the result
+ * as what they are by escape: wherever it is parsed, no tag comes of them.
+ */
+function masked(value: string): string
+{
+	return !/[-!\]]>|<\//.test(value) ? value
+		: value.replace(/</g, "\ufdd0").replace(/>/g, "\ufdd1");
+}
+
+function unmasked(html: string): string
+{
+	return html.replace(/\ufdd0/g, "&lt;").replace(/\ufdd1/g, "&gt;");
+}
+
 /* Throws when a browser would be busy with it for too long. */
 export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 {
@@ -230,27 +340,34 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 
 	if (isTooMuch(html))
 		throw new Error("its HTML is too deep");
-	const byId = new Map(files.filter(file => file.contentId !== ""
-		&& IMAGE.test(file.type)).map(file => [file.contentId, file]));
+	const pictures = new Map(files.flatMap(file => [
+		...file.contentId === "" ? [] : [[`cid:${file.contentId}`, file]],
+		...file.location === "" ? [] : [[file.location, file]],
+	] as [string, MailFile][]));
 
-	const inline = (id: string): string | null => {
-		let file = byId.get(id);
+	/* The picture in the message that an address means, or null. */
+	const inline = (address: string, where: Element | null): string | null => {
+		const name = address.replace(/^cid:/i, "cid:");
+		let file = pictures.get(name);
 
 		try {
-			file ??= byId.get(decodeURIComponent(id));
+			file ??= pictures.get(decodeURIComponent(name));
 		} catch {
 			/* not percent-encoded after all */
 		}
-		if (file === undefined)
+		const type = file === undefined ? null : imageType(file);
+
+		if (file === undefined || type === null)
 			return null;
-		shown.add(file);
-		return dataUrl(file);
+		if (where !== null && !isHidden(where))
+			shown.add(file);
+		return dataUrl(file, type);
 	};
 	const styled = (css: string): string => {
 		for (const [, url = ""] of css.matchAll(ELSEWHERE))
 			elsewhere.add(url);
-		return css.replace(/url\(\s*(["']?)cid:([^"'()\s]+)\1\s*\)/gi,
-			(_, _quote, id: string) => `url(${inline(id) ?? "data:,"})`);
+		return css.replace(/url\(\s*(["']?)(cid:[^"'()\s]+)\1\s*\)/gi, (_, _quote,
+			address: string) => `url(${inline(address, null) ?? "data:,"})`);
 	};
 
 	purifier.addHook("uponSanitizeElement", (node, { tagName }) => {
@@ -264,24 +381,28 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 			attribute.attrValue = styled(value);
 			return;
 		}
-		if (/^(background|srcset)$/.test(attribute.attrName)
-		    && /^(https?:|\/\/)/i.test(value))
+		if (attribute.attrName === "srcset" && REMOTE.test(value))
 			elsewhere.add(value);
-		if (attribute.attrName === "href" && value === "")
+		if (attribute.attrName === "href" && (value === ""
+		    || !/^(A|AREA)$/.test(node.nodeName)))
 			attribute.keepAttr = false;
-		if (attribute.attrName !== "src")
+		if (!/^(src|background)$/.test(attribute.attrName))
 			return;
-		if (node.nodeName !== "IMG") {
-			attribute.keepAttr = false;
-		} else if (/^cid:/i.test(value)) {
-			const url = inline(value.slice(4));
+		const url = inline(value, node);
 
-			attribute.attrValue = url ?? "";
-			attribute.keepAttr = url !== null;
+		if (attribute.attrName === "src" && node.nodeName !== "IMG") {
+			attribute.keepAttr = false;
+		} else if (url !== null) {
+			attribute.attrValue = url;
 		} else if (!/^data:image\//i.test(value)) {
-			elsewhere.add(value);
+			if (REMOTE.test(value))
+				elsewhere.add(value);
 			attribute.keepAttr = false;
 		}
+	});
+	/* Behind the others: what they look for must not be masked. */
+	purifier.addHook("uponSanitizeAttribute", (_, attribute) => {
+		attribute.attrValue = masked(attribute.attrValue);
 	});
 	purifier.addHook("afterSanitizeAttributes", node => {
 		if (/^(A|AREA)$/.test(node.nodeName) && node.hasAttribute("href")) {
@@ -295,12 +416,12 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 	 * No script looks for an element by a name that a message can take,
 	 * and style sheets need their ids: hence not SANITIZE_DOM.
 	 */
-	const clean = purifier.sanitize(html, {
-		USE_PROFILES: { html: true },
+	const clean = purifier.sanitize(readable(html), {
+		USE_PROFILES: { html: true, mathMl: true },
 		FORBID_TAGS: FORBIDDEN_TAGS,
 		FORBID_ATTR: FORBIDDEN_ATTRIBUTES,
-		ADD_ATTR: HARMLESS,
-		ADD_URI_SAFE_ATTR: HARMLESS,
+		ADD_ATTR: [...HARMLESS, "background"],
+		ADD_URI_SAFE_ATTR: [...HARMLESS, "background"],
 		SANITIZE_DOM: false,
 		WHOLE_DOCUMENT: true,
 		ALLOWED_URI_REGEXP: LINK,
@@ -310,7 +431,8 @@ export function htmlDocument(html: string, files: MailFile[]): FrameDocument
 	return {
 		/* What <html> and <body> say in `clean` is added to ours. */
 		html: unlessBarred(
-			`<!doctype html><html>${HEAD}${HTML_STYLE}</head>${clean}`),
+			`<!doctype html><html>${HEAD}${HTML_STYLE}</head>${
+				unmasked(clean)}`),
 		remote: elsewhere.size,
 		shown,
 	};
