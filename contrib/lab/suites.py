@@ -2,7 +2,7 @@
 """Run the suites of tests/SUITES and count; used by contrib/check.
 
     suites.py --logs DIR --count FILE [--fault-build DIR] [--reports DIR]
-        [--passed N] [SUITE...]
+        [--passed N] [SUITE | FILE...]
 
 The programs are those of CF_BUILDDIR.  FILE gets two numbers: passed, failed.
 """
@@ -254,16 +254,14 @@ def main():
 	rows = manifest()
 	for name in unlisted(rows):
 		complain(counts, "%s is not listed in tests/SUITES" % name)
-	known = []
-	for suite, _ in rows:
-		if suite not in known and suite != "-":
-			known.append(suite)
-	for suite in options.suites:
-		if suite not in known:
-			complain(counts, "unknown suite %s (there are: %s)"
-			    % (suite, " ".join(known)))
-	chosen = [(suite, name) for suite, name in rows if suite != "-" and
-	    (not options.suites or suite in options.suites)]
+	rows = [row for row in rows if row[0] != "-"]
+	known = list(dict.fromkeys(suite for suite, _ in rows))
+	for word in options.suites:
+		if not any(word in row for row in rows):
+			complain(counts, "unknown suite or file %s (suites: %s)"
+			    % (word, " ".join(known)))
+	chosen = [row for row in rows if not options.suites or
+	    any(word in row for word in options.suites)]
 	# Daemons: if we end by an exception they are not waited for.
 	beside = [threading.Thread(target=run_one, args=(suite, name, options,
 	    counts, True), daemon=True) for suite, name in chosen
