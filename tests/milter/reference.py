@@ -23,7 +23,7 @@ def setup():
 	cluster.start()
 	server = keysrv.KeyServer(os.path.join(folder, "k"), cluster,
 	    options={"outbox": "off"}).prepare()
-	token = server.add_gateway("gw one", "a.test")
+	token = server.add_gateway("gw1", "a.test")
 	server.start()
 	options = dict(key_servers=[server.url], api_token_file=token,
 	    allowed_key_servers=[server.url])
@@ -60,7 +60,7 @@ def t_two():
 	tap.equal(len(lines), 1, "lines in the log")
 	status, out = check(other)
 	tap.equal(status, 78, "-n of the second")
-	word = re.search(r"gateway reference gw one ([A-Za-z0-9_-]{22})", out)
+	word = re.search(r"gateway reference gw1 ([A-Za-z0-9_-]{22})", out)
 	tap.true(word, "the command: %s" % out)
 	tap.contains(lines[0], word.group(0), "log")
 	tap.equal(server.psql("SELECT count(*) FROM counterfoil.key_issue"),
@@ -89,14 +89,14 @@ def t_accepted():
 	other.stop()
 	other.start()
 	tap.equal(other.send(lib.message()).verdict, "tempfail", "before")
-	value = check(other)[1].split("gw one ")[1][:22]
+	value = check(other)[1].split("gw1 ")[1][:22]
 	for words, text in ((("nobody", value), "there is no gateway"),
-	    (("gw one", value[1:]), "usage"), (("gw one",), "usage")):
+	    (("gw1", value[1:]), "usage"), (("gw1",), "usage")):
 		done = server.admin("gateway", "reference", *words,
 		    check=False)
 		tap.true(done.returncode != 0, "refused %s" % (words,))
 		tap.contains(done.stderr.decode(), text, str(words))
-	server.admin("gateway", "reference", "gw one", value)
+	server.admin("gateway", "reference", "gw1", value)
 	tap.equal(other.send(lib.message()).verdict, "accept", "the second")
 	tap.equal(one.send(lib.message()).verdict, "tempfail", "the first")
 
