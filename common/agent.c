@@ -314,7 +314,6 @@ cf_agent_new(const struct cf_agent_options *options,
     struct cf_agent **ret, struct cf_why *why)
 {
 	CF_AUTO(cf_agent_free) struct cf_agent *agent = NULL;
-	enum cf_err rc;
 
 	if (memcmp(link->key_id, container->key_id, CF_KEY_ID_LEN) != 0)
 		return cf_fail(CF_E_CONTAINER, why,
@@ -323,9 +322,7 @@ cf_agent_new(const struct cf_agent_options *options,
 	agent->options = *options;
 	agent->link = link;
 	agent->container = container;
-	rc = cf_proof_possession_of(container, &agent->possession, why);
-	if (rc != CF_OK)
-		return rc;
+	cf_proof_possession_of(container, &agent->possession);
 	*ret = agent;
 	agent = NULL;
 	return CF_OK;

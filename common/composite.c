@@ -7,7 +7,6 @@
 #include <gmime/gmime.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "common/b64url.h"
 #include "common/mem.h"
+#include "common/secret.h"
 
 #define NOTICE_MAX ((size_t)4 << 20)	/* both texts, quoted-printable */
 /* A message with more lines like these is not worth a tree; P has seven. */
@@ -219,8 +219,7 @@ cf_composite_boundary(char ret[CF_BOUNDARY_LEN + 1])
 {
 	unsigned char random[16];
 
-	if (RAND_bytes(random, sizeof random) != 1)
-		cf_bug("no random bytes");
+	cf_random(random, sizeof random);
 	memcpy(ret, "=_cf_", 5);
 	cf_b64url_encode(random, sizeof random, ret + 5);
 }

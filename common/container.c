@@ -4,7 +4,6 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +53,7 @@ static const unsigned char der_mac[] = { 0x04, 0x10 };
 
 struct cf_sealer {
 	EVP_CIPHER_CTX *gcm;
-	EVP_MD_CTX *sha;	/* over ciphertext, then tag */
+	struct cf_digest *digest;	/* over ciphertext, then tag */
 	struct cf_secret cek;
 	unsigned char nonce[CF_NONCE_LEN];
 	unsigned char tag[CF_TAG_LEN];
@@ -68,13 +67,6 @@ static void
 cipher_free(EVP_CIPHER_CTX **ctx)
 {
 	EVP_CIPHER_CTX_free(*ctx);	/* wipes the key schedule */
-	*ctx = NULL;
-}
-
-static void
-digest_free(EVP_MD_CTX **ctx)
-{
-	EVP_MD_CTX_free(*ctx);
 	*ctx = NULL;
 }
 
@@ -162,7 +154,7 @@ cf_sealer_free(struct cf_sealer **sealer)
 	if (*sealer == NULL)
 		return;
 	cipher_free(&(*sealer)->gcm);
-	digest_free(&(*sealer)->sha);
+	cf_digest_free(&(*sealer)->digest);
 	cf_secret_wipe(&(*sealer)->cek);
 	free(*sealer);
 	*sealer = NULL;
@@ -176,12 +168,10 @@ cf_sealer_new(struct cf_sealer **ret, struct cf_why *why)
 	s = cf_calloc(1, sizeof *s);
 	cf_secret_random(&s->cek, CF_CEK_LEN);
 	s->gcm = EVP_CIPHER_CTX_new();
-	s->sha = EVP_MD_CTX_new();
-	if (s->gcm == NULL || s->sha == NULL ||
-	    RAND_bytes(s->nonce, CF_NONCE_LEN) != 1 ||
-	    EVP_EncryptInit_ex(s->gcm, EVP_aes_256_gcm(), NULL, s->cek.bytes,
-	    s->nonce) != 1 ||
-	    EVP_DigestInit_ex(s->sha, EVP_sha256(), NULL) != 1)
+	s->digest = cf_digest_new();
+	cf_random(s->nonce, CF_NONCE_LEN);
+	if (s->gcm == NULL || EVP_EncryptInit_ex(s->gcm, EVP_aes_256_gcm(),
+	    NULL, s->cek.bytes, s->nonce) != 1)
 		return fail_evp("starting to seal", why);
 	*ret = s;
 	s = NULL;
@@ -204,9 +194,9 @@ cf_sealer_update(struct cf_sealer *s, const void *plain, size_t len,
 	for (; len > 0; len -= n) {
 		n = len < EVP_PIECE ? len : EVP_PIECE;
 		if (EVP_EncryptUpdate(s->gcm, ret_cipher, &out_len, in,
-		    (int)n) != 1 || (size_t)out_len != n ||
-		    EVP_DigestUpdate(s->sha, ret_cipher, n) != 1)
+		    (int)n) != 1 || (size_t)out_len != n)
 			return fail_evp("sealing", why);
+		cf_digest_add(s->digest, ret_cipher, n);
 		in += n;
 		ret_cipher += n;
 		s->len += n;
@@ -225,10 +215,10 @@ cf_sealer_final(struct cf_sealer *s, struct cf_why *why)
 		cf_bug("final twice");
 	if (EVP_EncryptFinal_ex(s->gcm, none, &len) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(s->gcm, EVP_CTRL_AEAD_GET_TAG, CF_TAG_LEN,
-	    s->tag) != 1 ||
-	    EVP_DigestUpdate(s->sha, s->tag, CF_TAG_LEN) != 1 ||
-	    EVP_DigestFinal_ex(s->sha, digest, NULL) != 1)
+	    s->tag) != 1)
 		return fail_evp("ending the seal", why);
+	cf_digest_add(s->digest, s->tag, CF_TAG_LEN);
+	cf_digest_end(s->digest, digest);
 	cf_proof_opening_seed(&s->cek, &seed);
 	cf_proof_public_key(&seed, s->opening);
 	cf_proof_possession_seed(s->nonce, digest, &seed);
@@ -476,20 +466,17 @@ cf_container_parse(const void *der, size_t len, struct cf_container *ret,
 	return walked(&w, &c, ret, why);
 }
 
-enum cf_err
+void
 cf_container_digest(const struct cf_container *c,
-    unsigned char ret_digest[CF_DIGEST_LEN], struct cf_why *why)
+    unsigned char ret_digest[CF_DIGEST_LEN])
 {
-	CF_AUTO(digest_free) EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	CF_AUTO(cf_digest_free) struct cf_digest *digest = cf_digest_new();
 
 	if (c->ciphertext == NULL)
 		cf_bug("digest of a head");
-	if (sha == NULL || EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1 ||
-	    EVP_DigestUpdate(sha, c->ciphertext, c->ciphertext_len) != 1 ||
-	    EVP_DigestUpdate(sha, c->tag, CF_TAG_LEN) != 1 ||
-	    EVP_DigestFinal_ex(sha, ret_digest, NULL) != 1)
-		return fail_evp("hashing the sealed part", why);
-	return CF_OK;
+	cf_digest_add(digest, c->ciphertext, c->ciphertext_len);
+	cf_digest_add(digest, c->tag, CF_TAG_LEN);
+	cf_digest_end(digest, ret_digest);
 }
 
 enum cf_err

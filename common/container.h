@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/digest.h"
 #include "common/err.h"
 #include "common/link.h"
 #include "common/secret.h"
@@ -28,7 +29,6 @@
 #define CF_KEK_LEN 32		/* Kd = Ke, what the key server holds */
 #define CF_CEK_LEN 32		/* encrypts this one message */
 #define CF_WRAPPED_LEN (CF_CEK_LEN + 8)
-#define CF_DIGEST_LEN 32	/* SHA-256 */
 #define CF_PUBLIC_KEY_LEN 32	/* Ed25519 */
 
 /*
@@ -123,8 +123,8 @@ CF_MUST_USE enum cf_err cf_container_parse_head(const void *prefix,
     size_t have, uint64_t total_len, struct cf_container *ret,
     struct cf_why *why);
 /* SHA-256(ciphertext || tag), what the possession seed is made of. */
-CF_MUST_USE enum cf_err cf_container_digest(const struct cf_container *c,
-    unsigned char ret_digest[CF_DIGEST_LEN], struct cf_why *why);
+void cf_container_digest(const struct cf_container *c,
+    unsigned char ret_digest[CF_DIGEST_LEN]);
 /*
  * Unwrap the CEK with `kek`.
  * CF_E_WRONG_KEY  the AES-KW check fails: another key, or a changed one

@@ -20,7 +20,7 @@
 #include "common/err.h"
 #include "common/httpc.h"
 #include "common/link.h"
-#include "common/crypto_ref.h"
+#include "common/reference.h"
 #include "common/secret.h"
 
 #define CF_ISSUE_ID_LEN 16		/* request id, bytes */

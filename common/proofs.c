@@ -5,7 +5,6 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -40,19 +39,17 @@ pkey_free(EVP_PKEY **key)
 	*key = NULL;
 }
 
-/* SHA-256(a || b || c); these cannot fail but for want of memory. */
+/* SHA-256(a || b || c). */
 static void
 sha256(const void *a, size_t a_len, const void *b, size_t b_len,
     const void *c, size_t c_len, unsigned char ret[CF_DIGEST_LEN])
 {
-	CF_AUTO(digest_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	CF_AUTO(cf_digest_free) struct cf_digest *digest = cf_digest_new();
 
-	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 ||
-	    EVP_DigestUpdate(ctx, a, a_len) != 1 ||
-	    EVP_DigestUpdate(ctx, b, b_len) != 1 ||
-	    EVP_DigestUpdate(ctx, c, c_len) != 1 ||
-	    EVP_DigestFinal_ex(ctx, ret, NULL) != 1)
-		cf_bug("SHA-256 failed");
+	cf_digest_add(digest, a, a_len);
+	cf_digest_add(digest, b, b_len);
+	cf_digest_add(digest, c, c_len);
+	cf_digest_end(digest, ret);
 }
 
 /*
@@ -62,21 +59,16 @@ sha256(const void *a, size_t a_len, const void *b, size_t b_len,
 void
 cf_proof_opening_seed(const struct cf_secret *cek, struct cf_secret *ret_seed)
 {
-	static const unsigned char zero[CF_DIGEST_LEN];
-	unsigned char prk[CF_DIGEST_LEN], info[sizeof opening_info];
-	unsigned char okm[CF_SEED_LEN];
-	unsigned len;
+	static const struct cf_secret zero = { .len = CF_DIGEST_LEN };
+	CF_AUTO(cf_secret_wipe) struct cf_secret prk = CF_SECRET_EMPTY;
+	unsigned char info[sizeof opening_info];
 
 	memcpy(info, opening_info, sizeof opening_info - 1);
 	info[sizeof info - 1] = 1;	/* the first, and only, block */
-	if (HMAC(EVP_sha256(), zero, sizeof zero, cek->bytes, cek->len, prk,
-	    &len) == NULL ||
-	    HMAC(EVP_sha256(), prk, sizeof prk, info, sizeof info, okm,
-	    &len) == NULL)
-		cf_bug("HKDF failed");
-	cf_secret_set(ret_seed, okm, sizeof okm);
-	OPENSSL_cleanse(prk, sizeof prk);
-	OPENSSL_cleanse(okm, sizeof okm);
+	cf_hmac(&zero, cek->bytes, cek->len, prk.bytes);
+	prk.len = CF_DIGEST_LEN;
+	cf_hmac(&prk, info, sizeof info, ret_seed->bytes);
+	ret_seed->len = CF_SEED_LEN;
 }
 
 void
@@ -91,17 +83,14 @@ cf_proof_possession_seed(const unsigned char nonce[CF_NONCE_LEN],
 	OPENSSL_cleanse(seed, sizeof seed);
 }
 
-enum cf_err
+void
 cf_proof_possession_of(const struct cf_container *c,
-    struct cf_secret *ret_seed, struct cf_why *why)
+    struct cf_secret *ret_seed)
 {
 	unsigned char digest[CF_DIGEST_LEN];
-	enum cf_err rc;
 
-	rc = cf_container_digest(c, digest, why);
-	if (rc == CF_OK)
-		cf_proof_possession_seed(c->nonce, digest, ret_seed);
-	return rc;
+	cf_container_digest(c, digest);
+	cf_proof_possession_seed(c->nonce, digest, ret_seed);
 }
 
 void
@@ -116,7 +105,7 @@ void
 cf_proof_sha256(const struct cf_secret *secret,
     unsigned char ret[CF_DIGEST_LEN])
 {
-	sha256(secret->bytes, secret->len, "", 0, "", 0, ret);
+	cf_digest_of(secret->bytes, secret->len, ret);
 }
 
 static EVP_PKEY *
@@ -316,13 +305,10 @@ challenge_mac(const struct cf_secret *secret, const unsigned char *key_id,
     const unsigned char *bytes, unsigned char ret[CF_DIGEST_LEN])
 {
 	unsigned char in[CF_KEY_ID_LEN + 8 + CF_CHALLENGE_RANDOM_LEN];
-	unsigned len = 0;
 
 	memcpy(in, key_id, CF_KEY_ID_LEN);
 	memcpy(in + CF_KEY_ID_LEN, bytes, 8 + CF_CHALLENGE_RANDOM_LEN);
-	if (HMAC(EVP_sha256(), secret->bytes, (int)secret->len, in, sizeof in,
-	    ret, &len) == NULL || len != CF_DIGEST_LEN)
-		cf_bug("HMAC failed");
+	cf_hmac(secret, in, sizeof in, ret);
 }
 
 void

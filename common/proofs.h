@@ -47,8 +47,8 @@ void cf_proof_opening_seed(const struct cf_secret *cek,
 void cf_proof_possession_seed(const unsigned char nonce[CF_NONCE_LEN],
     const unsigned char digest[CF_DIGEST_LEN], struct cf_secret *ret_seed);
 /* The same two steps for a parsed E. */
-CF_MUST_USE enum cf_err cf_proof_possession_of(const struct cf_container *c,
-    struct cf_secret *ret_seed, struct cf_why *why);
+void cf_proof_possession_of(const struct cf_container *c,
+    struct cf_secret *ret_seed);
 /* SHA-256("counterfoil key v1" 00 || x); x = Kd, or SPKI of Ke. */
 void cf_proof_key_commitment(const void *x, size_t x_len,
     unsigned char ret[CF_COMMITMENT_LEN]);

@@ -39,6 +39,13 @@ cf_secret_random(struct cf_secret *s, size_t len)
 	s->len = len;
 }
 
+void
+cf_random(void *ret, size_t len)
+{
+	if (len > INT32_MAX || RAND_bytes(ret, (int)len) != 1)
+		cf_bug("no random bytes");
+}
+
 bool
 cf_secret_equal(const struct cf_secret *a, const struct cf_secret *b)
 {

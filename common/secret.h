@@ -28,6 +28,11 @@ void cf_secret_wipe(struct cf_secret *s);
 void cf_secret_set(struct cf_secret *s, const void *bytes, size_t len);
 /* `len` fresh bytes from the private random generator; aborts if it fails. */
 void cf_secret_random(struct cf_secret *s, size_t len);
+/*
+ * Fresh bytes that everybody may see (ids, nonces, salts), of a generator
+ * whose output tells nothing of that of secrets; aborts if it fails.
+ */
+void cf_random(void *ret, size_t len);
 /* Constant-time comparison. */
 bool cf_secret_equal(const struct cf_secret *a, const struct cf_secret *b);
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/secret.h"
 #include "keysrv/json_out.h"
 #include "keysrv/read.h"
 
@@ -14,11 +15,9 @@ answer(struct cf_req *req, const struct cf_read_item *item)
 {
 	unsigned char random[CF_CHALLENGE_RANDOM_LEN];
 	char challenge[CF_CHALLENGE_TEXT_LEN + 1];
-	CF_AUTO(cf_secret_wipe) struct cf_secret fresh = CF_SECRET_EMPTY;
 	struct cf_jout out;
 
-	cf_secret_random(&fresh, sizeof random);
-	memcpy(random, fresh.bytes, sizeof random);
+	cf_random(random, sizeof random);
 	cf_challenge_make(req->ks->challenge_secret, item->ask.key_id,
 	    cf_clock_ms() / 1000, random, challenge);
 	cf_jout_begin(&out, cf_req_ok(req, 200));

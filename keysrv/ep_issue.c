@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/digest.h"
 #include "common/fault.h"
 #include "common/mem.h"
 #include "keysrv/fields.h"
@@ -198,7 +199,7 @@ hash_values(const struct cf_issue_item *item, struct cf_issue_key *key,
 	    sizeof key->opening_key);
 	cf_record_bytes(buf, "possession-key", key->possession_key,
 	    sizeof key->possession_key);
-	cf_vault_sha256(buf->data, buf->len, key->values_sha256);
+	cf_digest_of(buf->data, buf->len, key->values_sha256);
 }
 
 static enum cf_err

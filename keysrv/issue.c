@@ -15,6 +15,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/secret.h"
 #include "keysrv/db_master.h"
 #include "keysrv/db_upkeep.h"
 #include "keysrv/json_out.h"
@@ -354,12 +355,12 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 		.recipient_count = item->recipient_count,
 		.material = &key->material,
 	};
-	CF_AUTO(cf_secret_wipe) struct cf_secret id = CF_SECRET_EMPTY;
+	unsigned char id[CF_EVENT_ID_LEN];
 
-	cf_secret_random(&id, CF_EVENT_ID_LEN);
+	cf_random(id, sizeof id);
 	cf_db_issue_add(&w->keys, &row);
-	write_record(&w->rec, id.bytes, item, key, now_ms);
-	cf_db_event_add(&w->event, id.bytes, "issued", key->key_id, NULL,
+	write_record(&w->rec, id, item, key, now_ms);
+	cf_db_event_add(&w->event, id, "issued", key->key_id, NULL,
 	    &w->rec);
 	w->count++;
 }

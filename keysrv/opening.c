@@ -11,6 +11,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/secret.h"
 #include "keysrv/db_upkeep.h"
 #include "keysrv/fields.h"
 #include "keysrv/json_out.h"
@@ -269,11 +270,9 @@ add_notice(struct writes *w, const struct cf_opening_item *item,
 static void
 add_item(struct writes *w, struct cf_opening_item *item, int64_t now_ms)
 {
-	CF_AUTO(cf_secret_wipe) struct cf_secret id = CF_SECRET_EMPTY;
 	const char *principal = item->release.principal;
 
-	cf_secret_random(&id, sizeof item->event_id);
-	memcpy(item->event_id, id.bytes, sizeof item->event_id);
+	cf_random(item->event_id, sizeof item->event_id);
 	cf_db_once_add(&w->once, item->key_id, once_of(item),
 	    item->release_id, sizeof item->release_id, now_ms);
 	write_record(&w->rec, item, now_ms);

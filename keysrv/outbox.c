@@ -2,7 +2,6 @@
 /* cf_outbox - see outbox.h. */
 #include "keysrv/outbox.h"
 
-#include <openssl/rand.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +16,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/secret.h"
 #include "keysrv/db_outbox.h"
 #include "keysrv/receipt.h"
 #include "keysrv/signer.h"
@@ -236,7 +236,7 @@ retry_delay(const struct cf_outbox *ob, int64_t attempt)
 		delay *= 2;
 	if (delay > ob->retry_most_ms)
 		delay = ob->retry_most_ms;
-	(void)RAND_bytes((unsigned char *)&random, sizeof random);
+	cf_random(&random, sizeof random);
 	return delay - (long)((int64_t)delay / 4 * random / UINT16_MAX);
 }
 

@@ -3,13 +3,12 @@
 #include "keysrv/receipt.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
 #include "common/address.h"
 #include "common/b64url.h"
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/visible.h"
 #include "keysrv/mailer.h"
 
@@ -173,10 +172,8 @@ cf_receipt_message_id(const struct cf_secret *server_secret,
 	memcpy(in, label, sizeof label);
 	memcpy(in + sizeof label, grade_names[grade], len);
 	memcpy(in + sizeof label + len, event_id, CF_RECEIPT_EVENT_ID_LEN);
-	if (HMAC(EVP_sha256(), server_secret->bytes, (int)server_secret->len,
-	    in, sizeof label + len + CF_RECEIPT_EVENT_ID_LEN, mac,
-	    NULL) == NULL)
-		cf_bug("HMAC-SHA256");
+	cf_hmac(server_secret, in, sizeof label + len +
+	    CF_RECEIPT_EVENT_ID_LEN, mac);
 	cf_b64url_encode(mac, sizeof mac, text);
 	(void)snprintf(out, CF_RECEIPT_MESSAGE_ID_MAX + 1, "<%s@%.255s>", text,
 	    domain_of(from));

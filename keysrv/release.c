@@ -16,6 +16,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/secret.h"
 #include "keysrv/criteria.h"
 #include "keysrv/db_receipt.h"
 #include "keysrv/db_upkeep.h"
@@ -409,15 +410,6 @@ write_refused(struct cf_buf *rec, const struct cf_release_item *item,
 	add_proof_lines(rec, &item->ask);
 }
 
-static void
-random_id(void *out, size_t len)
-{
-	CF_AUTO(cf_secret_wipe) struct cf_secret s = CF_SECRET_EMPTY;
-
-	cf_secret_random(&s, len);
-	memcpy(out, s.bytes, len);
-}
-
 /* Everything one step writes, column by column. */
 struct writes {
 	struct cf_db_args event, once, release, notice, state;
@@ -472,7 +464,7 @@ add_release(struct writes *w, const struct cf_req *req,
 {
 	struct cf_new_release row;
 
-	random_id(item->release_id, sizeof item->release_id);
+	cf_random(item->release_id, sizeof item->release_id);
 	cf_secret_random(&item->secret, CF_RELEASE_SECRET_LEN);
 	cf_proof_sha256(&item->secret, item->secret_sha256);
 	row = (struct cf_new_release){ item->ask.key_id, item->release_id,
@@ -515,7 +507,7 @@ add_state(struct writes *w, const struct cf_release_item *item,
 	w->states++;
 	if (item->rest.count == 0)
 		return;
-	random_id(id, sizeof id);
+	cf_random(id, sizeof id);
 	cf_record_repeated(&w->rec, id, item->ask.key_id,
 	    item->key.message_ref, now_ms, &item->rest);
 	cf_db_event_add(&w->event, id, "refused", item->ask.key_id, NULL,
@@ -538,7 +530,7 @@ collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
 		    (item->rc != CF_OK &&
 		    cf_err_class(item->rc) != CF_CLASS_PERM))
 			continue;
-		random_id(item->event_id, sizeof item->event_id);
+		cf_random(item->event_id, sizeof item->event_id);
 		if (item->rc == CF_OK)
 			add_release(w, batch->req[i], item, now_ms);
 		else

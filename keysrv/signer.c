@@ -7,7 +7,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,8 +204,7 @@ cf_signer_wrap(const struct cf_signer *s, const char *entity, size_t len,
 
 	if (len > INT32_MAX)
 		return cf_fail(CF_E_TOO_LARGE, why, "too much to sign");
-	if (RAND_bytes(random, sizeof random) != 1)
-		return ssl_fail(CF_E_INTERNAL, why, "random numbers");
+	cf_random(random, sizeof random);
 	cf_b64url_encode(random, sizeof random, boundary);
 	rc = sign(s, entity, len, &der, &der_len, why);
 	if (rc != CF_OK)
@@ -284,8 +282,7 @@ set_serial(X509 *cert)
 	BIGNUM *bn;
 	bool ok;
 
-	if (RAND_bytes(bytes, sizeof bytes) != 1)
-		return false;
+	cf_random(bytes, sizeof bytes);
 	bytes[0] = (bytes[0] & 0x3f) | 0x40;	/* positive, full length */
 	bn = BN_bin2bn(bytes, sizeof bytes, NULL);
 	ok = bn != NULL &&

@@ -36,12 +36,12 @@ add(struct cf_db_args *event, struct cf_db_args *state, struct cf_buf *rec,
     const struct cf_db_rest *r, int64_t now_ms)
 {
 	static const struct cf_quota nothing = { .hour_at_ms = -1 };
-	CF_AUTO(cf_secret_wipe) struct cf_secret id = CF_SECRET_EMPTY;
+	unsigned char id[CF_EVENT_ID_LEN];
 
-	cf_secret_random(&id, CF_EVENT_ID_LEN);
-	cf_record_repeated(rec, id.bytes, r->key_id, r->message_ref, now_ms,
+	cf_random(id, sizeof id);
+	cf_record_repeated(rec, id, r->key_id, r->message_ref, now_ms,
 	    &r->rest);
-	cf_db_event_add(event, id.bytes, "refused", r->key_id, NULL, rec);
+	cf_db_event_add(event, id, "refused", r->key_id, NULL, rec);
 	cf_db_state_add(state, r->key_id, 0, -1, &nothing);
 }
 

@@ -8,7 +8,6 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
-#include <openssl/rand.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -348,8 +347,7 @@ new_line(char out[LINE_LEN + 1])
 	CF_AUTO(cf_secret_wipe) struct cf_secret key = CF_SECRET_EMPTY;
 	struct cf_master name;
 
-	if (RAND_bytes(name.id, sizeof name.id) != 1)
-		cf_bug("no random bytes");
+	cf_random(name.id, sizeof name.id);
 	cf_secret_random(&key, MASTER_LEN);
 	cf_master_text(&name, out);
 	out[CF_MASTER_TEXT_LEN] = ' ';
@@ -477,8 +475,8 @@ gcm(const struct cf_vault *vault, int encrypt, const struct cf_secret *key,
 
 	if (ctx == NULL)
 		cf_bug("no memory for a cipher");
-	if (encrypt && RAND_bytes(wrapped, GCM_NONCE_LEN) != 1)
-		cf_bug("no random bytes");
+	if (encrypt)
+		cf_random(wrapped, GCM_NONCE_LEN);
 	ok = EVP_CipherInit_ex2(ctx, vault->gcm, key->bytes, wrapped,
 	    encrypt, NULL);
 	if (ok == 1 && !encrypt)
@@ -511,13 +509,6 @@ make_aad(const unsigned char *key_id, int64_t account_id,
 	return aad;
 }
 
-static void
-new_salt(unsigned char salt[CF_VAULT_SALT_LEN])
-{
-	if (RAND_bytes(salt, CF_VAULT_SALT_LEN) != 1)
-		cf_bug("no random bytes");
-}
-
 enum cf_err
 cf_vault_make(struct cf_vault *vault, const struct cf_master *under,
     const unsigned char key_id[CF_KEY_ID_LEN], int64_t account_id,
@@ -539,7 +530,7 @@ cf_vault_make(struct cf_vault *vault, const struct cf_master *under,
 	cf_proof_key_commitment(ret_kd->bytes, ret_kd->len, ret_commitment);
 	inner_key(vault, token, key_id, &kek);
 	ret_row->master = *under;
-	new_salt(ret_row->salt);
+	cf_random(ret_row->salt, CF_VAULT_SALT_LEN);
 	make_key(vault, master, ret_row->salt, outer_info, &outer);
 	if (!kwp(vault, 1, &kek, ret_kd->bytes, ret_kd->len, inner,
 	    sizeof inner) || !gcm(vault, 1, &outer, &aad, sizeof aad,
@@ -613,7 +604,7 @@ cf_vault_make_secret(struct cf_vault *vault, const struct cf_master *under,
 		return rc;
 	cf_secret_random(&secret, CF_VAULT_SECRET_LEN);
 	ret_row->master = *under;
-	new_salt(ret_row->salt);
+	cf_random(ret_row->salt, CF_VAULT_SALT_LEN);
 	make_key(vault, master, ret_row->salt, secret_info, &key);
 	if (!gcm(vault, 1, &key, aad, aad_len, ret_row->wrapped, secret.bytes,
 	    CF_VAULT_SECRET_LEN))
@@ -646,12 +637,4 @@ cf_vault_open_secret(struct cf_vault *vault, const char *name,
 	secret.len = CF_VAULT_SECRET_LEN;
 	*ret = secret;
 	return CF_OK;
-}
-
-void
-cf_vault_sha256(const void *bytes, size_t len,
-    unsigned char ret[CF_DIGEST_LEN])
-{
-	if (EVP_Digest(bytes, len, ret, NULL, EVP_sha256(), NULL) != 1)
-		cf_bug("SHA-256");
 }

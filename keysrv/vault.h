@@ -119,8 +119,5 @@ CF_MUST_USE enum cf_err cf_vault_make_secret(struct cf_vault *vault,
 CF_MUST_USE enum cf_err cf_vault_open_secret(struct cf_vault *vault,
     const char *name, const struct cf_vault_secret *row,
     struct cf_secret *ret, struct cf_why *why);
-/* SHA-256 of any bytes: here, because only this file knows OpenSSL. */
-void cf_vault_sha256(const void *bytes, size_t len,
-    unsigned char ret[CF_DIGEST_LEN]);
 
 #endif

@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "common/b64url.h"
-#include "common/crypto_ref.h"
 #include "common/file.h"
 #include "common/httpc.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/mform.h"
+#include "common/reference.h"
 
 #define ANSWER_MAX 65536
 #define GROUPS_MAX 256

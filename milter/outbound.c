@@ -12,7 +12,7 @@
 #include "common/issue.h"
 #include "common/mem.h"
 #include "common/notice.h"
-#include "common/crypto_ref.h"
+#include "common/reference.h"
 #include "common/wire.h"
 #include "milter/edits.h"
 #include "milter/metrics.h"
@@ -33,7 +33,7 @@ struct cf_outbound {
 	const struct cf_decision *decision;
 	struct cf_sealer *sealer;
 	struct cf_spool cipher;
-	struct cf_ref *ref;
+	struct cf_digest *digest;
 	struct cf_edits edits;
 	char boundary[CF_BOUNDARY_LEN + 1];
 	/* Names as the mail server finds them: no blanks behind. */
@@ -67,7 +67,7 @@ cf_outbound_free(struct cf_outbound **out)
 		cf_store_remove(o->snapshot->conf.store_directory, o->blob);
 	cf_sealer_free(&o->sealer);
 	cf_spool_free(&o->cipher);
-	cf_ref_free(&o->ref);
+	cf_digest_free(&o->digest);
 	cf_edits_free(&o->edits);
 	free(o->named);
 	cf_buf_free(&o->names);
@@ -141,8 +141,8 @@ choose_message_id(struct cf_outbound *o, const struct cf_field *fields,
     size_t count)
 {
 	const struct cf_field *seen = find(fields, count, "Message-ID");
-	CF_AUTO(cf_secret_wipe) struct cf_secret random = CF_SECRET_EMPTY;
-	char domain[256], left[CF_B64URL_LEN(16) + 1];
+	unsigned char random[16];
+	char domain[256], left[CF_B64URL_LEN(sizeof random) + 1];
 
 	if (seen != NULL && seen->value[strspn(seen->value, " \t\r\n")] !=
 	    '\0') {
@@ -151,8 +151,8 @@ choose_message_id(struct cf_outbound *o, const struct cf_field *fields,
 		return;
 	}
 	choose_domain(o, domain, sizeof domain);
-	cf_secret_random(&random, 16);
-	cf_b64url_encode(random.bytes, random.len, left);
+	cf_random(random, sizeof random);
+	cf_b64url_encode(random, sizeof random, left);
 	(void)snprintf(o->message_id, MESSAGE_ID_LEN, "<%s.cf@%s>", left,
 	    domain);
 	(void)snprintf(o->message_id_field, sizeof o->message_id_field, " %s",
@@ -220,13 +220,14 @@ digest_header(struct cf_outbound *o, const struct cf_field *fields,
 		if (cf_flag_is_field(fields[i].name, "Received") ||
 		    cf_flag_is_field(fields[i].name, "DKIM-Signature"))
 			continue;
-		cf_ref_update(o->ref, fields[i].name, strlen(fields[i].name));
-		cf_ref_update(o->ref, ":", 1);
-		cf_ref_update(o->ref, fields[i].value,
+		cf_digest_add(o->digest, fields[i].name,
+		    strlen(fields[i].name));
+		cf_digest_add(o->digest, ":", 1);
+		cf_digest_add(o->digest, fields[i].value,
 		    strlen(fields[i].value));
-		cf_ref_update(o->ref, "\n", 1);
+		cf_digest_add(o->digest, "\n", 1);
 	}
-	cf_ref_update(o->ref, "\n", 1);
+	cf_digest_add(o->digest, "\n", 1);
 }
 
 static enum cf_err
@@ -284,7 +285,7 @@ cf_outbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	o->tail.max = CF_CONTAINER_TAIL_LEN;
 	o->text.max = o->html.max = CF_NOTICE_MAX;
 	o->subject.max = CF_SUBJECT_MAX + 1;
-	o->ref = cf_ref_new();
+	o->digest = cf_digest_new();
 	cf_composite_boundary(o->boundary);
 	kept_count = trim_names(o, fields, count, kept);
 	cf_composite_edits(o->named, count, o->boundary, &o->edits);
@@ -305,7 +306,7 @@ enum cf_err
 cf_outbound_body(struct cf_outbound *out, unsigned char *data, size_t len,
     struct cf_why *why)
 {
-	cf_ref_update(out->ref, data, len);
+	cf_digest_add(out->digest, data, len);
 	return encrypt(out, data, len, why);
 }
 
@@ -359,10 +360,7 @@ tick(void *arg)
 static void
 fill_key(struct cf_outbound *o)
 {
-	CF_AUTO(cf_secret_wipe) struct cf_secret id = CF_SECRET_EMPTY;
-
-	cf_secret_random(&id, CF_KEY_ID_LEN);
-	memcpy(o->key.key_id, id.bytes, CF_KEY_ID_LEN);
+	cf_random(o->key.key_id, CF_KEY_ID_LEN);
 	cf_secret_random(&o->key.token, CF_TOKEN_LEN);
 	o->key.expires_in_s = o->decision->want.expires_s;
 	cf_sealer_public_keys(o->sealer, o->key.opening_key,
@@ -374,14 +372,12 @@ ask_for_key(struct cf_outbound *o, int64_t deadline_ms,
     struct cf_progress *progress, struct cf_why *why)
 {
 	const struct cf_mconf *conf = &o->snapshot->conf;
-	CF_AUTO(cf_secret_wipe) struct cf_secret id = CF_SECRET_EMPTY;
 	struct cf_issue_client client = { 0 };
 	struct cf_issue_request request = { 0 };
 
-	cf_secret_random(&id, CF_ISSUE_ID_LEN);
-	memcpy(request.request_id, id.bytes, CF_ISSUE_ID_LEN);
+	cf_random(request.request_id, CF_ISSUE_ID_LEN);
 	/* One we made is new each time: it does not make another mail. */
-	cf_ref_final(o->ref, &o->snapshot->ref_secret, o->sender,
+	cf_ref_make(o->digest, &o->snapshot->ref_secret, o->sender,
 	    o->recipient, o->made_message_id ? "" : o->message_id,
 	    request.message_ref);
 	cf_ref_check(&o->snapshot->ref_secret, request.reference_check);

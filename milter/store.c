@@ -223,10 +223,10 @@ cf_spool_free(struct cf_spool *spool)
 void
 cf_store_name(char ret_blob[CF_BLOB_LEN + 1])
 {
-	CF_AUTO(cf_secret_wipe) struct cf_secret s = CF_SECRET_EMPTY;
+	unsigned char random[16];
 
-	cf_secret_random(&s, 16);
-	cf_b64url_encode(s.bytes, s.len, ret_blob);
+	cf_random(random, sizeof random);
+	cf_b64url_encode(random, sizeof random, ret_blob);
 }
 
 char *

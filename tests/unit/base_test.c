@@ -20,6 +20,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/conf.h"
+#include "common/digest.h"
 #include "common/file.h"
 #include "common/link.h"
 #include "common/log.h"
@@ -658,7 +659,58 @@ t_secret_file_round_trips_and_is_guarded(void **state)
 	rmdir(dir);
 }
 
-/* Every row of errors.def is usable, and the classes agree with the codes. */
+static void
+assert_hex(const unsigned char *have, size_t len, const char *want)
+{
+	char hex[2 * CF_DIGEST_LEN + 1];
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		(void)snprintf(hex + 2 * i, 3, "%02x", have[i]);
+	assert_string_equal(hex, want);
+}
+
+/* FIPS 180-2 B.1, RFC 4231 4.3. */
+static void
+t_digest_is_that_of_the_standards(void **state)
+{
+	static const struct cf_secret key = { "Jefe", 4 };
+	static const char data[] = "what do ya want for nothing?";
+	struct cf_digest *digest = cf_digest_new();
+	unsigned char out[CF_DIGEST_LEN];
+
+	(void)state;
+	cf_digest_of("abc", 3, out);
+	assert_hex(out, sizeof out, "ba7816bf8f01cfea414140de5dae2223"
+	    "b00361a396177a9cb410ff61f20015ad");
+	cf_digest_add(digest, "a", 1);
+	cf_digest_add(digest, "", 0);
+	cf_digest_add(digest, "bc", 2);
+	cf_digest_end(digest, out);
+	assert_hex(out, sizeof out, "ba7816bf8f01cfea414140de5dae2223"
+	    "b00361a396177a9cb410ff61f20015ad");
+	cf_digest_free(&digest);
+	assert_null(digest);
+	cf_digest_free(&digest);
+	cf_hmac(&key, data, sizeof data - 1, out);
+	assert_hex(out, sizeof out, "5bdcc146bf60754e6a042426089575c7"
+	    "5a003f089d2739839dec58b964ec3843");
+}
+
+static void
+t_random_bytes_differ(void **state)
+{
+	unsigned char a[32] = { 0 }, b[32] = { 0 };
+	static const unsigned char zero[16];
+
+	(void)state;
+	cf_random(a, 16);
+	cf_random(b, sizeof b);
+	assert_memory_not_equal(a, b, 16);
+	assert_memory_not_equal(b + 16, zero, 16);
+	assert_memory_equal(a + 16, zero, 16);
+}
+
 static void
 t_secret_is_kept_in_memory_or_it_is_said(void **state)
 {
@@ -673,6 +725,7 @@ t_secret_is_kept_in_memory_or_it_is_said(void **state)
 	assert_non_null(strstr(why.text, "LimitMEMLOCK"));
 }
 
+/* Every row of errors.def is usable, and the classes agree with the codes. */
 static void
 t_error_table_is_consistent(void **state)
 {
@@ -812,6 +865,8 @@ main(void)
 		cmocka_unit_test(t_network_holds_what_is_in_it),
 		cmocka_unit_test(t_client_is_the_last_that_is_no_proxy),
 		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
+		cmocka_unit_test(t_digest_is_that_of_the_standards),
+		cmocka_unit_test(t_random_bytes_differ),
 		cmocka_unit_test(t_secret_is_kept_in_memory_or_it_is_said),
 		cmocka_unit_test(t_error_table_is_consistent),
 		cmocka_unit_test(t_why_is_one_printable_line),

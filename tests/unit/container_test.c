@@ -156,7 +156,7 @@ t_public_keys_are_those_of_the_parsed_container(void **state)
 	cf_proof_opening_seed(&cek, &seed);
 	cf_proof_public_key(&seed, own);
 	assert_memory_equal(own, opening, 32);
-	assert_int_equal(cf_proof_possession_of(&c, &seed, NULL), CF_OK);
+	cf_proof_possession_of(&c, &seed);
 	cf_proof_public_key(&seed, own);
 	assert_memory_equal(own, possession, 32);
 	cf_sealer_free(&s);
@@ -666,7 +666,7 @@ t_vector_opens(void **state)
 	assert_int_equal(cf_container_decrypt(&c, &cek, &out, NULL), CF_OK);
 	assert_int_equal(out.len, plain_len);
 	assert_memory_equal(out.data, plain, plain_len);
-	assert_int_equal(cf_container_digest(&c, digest, NULL), CF_OK);
+	cf_container_digest(&c, digest);
 	cf_b64url_encode(digest, sizeof digest, text);
 	assert_string_equal(text, fixture_text(v, "content_digest"));
 	cf_buf_free(&out);

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "common/crypto_ref.h"
 #include "common/issue.h"
 #include "common/proofs.h"
+#include "common/reference.h"
 
 #define HANDLE "AQEBAQEBAQEBAQEBAQEBAQ"
 #define REQUEST_ID "BwcHBwcHBwcHBwcHBwcHBw"
@@ -174,11 +174,11 @@ static void
 make_ref(const char *sender, const char *recipient, const char *id,
     const char *body, unsigned char out[CF_REF_LEN])
 {
-	CF_AUTO(cf_ref_free) struct cf_ref *ref = cf_ref_new();
+	CF_AUTO(cf_digest_free) struct cf_digest *digest = cf_digest_new();
 	struct cf_secret secret = { { 9 }, 32 };
 
-	cf_ref_update(ref, body, strlen(body));
-	cf_ref_final(ref, &secret, sender, recipient, id, out);
+	cf_digest_add(digest, body, strlen(body));
+	cf_ref_make(digest, &secret, sender, recipient, id, out);
 }
 
 /* Python: hmac(bytes([9] + [0]*31), b"counterfoil reference check v1\0") */
