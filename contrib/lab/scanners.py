@@ -172,17 +172,20 @@ class SpamAssassin:
 class Amavis:
 	"""amavisd with the package's rules for files, and clamd behind it.
 
-	Takes mail at self.port, gives what it lets through to the sink, and
-	refuses the rest.  clamd knows one virus, whose mark is the text VIRUS,
-	and stops what it cannot look into.
+	Takes mail at self.port, gives what it lets through to the sink (what has
+	a field `port`), and refuses the rest.  clamd knows one virus, whose mark
+	is the text VIRUS, and stops what it cannot look into.  `extra` is more
+	text for amavis's configuration.
 	"""
 
 	VIRUS = b"counterfoil-lab-virus-0f3d"
 
-	def __init__(self, folder, sink):
+	def __init__(self, folder, sink, extra=""):
 		self.folder = folder
 		self.sink = sink
+		self.extra = extra
 		self.port = proc.free_port()
+		self.log = os.path.join(folder, "log")
 		self.clamd = self.process = None
 
 	def _path(self, *parts):
@@ -220,8 +223,9 @@ $final_virus_destiny = $final_banned_destiny = D_REJECT;
     ["CONTSCAN {}\\n", '%(clam)s'], qr/\\bOK$/m, qr/\\bFOUND$/m,
     qr/^.*?: (?!Infected Archive)(.*) FOUND$/m]);
 @av_scanners_backup = ();
+%(extra)s
 1;
-""" % {"home": self._path("home"), "port": self.port,
+""" % {"extra": self.extra, "home": self._path("home"), "port": self.port,
 		    "sink": self.sink.port, "clam": self._path("clam", "s")})
 		package = "/etc/amavis/conf.d/"
 		argv = ["amavisd"]
@@ -229,7 +233,7 @@ $final_virus_destiny = $final_banned_destiny = D_REJECT;
 			if name != "50-user":
 				argv += ["-c", package + name]
 		self.process = proc.Process("amavisd", argv + ["-c", own,
-		    "foreground"], self._path("log"))
+		    "foreground"], self.log)
 		self.process.wait_ready(lambda: proc.port_answers(self.port))
 		return self
 
