@@ -2,17 +2,12 @@
 /* cf_container - see container.h. */
 #include "common/container.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/mem.h"
-#include "common/proofs.h"
-
-/* EVP counts in int; larger runs are cut here. */
-#define EVP_PIECE ((size_t)1 << 30)
+#include "common/crypto_evp.h"
 
 /*
  * Every byte of E in front of the ciphertext that is always the same, in
@@ -50,37 +45,6 @@ static const unsigned char der_mac[] = { 0x04, 0x10 };
 /* The version and the one recipient. */
 #define RECIPIENT_LEN (sizeof der_version + sizeof der_recipient + \
 	CF_KEY_ID_LEN + sizeof der_wrap + CF_WRAPPED_LEN)
-
-struct cf_sealer {
-	EVP_CIPHER_CTX *gcm;
-	struct cf_digest *digest;	/* over ciphertext, then tag */
-	struct cf_secret cek;
-	unsigned char nonce[CF_NONCE_LEN];
-	unsigned char tag[CF_TAG_LEN];
-	unsigned char opening[CF_PUBLIC_KEY_LEN];
-	unsigned char possession[CF_PUBLIC_KEY_LEN];
-	uint64_t len;
-	bool final;
-};
-
-static void
-cipher_free(EVP_CIPHER_CTX **ctx)
-{
-	EVP_CIPHER_CTX_free(*ctx);	/* wipes the key schedule */
-	*ctx = NULL;
-}
-
-/* The library refused something that cannot fail on good input. */
-static enum cf_err
-fail_evp(const char *what, struct cf_why *why)
-{
-	unsigned long code = ERR_get_error();
-	const char *reason = ERR_reason_error_string(code);
-
-	ERR_clear_error();
-	return cf_fail(CF_E_INTERNAL, why, "%s: %s", what,
-	    reason == NULL ? "libcrypto gave no reason" : reason);
-}
 
 /* ---- DER, writing ---- */
 
@@ -146,128 +110,10 @@ cf_container_head_size(uint64_t plain_len)
 	    CF_CONTAINER_TAIL_LEN;
 }
 
-/* ---- sealing ---- */
-
-void
-cf_sealer_free(struct cf_sealer **sealer)
-{
-	if (*sealer == NULL)
-		return;
-	cipher_free(&(*sealer)->gcm);
-	cf_digest_free(&(*sealer)->digest);
-	cf_secret_wipe(&(*sealer)->cek);
-	free(*sealer);
-	*sealer = NULL;
-}
-
-enum cf_err
-cf_sealer_new(struct cf_sealer **ret, struct cf_why *why)
-{
-	CF_AUTO(cf_sealer_free) struct cf_sealer *s = NULL;
-
-	s = cf_calloc(1, sizeof *s);
-	cf_secret_random(&s->cek, CF_CEK_LEN);
-	s->gcm = EVP_CIPHER_CTX_new();
-	s->digest = cf_digest_new();
-	cf_random(s->nonce, CF_NONCE_LEN);
-	if (s->gcm == NULL || EVP_EncryptInit_ex(s->gcm, EVP_aes_256_gcm(),
-	    NULL, s->cek.bytes, s->nonce) != 1)
-		return fail_evp("starting to seal", why);
-	*ret = s;
-	s = NULL;
-	return CF_OK;
-}
-
-enum cf_err
-cf_sealer_update(struct cf_sealer *s, const void *plain, size_t len,
-    unsigned char *ret_cipher, struct cf_why *why)
-{
-	const unsigned char *in = plain;
-	size_t n;
-	int out_len;
-
-	if (s->final)
-		cf_bug("update after final");
-	if (len > CF_PLAIN_MAX - s->len)
-		return cf_fail(CF_E_TOO_LARGE, why,
-		    "a sealed message may have at most 4 GiB");
-	for (; len > 0; len -= n) {
-		n = len < EVP_PIECE ? len : EVP_PIECE;
-		if (EVP_EncryptUpdate(s->gcm, ret_cipher, &out_len, in,
-		    (int)n) != 1 || (size_t)out_len != n)
-			return fail_evp("sealing", why);
-		cf_digest_add(s->digest, ret_cipher, n);
-		in += n;
-		ret_cipher += n;
-		s->len += n;
-	}
-	return CF_OK;
-}
-
-enum cf_err
-cf_sealer_final(struct cf_sealer *s, struct cf_why *why)
-{
-	CF_AUTO(cf_secret_wipe) struct cf_secret seed = CF_SECRET_EMPTY;
-	unsigned char digest[CF_DIGEST_LEN], none[1];
-	int len;
-
-	if (s->final)
-		cf_bug("final twice");
-	if (EVP_EncryptFinal_ex(s->gcm, none, &len) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(s->gcm, EVP_CTRL_AEAD_GET_TAG, CF_TAG_LEN,
-	    s->tag) != 1)
-		return fail_evp("ending the seal", why);
-	cf_digest_add(s->digest, s->tag, CF_TAG_LEN);
-	cf_digest_end(s->digest, digest);
-	cf_proof_opening_seed(&s->cek, &seed);
-	cf_proof_public_key(&seed, s->opening);
-	cf_proof_possession_seed(s->nonce, digest, &seed);
-	cf_proof_public_key(&seed, s->possession);
-	s->final = true;
-	return CF_OK;
-}
-
-uint64_t
-cf_sealer_len(const struct cf_sealer *s)
-{
-	return s->len;
-}
-
-void
-cf_sealer_public_keys(const struct cf_sealer *s,
-    unsigned char ret_opening[CF_PUBLIC_KEY_LEN],
-    unsigned char ret_possession[CF_PUBLIC_KEY_LEN])
-{
-	if (!s->final)
-		cf_bug("keys before final");
-	memcpy(ret_opening, s->opening, CF_PUBLIC_KEY_LEN);
-	memcpy(ret_possession, s->possession, CF_PUBLIC_KEY_LEN);
-}
-
-/* RFC 3394: the CEK under `kek`, with the standard check value. */
-static enum cf_err
-wrap_key(const struct cf_secret *cek, const struct cf_secret *kek,
-    unsigned char ret[CF_WRAPPED_LEN], struct cf_why *why)
-{
-	CF_AUTO(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	int len = 0;
-
-	if (ctx == NULL)
-		return fail_evp("wrapping the key", why);
-	EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-	if (EVP_EncryptInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek->bytes,
-	    NULL) != 1 ||
-	    EVP_EncryptUpdate(ctx, ret, &len, cek->bytes, CF_CEK_LEN) != 1 ||
-	    len != CF_WRAPPED_LEN)
-		return fail_evp("wrapping the key", why);
-	return CF_OK;
-}
-
 static void
-add_head(const struct cf_sealer *s, const unsigned char *key_id,
-    const unsigned char *wrapped, struct cf_buf *head)
+add_head(const struct cf_container *c, struct cf_buf *head)
 {
-	struct sizes n = sizes_for(s->len);
+	struct sizes n = sizes_for(c->ciphertext_len);
 
 	add_header(head, DER_SEQUENCE, n.info);
 	cf_buf_add(head, der_type, sizeof der_type);
@@ -275,33 +121,26 @@ add_head(const struct cf_sealer *s, const unsigned char *key_id,
 	add_header(head, DER_SEQUENCE, n.enveloped);
 	cf_buf_add(head, der_version, sizeof der_version);
 	cf_buf_add(head, der_recipient, sizeof der_recipient);
-	cf_buf_add(head, key_id, CF_KEY_ID_LEN);
+	cf_buf_add(head, c->key_id, CF_KEY_ID_LEN);
 	cf_buf_add(head, der_wrap, sizeof der_wrap);
-	cf_buf_add(head, wrapped, CF_WRAPPED_LEN);
+	cf_buf_add(head, c->wrapped_key, CF_WRAPPED_LEN);
 	add_header(head, DER_SEQUENCE, n.content);
 	cf_buf_add(head, der_data, sizeof der_data);
 	cf_buf_add(head, der_gcm, sizeof der_gcm);
-	cf_buf_add(head, s->nonce, CF_NONCE_LEN);
+	cf_buf_add(head, c->nonce, CF_NONCE_LEN);
 	cf_buf_add(head, der_icvlen, sizeof der_icvlen);
-	add_header(head, DER_CONTENT_0, s->len);
+	add_header(head, DER_CONTENT_0, c->ciphertext_len);
 }
 
 enum cf_err
-cf_sealer_frame(const struct cf_sealer *s,
-    const unsigned char key_id[CF_KEY_ID_LEN], const struct cf_secret *kek,
-    struct cf_buf *head, struct cf_buf *tail, struct cf_why *why)
+cf_container_frame(const struct cf_container *c, struct cf_buf *head,
+    struct cf_buf *tail, struct cf_why *why)
 {
-	unsigned char wrapped[CF_WRAPPED_LEN];
 	enum cf_err rc;
 
-	if (!s->final || kek->len != CF_KEK_LEN)
-		cf_bug("frame before final, or with a key of another size");
-	rc = wrap_key(&s->cek, kek, wrapped, why);
-	if (rc != CF_OK)
-		return rc;
-	add_head(s, key_id, wrapped, head);
+	add_head(c, head);
 	cf_buf_add(tail, der_mac, sizeof der_mac);
-	cf_buf_add(tail, s->tag, CF_TAG_LEN);
+	cf_buf_add(tail, c->tag, CF_TAG_LEN);
 	rc = cf_buf_check(head, why);
 	return rc != CF_OK ? rc : cf_buf_check(tail, why);
 }
@@ -480,10 +319,30 @@ cf_container_digest(const struct cf_container *c,
 }
 
 enum cf_err
+cf_container_wrap(const struct cf_secret *cek, const struct cf_secret *kek,
+    unsigned char ret[CF_WRAPPED_LEN], struct cf_why *why)
+{
+	CF_AUTO(cf_cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int len = 0;
+
+	if (cek->len != CF_CEK_LEN || kek->len != CF_KEK_LEN)
+		cf_bug("a key of another size");
+	if (ctx == NULL)
+		return cf_evp_fail(CF_E_INTERNAL, why, "wrapping the key");
+	EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+	if (EVP_EncryptInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek->bytes,
+	    NULL) != 1 ||
+	    EVP_EncryptUpdate(ctx, ret, &len, cek->bytes, CF_CEK_LEN) != 1 ||
+	    len != CF_WRAPPED_LEN)
+		return cf_evp_fail(CF_E_INTERNAL, why, "wrapping the key");
+	return CF_OK;
+}
+
+enum cf_err
 cf_container_unwrap(const struct cf_container *c, const struct cf_secret *kek,
     struct cf_secret *ret_cek, struct cf_why *why)
 {
-	CF_AUTO(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	CF_AUTO(cf_cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	/* The library may write a block more than it returns. */
 	unsigned char cek[CF_WRAPPED_LEN + 8];
 	enum cf_err rc = CF_OK;
@@ -493,11 +352,11 @@ cf_container_unwrap(const struct cf_container *c, const struct cf_secret *kek,
 		return cf_fail(CF_E_WRONG_KEY, why,
 		    "the key must have %d bytes", CF_KEK_LEN);
 	if (ctx == NULL)
-		return fail_evp("unwrapping the key", why);
+		return cf_evp_fail(CF_E_INTERNAL, why, "unwrapping the key");
 	EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
 	if (EVP_DecryptInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek->bytes,
 	    NULL) != 1)
-		return fail_evp("unwrapping the key", why);
+		return cf_evp_fail(CF_E_INTERNAL, why, "unwrapping the key");
 	if (EVP_DecryptUpdate(ctx, cek, &len, c->wrapped_key,
 	    CF_WRAPPED_LEN) != 1 || len != CF_CEK_LEN) {
 		ERR_clear_error();
@@ -525,7 +384,7 @@ open_gcm(const struct cf_container *c, const struct cf_secret *cek,
 		return false;
 	for (done = 0; done < c->ciphertext_len; done += n) {
 		n = c->ciphertext_len - done;
-		n = n < EVP_PIECE ? n : EVP_PIECE;
+		n = n < CF_EVP_PIECE ? n : CF_EVP_PIECE;
 		if (EVP_DecryptUpdate(ctx, out + done, &len,
 		    c->ciphertext + done, (int)n) != 1 || (size_t)len != n)
 			return false;
@@ -538,13 +397,13 @@ enum cf_err
 cf_container_decrypt(const struct cf_container *c,
     const struct cf_secret *cek, struct cf_buf *plain, struct cf_why *why)
 {
-	CF_AUTO(cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	CF_AUTO(cf_cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	unsigned char *out;
 
 	if (c->ciphertext == NULL || cek->len != CF_CEK_LEN)
 		cf_bug("decrypting a head, or with a key of another size");
 	if (ctx == NULL)
-		return fail_evp("decrypting", why);
+		return cf_evp_fail(CF_E_INTERNAL, why, "decrypting");
 	if (!cf_buf_reserve(plain, c->ciphertext_len))
 		return cf_buf_check(plain, why);
 	out = (unsigned char *)plain->data + plain->len;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_container - the container E: a streaming sealer and a strict reader.
+ * cf_container - the container E: its writer and a strict reader.
  *
  * E is CMS AuthEnvelopedData (RFC 5083) in DER with exactly one set of
  * choices: one KEKRecipientInfo (key id of 16 bytes, AES-256-KW),
@@ -9,8 +9,7 @@
  * nothing else.
  *
  * Knows: DER, AES-GCM, AES-KW.   Does not know: MIME, links, key servers.
- * Threads: no shared state; one sealer belongs to one thread at a time.
- * Logging: never.
+ * Threads: no shared state.   Logging: never.
  */
 #ifndef CF_COMMON_CONTAINER_H
 #define CF_COMMON_CONTAINER_H
@@ -45,55 +44,7 @@
 /* A ciphertext may have at most this many bytes (4-byte DER lengths). */
 #define CF_PLAIN_MAX (UINT64_C(0xffffffff) - CF_CONTAINER_HEAD_MAX)
 
-/* ---- sealing ---- */
-
-/*
- * One message being encrypted: its CEK and nonce, running GCM, running
- * SHA-256 over the ciphertext.  The order is new, update (any number of
- * times), final, then public_keys and frame (any number of times).  Another
- * order is our bug and aborts.
- */
-struct cf_sealer;
-
-/* A fresh random CEK and nonce.  Gives; free with cf_sealer_free(). */
-CF_MUST_USE enum cf_err cf_sealer_new(struct cf_sealer **ret,
-    struct cf_why *why);
-/* Wipes.  NULL inside is fine. */
-void cf_sealer_free(struct cf_sealer **sealer);
-/*
- * Encrypt `len` bytes (0 is fine) to `len` bytes at `ret_cipher`, which may
- * be `plain` itself but must not overlap it otherwise.
- * CF_E_TOO_LARGE  more than CF_PLAIN_MAX in all
- */
-CF_MUST_USE enum cf_err cf_sealer_update(struct cf_sealer *sealer,
-    const void *plain, size_t len, unsigned char *ret_cipher,
-    struct cf_why *why);
-/* The end of the plaintext: tag and digest are fixed now. */
-CF_MUST_USE enum cf_err cf_sealer_final(struct cf_sealer *sealer,
-    struct cf_why *why);
-/* How many bytes went in. */
-uint64_t cf_sealer_len(const struct cf_sealer *sealer);
-/* The public halves to register with the key request (see proofs.h). */
-void cf_sealer_public_keys(const struct cf_sealer *sealer,
-    unsigned char ret_opening[CF_PUBLIC_KEY_LEN],
-    unsigned char ret_possession[CF_PUBLIC_KEY_LEN]);
-/*
- * Wrap the CEK under `kek` (CF_KEK_LEN bytes) and append what stands in E
- * before the ciphertext to `head`, what stands behind it to `tail`:
- * E = head || ciphertext || tail.  Neither holds a secret.
- * CF_E_TOO_LARGE  a ceiling of `head` or `tail` is too low
- */
-CF_MUST_USE enum cf_err cf_sealer_frame(const struct cf_sealer *sealer,
-    const unsigned char key_id[CF_KEY_ID_LEN], const struct cf_secret *kek,
-    struct cf_buf *head, struct cf_buf *tail, struct cf_why *why);
-/* The length of E for a plaintext of `plain_len` (<= CF_PLAIN_MAX) bytes. */
-uint64_t cf_container_size(uint64_t plain_len);
-/* The length of what stands in front of the ciphertext then. */
-uint64_t cf_container_head_size(uint64_t plain_len);
-
-/* ---- reading ---- */
-
-/* E taken apart. */
+/* E taken apart, or what it is to be made of. */
 struct cf_container {
 	unsigned char key_id[CF_KEY_ID_LEN];
 	unsigned char nonce[CF_NONCE_LEN];
@@ -104,6 +55,28 @@ struct cf_container {
 	/* Lends from the DER; NULL after parse_head. */
 	const unsigned char *ciphertext;
 };
+
+/* ---- writing (a whole message: sealer.h) ---- */
+
+/*
+ * Append what stands in E before the ciphertext to `head`, what stands behind
+ * it to `tail`: E = head || ciphertext || tail.  The ciphertext itself need
+ * not be there, its length counts.
+ * CF_E_TOO_LARGE  a ceiling of `head` or `tail` is too low
+ */
+CF_MUST_USE enum cf_err cf_container_frame(const struct cf_container *c,
+    struct cf_buf *head, struct cf_buf *tail, struct cf_why *why);
+/* Wrap the CEK under `kek` (RFC 3394), into `wrapped_key` of E. */
+CF_MUST_USE enum cf_err cf_container_wrap(const struct cf_secret *cek,
+    const struct cf_secret *kek, unsigned char ret[CF_WRAPPED_LEN],
+    struct cf_why *why);
+
+/* The length of E for a plaintext of `plain_len` (<= CF_PLAIN_MAX) bytes. */
+uint64_t cf_container_size(uint64_t plain_len);
+/* The length of what stands in front of the ciphertext then. */
+uint64_t cf_container_head_size(uint64_t plain_len);
+
+/* ---- reading ---- */
 
 /*
  * Parse all of E (untrusted).  *ret lends from `der` while that lives.

@@ -14,6 +14,7 @@
 
 #include "common/address.h"
 #include "common/b64url.h"
+#include "common/crypto_evp.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/secret.h"
@@ -39,19 +40,6 @@ AUTO_FREE(free_bio, BIO, BIO_free_all)
 AUTO_FREE(free_cms, CMS_ContentInfo, CMS_ContentInfo_free)
 AUTO_FREE(free_pkey, EVP_PKEY, EVP_PKEY_free)
 AUTO_FREE(free_x509, X509, X509_free)
-
-/* The oldest entry of OpenSSL's queue is the cause; the queue is emptied. */
-static enum cf_err
-ssl_fail(enum cf_err rc, struct cf_why *why, const char *what)
-{
-	char text[160] = "no reason given";
-	unsigned long code = ERR_get_error();
-
-	if (code != 0)
-		ERR_error_string_n(code, text, sizeof text);
-	ERR_clear_error();
-	return cf_fail(rc, why, "%s: %s", what, text);
-}
 
 /* An encrypted key would make OpenSSL ask on the terminal. */
 static int
@@ -105,13 +93,13 @@ cf_signer_load(const char *certificate_file, const char *key_file,
 		s->certificate = PEM_read_bio_X509(cert_bio, NULL,
 		    no_passphrase, NULL);
 	if (s->certificate == NULL)
-		return ssl_fail(CF_E_CONFIG, why, certificate_file);
+		return cf_evp_fail(CF_E_CONFIG, why, certificate_file);
 	key_bio = BIO_new_file(key_file, "r");
 	if (key_bio != NULL)
 		s->key = PEM_read_bio_PrivateKey(key_bio, NULL, no_passphrase,
 		    NULL);
 	if (s->key == NULL)
-		return ssl_fail(CF_E_CONFIG, why, key_file);
+		return cf_evp_fail(CF_E_CONFIG, why, key_file);
 	rc = check_pair(s, certificate_file, key_file, address, why);
 	if (rc != CF_OK)
 		return rc;
@@ -169,11 +157,11 @@ sign(const struct cf_signer *s, const char *entity, size_t len,
 	if (data == NULL || cms == NULL ||
 	    CMS_add1_signer(cms, s->certificate, s->key, EVP_sha256(),
 	    flags) == NULL || CMS_final(cms, data, NULL, flags) != 1)
-		return ssl_fail(CF_E_INTERNAL, why, "receipt signature");
+		return cf_evp_fail(CF_E_INTERNAL, why, "receipt signature");
 	*ret_der = NULL;
 	der_len = i2d_CMS_ContentInfo(cms, ret_der);
 	if (der_len <= 0)
-		return ssl_fail(CF_E_INTERNAL, why, "receipt signature");
+		return cf_evp_fail(CF_E_INTERNAL, why, "receipt signature");
 	*ret_len = (size_t)der_len;
 	return CF_OK;
 }
@@ -328,7 +316,7 @@ write_bio(BIO *bio, const char *path, mode_t mode, struct cf_why *why)
 	long len = BIO_get_mem_data(bio, &data);
 
 	if (len <= 0 || len > PEM_FILE_MAX)
-		return ssl_fail(CF_E_INTERNAL, why, path);
+		return cf_evp_fail(CF_E_INTERNAL, why, path);
 	return cf_file_write_new(path, mode, data, (size_t)len, why);
 }
 
@@ -352,7 +340,7 @@ cf_signer_create(enum cf_signer_algorithm algorithm, const char *address,
 	if (cert == NULL || key_bio == NULL || cert_bio == NULL ||
 	    PEM_write_bio_PKCS8PrivateKey(key_bio, key, NULL, NULL, 0, NULL,
 	    NULL) != 1 || PEM_write_bio_X509(cert_bio, cert) != 1)
-		return ssl_fail(CF_E_INTERNAL, why, "new certificate");
+		return cf_evp_fail(CF_E_INTERNAL, why, "new certificate");
 	rc = write_bio(key_bio, key_file, 0600, why);
 	if (rc != CF_OK)
 		return rc;

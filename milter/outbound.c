@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "common/notice.h"
 #include "common/reference.h"
+#include "common/sealer.h"
 #include "common/wire.h"
 #include "milter/edits.h"
 #include "milter/metrics.h"

@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/container.h"
 #include "common/file.h"
 #include "common/link.h"
 #include "common/mem.h"
 #include "common/mform.h"
 #include "common/proofs.h"
+#include "common/sealer.h"
 
 #define MAX_LEN (100 * 1024 * 1024)
 

@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "common/mform.h"
 #include "common/proofs.h"
+#include "common/sealer.h"
 #include "common/unseal.h"
 
 static const char original[] =

@@ -5,6 +5,7 @@
 
 #include "common/container.h"
 #include "common/proofs.h"
+#include "common/sealer.h"
 #include "tests/unit/fixture.h"
 
 #define E_MAX ((size_t)64 << 20)

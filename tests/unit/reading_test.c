@@ -4,8 +4,8 @@
 #include <openssl/evp.h>
 
 #include "common/clock.h"
-#include "common/container.h"
 #include "common/reading.h"
+#include "common/sealer.h"
 #include "tests/unit/fixture.h"
 
 #define MAIL_MAX ((size_t)128 << 20)
