@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_http - the HTTP server: connections, bodies, routes, replies.
+ * cf_http - the HTTP server: bodies, routes, replies.
  *
- * Knows: libmicrohttpd, the route table, headers, limits.
- * Does not know: keys, SQL.
+ * Knows: the route table, header fields, limits.
+ * Does not know: connections (httpd.h), keys, SQL.
  * A request that needs the database is suspended here and resumed by
  * cf_http_done(); no HTTP thread waits for anything but its sockets.
- * Threads: libmicrohttpd's pool.   Logging: start, stop, the library's own
- * complaints; never a request's content.
+ * Threads: those of httpd.h.   Logging: never.
  */
 #ifndef CF_KEYSRV_HTTP_H
 #define CF_KEYSRV_HTTP_H

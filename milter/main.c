@@ -22,6 +22,7 @@
 #include "common/clock.h"
 #include "common/composite.h"
 #include "common/file.h"
+#include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/privs.h"
@@ -129,7 +130,7 @@ print_versions(void)
 	    "libmicrohttpd %s\nmilter protocol 2 to 6\nfault points: %s\n"
 	    "sanitizers: %s\n", milter, curl_version(), gmime_major_version,
 	    gmime_minor_version, gmime_micro_version,
-	    cf_metrics_http_version(), FAULT_POINTS, SANITIZERS);
+	    cf_httpd_version(), FAULT_POINTS, SANITIZERS);
 }
 
 static void
@@ -364,6 +365,7 @@ stop(pthread_t milter, const struct cf_mconf *conf)
 static int
 serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 {
+	const struct timespec second = { 1, 0 };
 	pthread_t milter;
 
 	if (pthread_create(&milter, NULL, run_milter, NULL) != 0)
@@ -374,7 +376,7 @@ serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 		cf_log(CF_LOG_INFO, "counters are at %s, path /metrics",
 		    conf->metrics_listen);
 	for (;;)
-		switch (sigwaitinfo(set, NULL)) {
+		switch (sigtimedwait(set, NULL, &second)) {
 		case SIGHUP:
 		case SIGUSR1:
 			reload(path);
@@ -385,8 +387,9 @@ serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 		case SIGNAL_ENDED:
 			cf_log(CF_LOG_ERROR, "libmilter ended by itself");
 			return EX_SOFTWARE;
-		default:
-			break;	/* EINTR */
+		default:	/* EAGAIN, EINTR */
+			cf_metrics_http_sweep(metrics);
+			break;
 		}
 }
 

@@ -3,7 +3,6 @@
 #include "milter/metrics_http.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,67 +17,72 @@
 #include "milter/metrics.h"
 #include "milter/sock.h"
 
-#define CONNECTIONS 8u
-#define TIMEOUT_S 10u
+#define CONNECTIONS 8
+#define TIMEOUT_S 10
+#define HEADER_MEMORY 16384	/* bytes */
 #define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct cf_metrics_http {
-	struct MHD_Daemon *daemon;
+	struct cf_httpd_options options;
+	struct cf_httpd *httpd;
 };
 
 /* ---- requests ---- */
 
-static enum MHD_Result
-reply(struct MHD_Connection *connection, unsigned status, const char *text,
-    size_t len)
+/* Takes the bytes of `text`. */
+static void
+reply(struct cf_httpd_req *req, unsigned status, struct cf_buf *text)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(len,
-	    (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-	enum MHD_Result rc = MHD_NO;
+	struct cf_httpd_response *response = cf_httpd_response_new(status,
+	    text);
 
-	if (response == NULL)
-		return MHD_NO;
-	if (MHD_add_response_header(response, "Content-Type", TEXT_TYPE) ==
-	    MHD_YES && (status != MHD_HTTP_METHOD_NOT_ALLOWED ||
-	    MHD_add_response_header(response, "Allow", "GET, HEAD") ==
-	    MHD_YES))
-		rc = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return rc;
+	cf_httpd_response_add(response, "Content-Type", TEXT_TYPE);
+	if (status == 405)
+		cf_httpd_response_add(response, "Allow", "GET, HEAD");
+	cf_httpd_answer(req, &response);
 }
 
-static enum MHD_Result
-reply_text(struct MHD_Connection *connection, unsigned status,
-    const char *text)
+static void
+reply_text(struct cf_httpd_req *req, unsigned status, const char *text)
 {
-	return reply(connection, status, text, strlen(text));
+	struct cf_buf out = CF_BUF_INIT(strlen(text));
+
+	cf_buf_adds(&out, text);
+	reply(req, status, &out);
 }
 
-static enum MHD_Result
-on_request(void *cls, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *upload,
-    size_t *upload_len, void **state)
+static void
+begin(struct cf_httpd_req *req)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT(CF_METRICS_MAX);
-	static int seen;
+	if (strcmp(req->method, "GET") != 0 &&
+	    strcmp(req->method, "HEAD") != 0)
+		reply_text(req, 405, "Only GET is taken here.\n");
+}
 
-	(void)cls; (void)version; (void)upload; (void)upload_len;
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return reply_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-		    "Only GET is taken here.\n");
-	/* The library wants one call for the header block alone. */
-	if (*state == NULL) {
-		*state = &seen;
-		return MHD_YES;
+static void
+unsound(struct cf_httpd_req *req)
+{
+	reply_text(req, 400, "The request's header is not well formed.\n");
+}
+
+static void
+whole(struct cf_httpd_req *req)
+{
+	struct cf_buf out = CF_BUF_INIT(CF_METRICS_MAX);
+
+	if (strcmp(req->path, "/metrics") != 0) {
+		reply_text(req, 404, "There is only /metrics.\n");
+	} else if (cf_metrics_write(&out, NULL) == CF_OK) {
+		reply(req, 200, &out);
+	} else {
+		cf_buf_free(&out);
+		reply_text(req, 500, "Too many numbers.\n");
 	}
-	if (strcmp(url, "/metrics") != 0)
-		return reply_text(connection, MHD_HTTP_NOT_FOUND,
-		    "There is only /metrics.\n");
-	if (cf_metrics_write(&out, NULL) != CF_OK)
-		return reply_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
-		    "Too many numbers.\n");
-	return reply(connection, MHD_HTTP_OK, cf_buf_str(&out), out.len);
 }
+
+static const struct cf_httpd_handler handler = {
+	.begin = begin, .unsound = unsound, .whole = whole,
+};
 
 /* ---- start ---- */
 
@@ -151,33 +155,38 @@ enum cf_err
 cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
 {
 	struct cf_metrics_http *http;
+	enum cf_err rc;
 
 	*ret = NULL;
 	if (fd < 0)
 		return CF_OK;
 	http = cf_calloc(1, sizeof *http);
-	http->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD |
-	    MHD_USE_EPOLL | MHD_USE_ITC, 0, NULL, NULL, on_request, NULL,
-	    MHD_OPTION_LISTEN_SOCKET, fd,
-	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS,
-	    MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384,
-	    MHD_OPTION_UNESCAPE_CALLBACK, cf_httpd_no_unescape, NULL,
-	    MHD_OPTION_END);
-	if (http->daemon == NULL) {
-		free(http);
+	http->options = (struct cf_httpd_options){
+		.handler = &handler,
+		.connections = CONNECTIONS,
+		.threads = 1,
+		.request_timeout_s = TIMEOUT_S,
+		.answer_timeout_s = TIMEOUT_S,
+		.header_memory = HEADER_MEMORY,
+	};
+	rc = cf_httpd_new(&http->options, &http->httpd, why);
+	if (rc == CF_OK)
+		rc = cf_httpd_start(http->httpd, fd, why);
+	else
 		close(fd);
-		return cf_fail(CF_E_CONFIG, why,
-		    "the HTTP server does not start");
+	if (rc != CF_OK) {
+		cf_metrics_http_free(&http);
+		return rc;
 	}
 	*ret = http;
 	return CF_OK;
 }
 
-const char *
-cf_metrics_http_version(void)
+void
+cf_metrics_http_sweep(struct cf_metrics_http *http)
 {
-	return MHD_get_version();
+	if (http != NULL)
+		cf_httpd_sweep(http->httpd);
 }
 
 void
@@ -185,7 +194,7 @@ cf_metrics_http_free(struct cf_metrics_http **http)
 {
 	if (*http == NULL)
 		return;
-	MHD_stop_daemon((*http)->daemon);
+	cf_httpd_free(&(*http)->httpd);
 	free(*http);
 	*http = NULL;
 }

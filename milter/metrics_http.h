@@ -2,7 +2,7 @@
 /*
  * cf_metrics_http - serve GET /metrics on an address of its own.
  *
- * Threads: makes one; the calls below come from main().   Logging: never.
+ * Threads: makes one; the calls below come from main().   Logging: as httpd.h.
  */
 #ifndef CF_MILTER_METRICS_HTTP_H
 #define CF_MILTER_METRICS_HTTP_H
@@ -29,8 +29,8 @@ CF_MUST_USE enum cf_err cf_metrics_listen(const struct cf_mconf *conf,
 /* Serve on `fd` (taken; -1: nothing to do, *ret is NULL).  Gives *ret. */
 CF_MUST_USE enum cf_err cf_metrics_serve(int fd,
     struct cf_metrics_http **ret, struct cf_why *why);
-/* Of the library.  Lends: static. */
-const char *cf_metrics_http_version(void);
+/* Break off who is slow; call about once a second.  NULL: nothing to do. */
+void cf_metrics_http_sweep(struct cf_metrics_http *http);
 void cf_metrics_http_free(struct cf_metrics_http **http);
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_reader_http - the reader on the wire: connections, TLS, limits, log.
+ * cf_reader_http - the reader on the wire: files, answers, log.
  *
- * The only part of the reader that knows libmicrohttpd.  What is answered is
- * decided in reader.h.
- * Threads: makes its own; the calls below come from one thread.
+ * What is answered is decided in reader.h; connections are httpd.h's.
+ * Threads: as httpd.h.
  * Logging: one line a request, with the first 6 characters of a name and
  * nothing of an unknown path: a link broken by a rewriter may carry a token
  * there.

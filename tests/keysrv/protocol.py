@@ -466,6 +466,9 @@ def t_unsound():
 	for more in (b"Host: x\r\n", b"Host: y\r\n", b"hOST: x\r\n",
 	    b"X: a\x01b\r\n", b"X: a\x7fb\r\n", b"X\0Y: a\r\n"):
 		tap.equal(first_line(good % more), "400", repr(more))
+	proc.wait_for(lambda: "requests refused, as from 127.0.0.1: their "
+	    "header has a second Host field" in g.server.log_text(), 60,
+	    "a line in the log")
 	for path in (b"/healthz%00x", b"/healthz%00", b"/%00", b"/%68ealthz",
 	    b"/k/" + Message().handle.encode() + b"%00"):
 		tap.equal(first_line(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"

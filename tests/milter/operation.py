@@ -245,6 +245,31 @@ def t_metrics():
 	rig.stop()
 
 
+@tap.case("the counters' listener takes no malformed header and no slow client")
+def t_metrics_hard():
+	port = proc.free_port()
+	rig = new(metrics_listen="127.0.0.1:%d" % port).start()
+	for more in (b"Host: y\r\n", b"X: a\x01b\r\n"):
+		with socket.create_connection(("127.0.0.1", port), 60) as s:
+			s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n%s\r\n"
+			    % more)
+			tap.equal(s.recv(12), b"HTTP/1.1 400", repr(more))
+	with socket.create_connection(("127.0.0.1", port), 60) as s:
+		s.settimeout(0.5)
+		s.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+		def is_closed():
+			try:
+				s.sendall(b"a")
+				return s.recv(1) == b""
+			except TimeoutError:
+				return False
+			except ConnectionError:
+				return True
+		proc.wait_for(is_closed, 60, "to be broken off")
+	tap.equal(get(rig.options["metrics_listen"])[0], 200, "others")
+	rig.stop()
+
+
 @tap.case("counters on a unix socket; and not where the world reaches them")
 def t_metrics_place():
 	rig = new()
