@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_check_postfix - see check.h.
+ * cf_check_postfix - see check_parts.h.
  *
  * Reads one instance by postconf(1) and postmap(1), as Postfix itself
  * understands its files, and looks at each listener that names our socket,
@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #include "common/mem.h"
-#include "milter/check.h"
+#include "milter/check_parts.h"
+#include "milter/postfix_conf.h"
 
 #define OUTPUT_MAX (1024 * 1024)
 #define WORDS_MAX 200
@@ -24,29 +25,10 @@
 #define WARNING CF_FINDING_WARNING
 #define ERROR CF_FINDING_ERROR
 
-struct pair {
-	const char *name, *value;	/* into the text they came from */
-};
-
-struct service {
-	const char *name, *type, *chroot, *command;
-};
-
 struct postfix {
 	struct cf_check *check;
 	const char *directory;
-	struct cf_buf main, overrides, master;
-	struct pair *param, *override;
-	size_t param_count, override_count;
-	struct service *service;
-	size_t service_count;
-};
-
-/* One milter of a list, with the settings of its braces. */
-struct entry {
-	char address[300];
-	char action[20];		/* "" when it says none */
-	char content_timeout[20];
+	struct cf_postfix_conf conf;
 };
 
 /* ---- reading ---- */
@@ -77,91 +59,11 @@ postconf(const struct postfix *p, const char *what, const char *const *names,
 	return cf_check_run(argv, NULL, out);
 }
 
-/* Lines "name = value" -> pairs; the text is cut up. */
-static struct pair *
-split_pairs(struct cf_buf *text, size_t *ret_count)
-{
-	struct pair *pairs = NULL;
-	size_t count = 0;
-	char *line, *next, *equal;
-
-	if (text->len == 0)
-		return NULL;
-	for (line = text->data; line != NULL && *line != '\0'; line = next) {
-		next = strchr(line, '\n');
-		if (next != NULL)
-			*next++ = '\0';
-		equal = strstr(line, " =");
-		if (equal == NULL)
-			continue;
-		*equal = '\0';
-		equal += 2;
-		pairs = cf_realloc(pairs, count + 1, sizeof *pairs);
-		pairs[count].name = line;
-		pairs[count++].value = equal + strspn(equal, " ");
-	}
-	*ret_count = count;
-	return pairs;
-}
-
-/* "name type private unpriv chroot wakeup maxproc command ..." */
-static void
-split_services(struct postfix *p)
-{
-	char *line, *next, *word[8], *save;
-	struct service *s;
-	size_t i;
-
-	if (p->master.len == 0)
-		return;
-	for (line = p->master.data; line != NULL && *line != '\0';
-	    line = next) {
-		next = strchr(line, '\n');
-		if (next != NULL)
-			*next++ = '\0';
-		for (i = 0, save = NULL; i < 8; i++) {
-			word[i] = strtok_r(i == 0 ? line : NULL, " \t", &save);
-			if (word[i] == NULL)
-				break;
-		}
-		if (i < 8)
-			continue;
-		p->service = cf_realloc(p->service, p->service_count + 1,
-		    sizeof *p->service);
-		s = &p->service[p->service_count++];
-		s->name = word[0];
-		s->type = word[1];
-		s->chroot = word[4];
-		s->command = word[7];
-	}
-}
-
 static const char *
-find(const struct pair *pairs, size_t count, const char *name)
+value(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (strcmp(pairs[i].name, name) == 0)
-			return pairs[i].value;
-	return NULL;
-}
-
-/* The value in force for a service (NULL: in general); "" if unknown. */
-static const char *
-value(const struct postfix *p, const struct service *s, const char *name)
-{
-	const char *found = NULL;
-
-	if (s != NULL) {
-		CF_AUTO(cf_free) char *key = cf_asprintf("%s/%s/%s", s->name,
-		    s->type, name);
-
-		found = find(p->override, p->override_count, key);
-	}
-	if (found == NULL)
-		found = find(p->param, p->param_count, name);
-	return found == NULL ? "" : found;
+	return cf_postfix_value(&p->conf, s, name);
 }
 
 static bool
@@ -189,96 +91,15 @@ read_all(struct postfix *p)
 		"smtpd_end_of_data_restrictions", NULL
 	};
 
-	if (!postconf(p, NULL, names, &p->main) ||
-	    !postconf(p, "-P", NULL, &p->overrides) ||
-	    !postconf(p, "-M", NULL, &p->master))
+	if (!postconf(p, NULL, names, &p->conf.main) ||
+	    !postconf(p, "-P", NULL, &p->conf.overrides) ||
+	    !postconf(p, "-M", NULL, &p->conf.master))
 		return false;
-	p->param = split_pairs(&p->main, &p->param_count);
-	p->override = split_pairs(&p->overrides, &p->override_count);
-	split_services(p);
-	return p->service_count > 0;
+	cf_postfix_conf_parse(&p->conf);
+	return p->conf.service_count > 0;
 }
 
-/* The word in a list of words, with blanks or commas between, or NULL. */
-static const char *
-find_word(const char *list, const char *word)
-{
-	size_t len = strlen(word), n;
-
-	for (list += strspn(list, " ,\t"); *list != '\0';
-	    list += n, list += strspn(list, " ,\t")) {
-		n = strcspn(list, " ,\t");
-		if (n == len && strncasecmp(list, word, n) == 0)
-			return list;
-	}
-	return NULL;
-}
-
-static bool
-has_word(const char *list, const char *word)
-{
-	return find_word(list, word) != NULL;
-}
-
-/* ---- lists of milters ---- */
-
-static void
-copy(char *out, size_t cap, const char *from, size_t len)
-{
-	(void)snprintf(out, cap, "%.*s", (int)len, from);
-}
-
-/* "unix:/a, default_action=accept, content_timeout=9s": inside braces. */
-static void
-read_settings(struct entry *e, const char *text, size_t len)
-{
-	const char *end = text + len;
-	size_t n;
-
-	while (text < end) {
-		n = strcspn(text, ", \t}");
-		if (strncmp(text, "default_action=", 15) == 0)
-			copy(e->action, sizeof e->action, text + 15, n - 15);
-		else if (strncmp(text, "content_timeout=", 16) == 0)
-			copy(e->content_timeout, sizeof e->content_timeout,
-			    text + 16, n - 16);
-		else if (n > 0 && e->address[0] == '\0')
-			copy(e->address, sizeof e->address, text, n);
-		text += n;
-		text += strspn(text, ", \t}");
-	}
-}
-
-/* The next milter of the list; false at its end. */
-static bool
-next_entry(const char **list, struct entry *ret)
-{
-	const char *p = *list + strspn(*list, ", \t");
-	size_t n;
-
-	memset(ret, 0, sizeof *ret);
-	if (*p == '\0')
-		return false;
-	if (*p == '{') {
-		n = strcspn(p, "}");
-		read_settings(ret, p + 1, n - 1);
-		*list = p + n + (p[n] == '}');
-		return true;
-	}
-	n = strcspn(p, ", \t");
-	copy(ret->address, sizeof ret->address, p, n);
-	*list = p + n;
-	return true;
-}
-
-static bool
-is_chrooted(const struct postfix *p, const struct service *s)
-{
-	if (s->chroot[0] != '-')
-		return s->chroot[0] == 'y';
-	/* Its default changed with compatibility_level 1. */
-	return strcmp(value(p, NULL, "compatibility_level"), "0") == 0;
-}
+/* ---- our socket ---- */
 
 static bool
 same_file(const char *a, const char *b)
@@ -309,8 +130,8 @@ same_inet(const char *ours, const char *theirs)
 
 /* `ret_hidden`: it would be ours, but for the change of root. */
 static bool
-is_ours(const struct postfix *p, const struct service *s, const char *address,
-    bool *ret_hidden)
+is_ours(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *address, bool *ret_hidden)
 {
 	const char *ours = p->check->snapshot->conf.socket;
 	const char *queue = value(p, NULL, "queue_directory"), *path;
@@ -322,7 +143,8 @@ is_ours(const struct postfix *p, const struct service *s, const char *address,
 	    strncmp(address, "local:", 6) != 0)
 		return false;
 	path = strchr(address, ':') + 1;
-	if (*path != '/' || (s != NULL && is_chrooted(p, s))) {
+	if (*path != '/' ||
+	    (s != NULL && cf_postfix_is_chrooted(&p->conf, s))) {
 		CF_AUTO(cf_free) char *inside = cf_asprintf("%s/%s", queue,
 		    path + (*path == '/'));
 
@@ -336,13 +158,13 @@ is_ours(const struct postfix *p, const struct service *s, const char *address,
 
 /* Our place in a list, from 0, and what it says of us; -1: not there. */
 static int
-our_place(const struct postfix *p, const struct service *s, const char *list,
-    struct entry *ret)
+our_place(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *list, struct cf_postfix_milter *ret)
 {
 	bool hidden;
 	int i;
 
-	for (i = 0; next_entry(&list, ret); i++) {
+	for (i = 0; cf_postfix_next_milter(&list, ret); i++) {
 		if (is_ours(p, s, ret->address, &hidden))
 			return i;
 		if (hidden)
@@ -362,27 +184,9 @@ our_place(const struct postfix *p, const struct service *s, const char *list,
 	((good) ? cf_check_say((p)->check, OK, "%s: " ok_text, (s)->name) : \
 	cf_check_say((p)->check, (finding), __VA_ARGS__))
 
-/* "300s", "5m"; -1 when it is no time. */
-static long
-seconds(const char *text)
-{
-	static const struct { char unit; long s; } units[] = {
-		{ 's', 1 }, { '\0', 1 }, { 'm', 60 }, { 'h', 3600 },
-		{ 'd', 86400 }, { 'w', 604800 },
-	};
-	char *end;
-	long n = strtol(text, &end, 10);
-	size_t i;
-
-	for (i = 0; i < sizeof units / sizeof units[0]; i++)
-		if (end != text && units[i].unit == *end)
-			return n * units[i].s;
-	return -1;
-}
-
 static void
-check_action(const struct postfix *p, const struct service *s,
-    const struct entry *e)
+check_action(const struct postfix *p, const struct cf_postfix_service *s,
+    const struct cf_postfix_milter *e)
 {
 	const char *action = e->action[0] != '\0' ? e->action :
 	    value(p, s, "milter_default_action");
@@ -399,14 +203,14 @@ check_action(const struct postfix *p, const struct service *s,
 }
 
 static void
-check_timeout(const struct postfix *p, const struct service *s,
-    const struct entry *e)
+check_timeout(const struct postfix *p, const struct cf_postfix_service *s,
+    const struct cf_postfix_milter *e)
 {
 	const char *text = e->content_timeout[0] != '\0' ?
 	    e->content_timeout : value(p, s, "milter_content_timeout");
 	long deadline = p->check->snapshot->conf.deadline_s;
 
-	THAT_AT(p, s, seconds(text) > deadline, WARNING,
+	THAT_AT(p, s, cf_postfix_seconds(text) > deadline, WARNING,
 	    "milter_content_timeout is longer than deadline_s",
 	    "milter_content_timeout is %s at %s, and deadline_s is %ld s: "
 	    "Postfix may give up first; make it longer, or deadline_s "
@@ -414,7 +218,7 @@ check_timeout(const struct postfix *p, const struct service *s,
 }
 
 static void
-check_size(const struct postfix *p, const struct service *s)
+check_size(const struct postfix *p, const struct cf_postfix_service *s)
 {
 	long long theirs = strtoll(value(p, s, "message_size_limit"), NULL,
 	    10);
@@ -444,8 +248,8 @@ named_like(const char *address, const char *const *words)
 }
 
 static void
-check_order(const struct postfix *p, const struct service *s, const char *list,
-    int place, bool outbound)
+check_order(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *list, int place, bool outbound)
 {
 	static const char *const signers[] = { "dkim", ":8891", "arc",
 	    "rspamd", ":11332", NULL };
@@ -454,10 +258,10 @@ check_order(const struct postfix *p, const struct service *s, const char *list,
 	    NULL };
 	static const char *const verifiers[] = { "dkim", ":8891", "dmarc",
 	    ":8893", "spf", "spamass", "clam", "rspamd", ":11332", NULL };
-	struct entry e;
+	struct cf_postfix_milter e;
 	int i;
 
-	for (i = 0; next_entry(&list, &e); i++) {
+	for (i = 0; cf_postfix_next_milter(&list, &e); i++) {
 		if (outbound && i < place && named_like(e.address, signers))
 			cf_check_say(p->check, ERROR, "%s stands before us at "
 			    "%s: what it signs is replaced here, and its "
@@ -478,15 +282,18 @@ check_order(const struct postfix *p, const struct service *s, const char *list,
 }
 
 static bool
-overrides(const struct postfix *p, const struct service *s, const char *word)
+overrides(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *word)
 {
-	return has_word(value(p, s, "receive_override_options"), word);
+	return cf_postfix_word(value(p, s, "receive_override_options"), word) !=
+	    NULL;
 }
 
 /* The checks that every listener with our socket must stand. */
 static void
-check_listener(const struct postfix *p, const struct service *s,
-    const char *list, const struct entry *e, int place, bool outbound)
+check_listener(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *list, const struct cf_postfix_milter *e, int place,
+    bool outbound)
 {
 	THAT_AT(p, s, !overrides(p, s, "no_milters"), ERROR,
 	    "our milter is not switched off", "%s has no_milters in "
@@ -510,8 +317,8 @@ check_listener(const struct postfix *p, const struct service *s,
 
 /* A filter behind the queue: does it see mail too late, or not at all? */
 static void
-check_filter(const struct postfix *p, const struct service *s, bool ours,
-    bool leads)
+check_filter(const struct postfix *p, const struct cf_postfix_service *s,
+    bool ours, bool leads)
 {
 	const char *filter = value(p, s, "content_filter");
 
@@ -686,49 +493,16 @@ check_triggers(const struct postfix *p, const char *action)
 	check_trigger(p, "subject-tag", action, base64);
 }
 
-static const struct service *
-service_named(const struct postfix *p, const char *name, const char *type)
-{
-	size_t i;
-
-	for (i = 0; i < p->service_count; i++)
-		if (strcmp(p->service[i].name, name) == 0 &&
-		    strcmp(p->service[i].type, type) == 0)
-			return &p->service[i];
-	return NULL;
-}
-
-/* "[127.0.0.1]:10027" -> the listener of master.cf, by its port. */
-static const struct service *
-hop_listener(const struct postfix *p, const char *destination)
-{
-	const char *port = strrchr(destination, ':'), *colon;
-	const struct service *s;
-	size_t i;
-
-	if (port == NULL)
-		return NULL;
-	for (i = 0; i < p->service_count; i++) {
-		s = &p->service[i];
-		colon = strrchr(s->name, ':');
-		if (strcmp(s->type, "inet") == 0 &&
-		    strcmp(colon == NULL ? s->name : colon + 1, port + 1) == 0)
-			return s;
-	}
-	return NULL;
-}
-
 static void
 check_transport(const struct postfix *p, const char *transport)
 {
-	const struct service *s = service_named(p, transport, "unix");
+	const struct cf_postfix_service *s = cf_postfix_service(&p->conf,
+	    transport, "unix");
 	CF_AUTO(cf_free) char *name = cf_asprintf(
 	    "%s_destination_recipient_limit", transport);
 	const char *const names[] = { name, NULL };
-	CF_AUTO(cf_buf_free) struct cf_buf text = CF_BUF_INIT(4096);
-	CF_AUTO(cf_free) struct pair *pairs = NULL;
-	const char *limit = NULL;
-	size_t count = 0;
+	CF_AUTO(cf_postfix_conf_free) struct cf_postfix_conf other = { 0 };
+	const char *limit;
 
 	if (s == NULL) {
 		cf_check_say(p->check, ERROR, "flagged mail is sent to the "
@@ -736,13 +510,14 @@ check_transport(const struct postfix *p, const char *transport)
 		    "contrib/postfix/sender-master.cf", transport);
 		return;
 	}
-	if (postconf(p, NULL, names, &text))
-		pairs = split_pairs(&text, &count);
-	limit = find(pairs, count, name);
-	cf_check_that(p->check, limit != NULL && strcmp(limit, "1") == 0,
-	    ERROR, "the hop takes one recipient at a time", "%s is %s: mail "
-	    "to several recipients is refused; set %s = 1", name,
-	    limit == NULL ? "unset" : limit, name);
+	other.main.max = OUTPUT_MAX;
+	if (postconf(p, NULL, names, &other.main))
+		cf_postfix_conf_parse(&other);
+	limit = cf_postfix_value(&other, NULL, name);
+	cf_check_that(p->check, strcmp(limit, "1") == 0, ERROR,
+	    "the hop takes one recipient at a time", "%s is %s: mail to "
+	    "several recipients is refused; set %s = 1", name,
+	    *limit == '\0' ? "unset" : limit, name);
 	cf_check_that(p->check, strcmp(value(p, s,
 	    "disable_mime_output_conversion"), "yes") == 0 &&
 	    strcmp(value(p, s, "smtp_line_length_limit"), "0") == 0 &&
@@ -754,12 +529,12 @@ check_transport(const struct postfix *p, const char *transport)
 }
 
 static void
-check_hop(const struct postfix *p, const struct service *s)
+check_hop(const struct postfix *p, const struct cf_postfix_service *s)
 {
 	const struct cf_mconf *conf = &p->check->snapshot->conf;
 	const char *name = value(p, s, "milter_macro_daemon_name");
 	const char *list = value(p, s, "smtpd_milters");
-	struct entry e;
+	struct cf_postfix_milter e;
 	int place = our_place(p, s, list, &e);
 
 	if (place < 0) {
@@ -806,15 +581,15 @@ check_quiet(const struct postfix *p)
 }
 
 /* A FILTER action or content_filter: "transport:destination". */
-static const struct service *
+static const struct cf_postfix_service *
 check_way(const struct postfix *p, const char *way)
 {
 	size_t n = strcspn(way, ":");
 	CF_AUTO(cf_free) char *transport = cf_strndup(way, n);
-	const struct service *hop;
+	const struct cf_postfix_service *hop;
 
 	check_transport(p, transport);
-	hop = hop_listener(p, way + n + (way[n] == ':'));
+	hop = cf_postfix_listener(&p->conf, way + n + (way[n] == ':'));
 	if (hop == NULL)
 		cf_check_say(p->check, ERROR, "flagged mail is sent to %s, "
 		    "where no service of master.cf listens", way);
@@ -824,13 +599,13 @@ check_way(const struct postfix *p, const char *way)
 }
 
 /* Gives the hop, or NULL: there is none.  *ret_led: mail is sent to one. */
-static const struct service *
+static const struct cf_postfix_service *
 check_flagged(const struct postfix *p, bool *ret_led)
 {
 	struct question q[QUESTIONS];
 	const char *filter = value(p, NULL, "content_filter");
-	const struct service *hop = NULL;
-	struct entry e;
+	const struct cf_postfix_service *hop = NULL;
+	struct cf_postfix_milter e;
 	size_t i;
 
 	memcpy(q, questions, sizeof q);
@@ -844,7 +619,7 @@ check_flagged(const struct postfix *p, bool *ret_led)
 		hop = check_way(p, q[0].answer + 7 + strspn(q[0].answer + 7,
 		    " \t"));
 	} else if ((hop = strchr(filter, ':') == NULL ? NULL :
-	    hop_listener(p, strchr(filter, ':') + 1)) != NULL &&
+	    cf_postfix_listener(&p->conf, strchr(filter, ':') + 1)) != NULL &&
 	    our_place(p, hop, value(p, hop, "smtpd_milters"), &e) >= 0) {
 		hop = check_way(p, filter);
 	} else {
@@ -874,8 +649,8 @@ check_bounces(const struct postfix *p)
 	    "bounce_size_limit is %s: a bounce made before the mail is sealed "
 	    "carries its text; set bounce_size_limit = 1",
 	    value(p, NULL, "bounce_size_limit"));
-	cf_check_that(p->check, !has_word(classes, "bounce") &&
-	    !has_word(classes, "2bounce"), ERROR,
+	cf_check_that(p->check, cf_postfix_word(classes, "bounce") == NULL &&
+	    cf_postfix_word(classes, "2bounce") == NULL, ERROR,
 	    "the postmaster gets no copies of bounces",
 	    "notify_classes is %s: the postmaster gets copies of bounces; "
 	    "take out bounce and 2bounce", classes);
@@ -909,7 +684,7 @@ check_inside(const struct postfix *p, bool hop)
 {
 	const char *classes = value(p, NULL, "internal_mail_filter_classes");
 	const char *late = value(p, NULL, "milter_header_checks");
-	struct entry e;
+	struct cf_postfix_milter e;
 	bool ours = our_place(p, NULL, value(p, NULL, "non_smtpd_milters"),
 	    &e) >= 0;
 	bool outbound = p->check->snapshot->mode & CF_MODE_OUTBOUND;
@@ -938,7 +713,7 @@ check_inside(const struct postfix *p, bool hop)
 /* ---- all of an instance ---- */
 
 static bool
-is_loopback(const struct service *s)
+is_loopback(const struct cf_postfix_service *s)
 {
 	return strncmp(s->name, "127.", 4) == 0 ||
 	    strncmp(s->name, "localhost:", 10) == 0 ||
@@ -948,7 +723,8 @@ is_loopback(const struct service *s)
 
 /* Port 25 of the world must not lead to the hop. */
 static void
-check_world(const struct postfix *p, const struct service *s, bool ours)
+check_world(const struct postfix *p, const struct cf_postfix_service *s,
+    bool ours)
 {
 	const char *colon = strrchr(s->name, ':');
 	const char *port = colon == NULL ? s->name : colon + 1;
@@ -975,12 +751,13 @@ list_ties(const char *list)
 	static const char *const words[] = { "reject_sender_login_mismatch",
 	    "reject_authenticated_sender_login_mismatch",
 	    "reject_known_sender_login_mismatch" };
-	const char *through = find_word(list, "permit_sasl_authenticated");
+	const char *through = cf_postfix_word(list,
+	    "permit_sasl_authenticated");
 	const char *found;
 	size_t i;
 
 	for (i = 0; i < sizeof words / sizeof words[0]; i++) {
-		found = find_word(list, words[i]);
+		found = cf_postfix_word(list, words[i]);
 		if (found != NULL && (through == NULL || found < through))
 			return true;
 	}
@@ -988,7 +765,7 @@ list_ties(const char *list)
 }
 
 static bool
-ties_sender(const struct postfix *p, const struct service *s)
+ties_sender(const struct postfix *p, const struct cf_postfix_service *s)
 {
 	static const char *const lists[] = { "client", "helo", "sender",
 	    "relay", "recipient", "data", "end_of_data" };
@@ -1009,8 +786,8 @@ ties_sender(const struct postfix *p, const struct service *s)
 /* Where people authenticate, may they send as anybody?  `led`: their flagged
  * mail goes to the hop, which does not know who they are. */
 static void
-check_login(const struct postfix *p, const struct service *s, bool ours,
-    bool led)
+check_login(const struct postfix *p, const struct cf_postfix_service *s,
+    bool ours, bool led)
 {
 	bool here = p->check->snapshot->conf.sender_is_login;
 
@@ -1049,7 +826,7 @@ only_loopback(const struct cf_snapshot *s)
  * who may use the flag there may have one recipient.
  */
 static void
-check_beside_hop(const struct postfix *p, const struct service *s)
+check_beside_hop(const struct postfix *p, const struct cf_postfix_service *s)
 {
 	const struct cf_snapshot *snapshot = p->check->snapshot;
 	bool login = snapshot->conf.trust_authenticated &&
@@ -1074,18 +851,19 @@ check_beside_hop(const struct postfix *p, const struct service *s)
 
 /* Gives the number of listeners that name our socket. */
 static unsigned
-check_listeners(const struct postfix *p, const struct service *hop, bool led)
+check_listeners(const struct postfix *p, const struct cf_postfix_service *hop,
+    bool led)
 {
-	const struct service *s;
+	const struct cf_postfix_service *s;
 	const char *list;
-	struct entry e;
+	struct cf_postfix_milter e;
 	unsigned found = 0;
 	bool leads;
 	size_t i;
 	int place;
 
-	for (i = 0; i < p->service_count; i++) {
-		s = &p->service[i];
+	for (i = 0; i < p->conf.service_count; i++) {
+		s = &p->conf.service[i];
 		if (strcmp(s->command, "smtpd") != 0 || s == hop)
 			continue;
 		list = value(p, s, "smtpd_milters");
@@ -1110,9 +888,9 @@ static bool
 check_all(const struct postfix *p)
 {
 	bool outbound = p->check->snapshot->mode & CF_MODE_OUTBOUND;
-	const struct service *hop = NULL;
+	const struct cf_postfix_service *hop = NULL;
 	const char *owner = value(p, NULL, "mail_owner");
-	struct entry e;
+	struct cf_postfix_milter e;
 	bool led = false;
 	unsigned found;
 
@@ -1138,14 +916,16 @@ check_all(const struct postfix *p)
 static bool
 uses_us(const struct postfix *p)
 {
-	struct entry e;
+	struct cf_postfix_milter e;
+	const struct cf_postfix_service *s;
 	bool found = our_place(p, NULL, value(p, NULL, "non_smtpd_milters"),
 	    &e) >= 0;
 	size_t i;
 
-	for (i = 0; i < p->service_count && !found; i++)
-		found = our_place(p, &p->service[i], value(p, &p->service[i],
-		    "smtpd_milters"), &e) >= 0;
+	for (i = 0; i < p->conf.service_count && !found; i++) {
+		s = &p->conf.service[i];
+		found = our_place(p, s, value(p, s, "smtpd_milters"), &e) >= 0;
+	}
 	return found;
 }
 
@@ -1158,19 +938,15 @@ cf_check_postfix(struct cf_check *check, const char *directory, bool guessed)
 
 	p.check = check;
 	p.directory = directory;
-	p.main.max = p.overrides.max = p.master.max = OUTPUT_MAX;
+	p.conf.main.max = p.conf.overrides.max = OUTPUT_MAX;
+	p.conf.master.max = OUTPUT_MAX;
 	check->f.subject = subject;
 	if (read_all(&p))
 		used = (guessed && !uses_us(&p)) ? false : check_all(&p);
 	else
 		cf_check_say(check, ERROR, "postconf -c %s gives no "
 		    "configuration", directory);
-	free(p.param);
-	free(p.override);
-	free(p.service);
-	cf_buf_free(&p.main);
-	cf_buf_free(&p.overrides);
-	cf_buf_free(&p.master);
+	cf_postfix_conf_free(&p.conf);
 	check->f.subject = "";
 	return used;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_check_sendmail - see check.h.
+ * cf_check_sendmail - see check_parts.h.
  *
  * Reads sendmail.cf, not the .mc it was made from: the X line of our filter,
  * the M line of the mailer that leads to our hop (an instance has one or the
@@ -12,7 +12,7 @@
 
 #include "common/file.h"
 #include "common/mem.h"
-#include "milter/check.h"
+#include "milter/check_parts.h"
 
 #define HOP "Mcounterfoil,"
 #define FILE_MAX (8 * 1024 * 1024)

@@ -28,7 +28,7 @@
 #include "common/privs.h"
 #include "config.h"
 #include "milter/budget.h"
-#include "milter/check.h"
+#include "milter/check_all.h"
 #include "milter/flight.h"
 #include "milter/mconf.h"
 #include "milter/metrics.h"
