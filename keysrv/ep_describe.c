@@ -66,12 +66,8 @@ parse(struct cf_req *req, struct cf_why *why)
 	return cf_ask_parse(req->json, &item->ask, why);
 }
 
-const struct cf_endpoint cf_ep_describe = {
-	.method = "POST",
-	.path = "/api/v1/describe",
+const struct cf_action cf_ep_describe = {
 	.kind = CF_KIND_READ,
-	.any_origin = true,
-	.body_max = 16384,
 	.parse = parse,
 	.free_item = cf_read_item_free,
 };

@@ -265,12 +265,8 @@ free_item(void *arg)
 	free(item);
 }
 
-const struct cf_endpoint cf_ep_issue = {
-	.method = "POST",
-	.path = "/api/v1/issue",
+const struct cf_action cf_ep_issue = {
 	.kind = CF_KIND_ISSUE,
-	.bearer = true,
-	.body_max = CF_ISSUE_BODY_MAX,
 	.parse = parse,
 	.free_item = free_item,
 };

@@ -143,10 +143,9 @@ reply(struct cf_db *db, struct cf_req *req, size_t token, size_t list)
 }
 
 static enum cf_err
-list_one(struct cf_db *db, void *arg, struct cf_why *why)
+run(struct cf_db *db, struct cf_req *req, struct cf_why *why)
 {
-	struct cf_batch *batch = arg;
-	const struct item *item = batch->req[0]->item;
+	const struct item *item = req->item;
 	const struct cf_status_query q = { item->api_token_sha256,
 	    item->before_ms, item->has_ref ? item->message_ref : NULL,
 	    item->limit };
@@ -157,29 +156,14 @@ list_one(struct cf_db *db, void *arg, struct cf_why *why)
 	list = cf_db_status_send(db, &q);
 	rc = cf_db_flush(db, why);
 	if (rc == CF_OK)
-		reply(db, batch->req[0], token, list);
+		reply(db, req, token, list);
 	return rc;
 }
 
-/* Lists are large and rare: one after the other. */
-void
-cf_status_batch(struct cf_batch *whole)
-{
-	struct cf_batch one = *whole;
-	size_t i;
-
-	one.count = 1;
-	for (i = 0; i < whole->count; i++) {
-		one.req = &whole->req[i];
-		cf_batch_run(&one, CF_DB_READ, "status", list_one);
-	}
-}
-
-const struct cf_endpoint cf_ep_messages = {
-	.method = "GET",
-	.path = "/api/v1/messages",
-	.kind = CF_KIND_STATUS,
-	.bearer = true,
+const struct cf_action cf_ep_messages = {
+	.kind = CF_KIND_SINGLE,
 	.parse = parse,
 	.free_item = free,
+	.mode = CF_DB_READ,
+	.run = run,
 };

@@ -11,12 +11,8 @@ parse(struct cf_req *req, struct cf_why *why)
 	return cf_opening_parse(req, CF_PROOF_MISMATCH, why);
 }
 
-const struct cf_endpoint cf_ep_mismatch = {
-	.method = "POST",
-	.path = "/api/v1/mismatch",
+const struct cf_action cf_ep_mismatch = {
 	.kind = CF_KIND_OPEN,
-	.any_origin = true,
-	.body_max = 16384,
 	.parse = parse,
 	.free_item = cf_opening_item_free,
 };

@@ -11,12 +11,8 @@ parse(struct cf_req *req, struct cf_why *why)
 	return cf_opening_parse(req, CF_PROOF_OPEN, why);
 }
 
-const struct cf_endpoint cf_ep_open = {
-	.method = "POST",
-	.path = "/api/v1/open",
+const struct cf_action cf_ep_open = {
 	.kind = CF_KIND_OPEN,
-	.any_origin = true,
-	.body_max = 16384,
 	.parse = parse,
 	.free_item = cf_opening_item_free,
 };

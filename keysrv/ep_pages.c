@@ -95,26 +95,18 @@ healthz(struct cf_req *req, struct cf_why *why)
 	return CF_OK;
 }
 
+const struct cf_action cf_ep_key_page = {
+	.kind = CF_KIND_READ,
+	.parse = key_page,
+	.free_item = cf_read_item_free,
+};
+const struct cf_action cf_ep_front_page = {
+	.parse = front_page,
+};
+const struct cf_action cf_ep_healthz = {
+	.parse = healthz,
+};
 /* What there is to it, health.c does. */
-static enum cf_err
-readyz(struct cf_req *req, struct cf_why *why)
-{
-	(void)req;
-	(void)why;
-	return CF_OK;
-}
-
-const struct cf_endpoint cf_ep_key_page = {
-	.method = "GET", .path = "/k/", .parse = key_page,
-	.kind = CF_KIND_READ, .free_item = cf_read_item_free,
-};
-const struct cf_endpoint cf_ep_front_page = {
-	.method = "GET", .path = "/", .parse = front_page,
-};
-const struct cf_endpoint cf_ep_healthz = {
-	.method = "GET", .path = "/healthz", .parse = healthz,
-};
-const struct cf_endpoint cf_ep_readyz = {
-	.method = "GET", .path = "/readyz", .parse = readyz,
+const struct cf_action cf_ep_readyz = {
 	.kind = CF_KIND_READY,
 };

@@ -19,12 +19,8 @@ parse(struct cf_req *req, struct cf_why *why)
 	return rc;
 }
 
-const struct cf_endpoint cf_ep_retrieve = {
-	.method = "POST",
-	.path = "/api/v1/retrieve",
+const struct cf_action cf_ep_retrieve = {
 	.kind = CF_KIND_RETRIEVE,
-	.any_origin = true,
-	.body_max = 16384,
 	.parse = parse,
 	.free_item = cf_release_item_free,
 };

@@ -22,21 +22,6 @@
 #define VALUES_STRANGER 64	/* in the JSON of a recipient */
 #define VALUES_GATEWAY 2048	/* in 64 keys and 100 recipients: 850 */
 
-static const struct cf_endpoint *const routes[] = {
-	&cf_ep_issue,
-	&cf_ep_challenge,
-	&cf_ep_describe,
-	&cf_ep_retrieve,
-	&cf_ep_open,
-	&cf_ep_mismatch,
-	&cf_ep_messages,
-	&cf_ep_healthz,
-	&cf_ep_readyz,
-	&cf_ep_key_page,
-	&cf_ep_front_page,
-};
-#define ROUTE_COUNT (sizeof routes / sizeof routes[0])
-
 struct cf_http {
 	const struct cf_ks *ks;
 	struct cf_httpd_options options;
@@ -57,6 +42,12 @@ struct exchange {
 	struct cf_buf body;
 	bool asked;		/* for the token; then `rc` says what it is */
 };
+
+static bool
+needs_token(const struct cf_endpoint *ep)
+{
+	return (ep->who & CF_WHO_TOKEN) != 0;
+}
 
 /* ---- life of an exchange ---- */
 
@@ -91,7 +82,7 @@ exchange_new(const struct cf_http *http, struct cf_httpd_req *httpd,
 	x->body = (struct cf_buf)CF_BUF_INIT_SECRET(ep->body_max);
 	x->req.ks = http->ks;
 	x->req.ep = ep;
-	x->req.kind = ep->kind;
+	x->req.kind = ep->action->kind;
 	x->req.tail = tail;
 	x->req.query = query;
 	x->req.query_count = httpd->query_count;
@@ -110,7 +101,7 @@ end(struct cf_httpd_req *httpd, bool sent)
 	if (x == NULL)
 		return;
 	if (x->req.item != NULL)
-		x->req.ep->free_item(x->req.item);
+		x->req.ep->action->free_item(x->req.item);
 	cf_json_free(&x->req.json);
 	cf_buf_free(&x->body);
 	cf_buf_free(&x->req.reply);
@@ -118,27 +109,7 @@ end(struct cf_httpd_req *httpd, bool sent)
 	free(x);
 }
 
-/* ---- routing ---- */
-
-/* The endpoint whose path this is; *ret_tail is what follows a final '/'. */
-static const struct cf_endpoint *
-find_route(const char *url, const char **ret_tail)
-{
-	size_t i, len;
-
-	for (i = 0; i < ROUTE_COUNT; i++) {
-		len = strlen(routes[i]->path);
-		*ret_tail = url + len;
-		if (strcmp(routes[i]->path, url) == 0 &&
-		    (len == 1 || url[len - 1] != '/'))
-			return routes[i];
-		if (len > 1 && routes[i]->path[len - 1] == '/' &&
-		    strncmp(routes[i]->path, url, len) == 0 &&
-		    url[len] != '\0' && strchr(url + len, '/') == NULL)
-			return routes[i];
-	}
-	return NULL;
-}
+/* ---- header ---- */
 
 /* "application/json", parameters allowed. */
 static bool
@@ -188,13 +159,13 @@ check_header(struct exchange *x, struct cf_why *why)
 		return cf_fail(CF_E_SYNTAX, why, "The Origin is too long.");
 	(void)snprintf(x->req.origin, sizeof x->req.origin, "%s",
 	    origin == NULL ? "-" : origin);
-	if (ep->body_max > 0 && !is_json(cf_httpd_field(x->httpd,
+	if (ep->body == CF_BODY_JSON && !is_json(cf_httpd_field(x->httpd,
 	    "Content-Type")))
 		return CF_E_MEDIA_TYPE;
 	if (body_announced(x->httpd) > ep->body_max)
 		return cf_fail(CF_E_TOO_LARGE, why,
 		    "The body may have at most %zu bytes.", ep->body_max);
-	if (ep->bearer)
+	if (needs_token(ep))
 		return take_bearer(x->httpd, &x->req.bearer, why);
 	return CF_OK;
 }
@@ -211,7 +182,7 @@ parse_body(struct exchange *x, struct cf_why *why)
 		    "The body may have at most %zu bytes.",
 		    x->req.ep->body_max);
 	rc = cf_json_parse_few(cf_buf_str(&x->body), x->body.len,
-	    x->req.ep->bearer ? VALUES_GATEWAY : VALUES_STRANGER,
+	    needs_token(x->req.ep) ? VALUES_GATEWAY : VALUES_STRANGER,
 	    &x->req.json, why);
 	cf_buf_free(&x->body);
 	return rc;
@@ -255,25 +226,26 @@ whole(struct cf_httpd_req *httpd)
 {
 	struct exchange *x = httpd->own;
 	struct cf_req *req = &x->req;
+	const struct cf_action *action = req->ep->action;
 	struct cf_why why = { "" };
 	enum cf_err rc = CF_OK;
 
-	if (req->ep->body_max > 0)
+	if (req->ep->body == CF_BODY_JSON)
 		rc = parse_body(x, &why);
-	if (rc == CF_OK)
-		rc = req->ep->parse(req, &why);
+	if (rc == CF_OK && action->parse != NULL)
+		rc = action->parse(req, &why);
 	/* The tree held the token and more; the item has what is needed. */
 	cf_json_free(&req->json);
-	if (rc == CF_OK && req->ep->kind != CF_KIND_NONE &&
-	    req->ep->kind != CF_KIND_READY &&
+	if (rc == CF_OK && action->kind != CF_KIND_NONE &&
+	    action->kind != CF_KIND_READY &&
 	    !cf_queue_reserve(req->ks->queue))
 		rc = CF_E_BUSY;
 	if (rc != CF_OK)
 		cf_req_fail(req, rc, &why);
-	if (rc != CF_OK || req->ep->kind == CF_KIND_NONE)
+	if (rc != CF_OK || action->kind == CF_KIND_NONE)
 		cf_reply_send(httpd, req);
 	else
-		hand_over(x, PHASE_WAITING, req->ep->kind);
+		hand_over(x, PHASE_WAITING, action->kind);
 }
 
 void
@@ -302,7 +274,8 @@ begin(struct cf_httpd_req *httpd)
 {
 	const struct cf_http *http = httpd->server;
 	const char *method = httpd->method, *tail;
-	const struct cf_endpoint *ep = find_route(httpd->path, &tail);
+	const struct cf_endpoint *ep = cf_endpoint_find(httpd->path,
+	    &tail);
 	struct cf_why why = { "" };
 	struct exchange *x;
 	enum cf_err rc;
@@ -311,7 +284,7 @@ begin(struct cf_httpd_req *httpd)
 		cf_reply_problem(httpd, http->ks, CF_E_NOT_FOUND, NULL, NULL);
 		return;
 	}
-	if (ep->any_origin && strcmp(method, "OPTIONS") == 0) {
+	if ((ep->who & CF_WHO_PAGE) != 0 && strcmp(method, "OPTIONS") == 0) {
 		cf_reply_preflight(httpd, http->ks);
 		return;
 	}
@@ -325,7 +298,7 @@ begin(struct cf_httpd_req *httpd)
 	rc = check_header(x, &why);
 	if (rc != CF_OK)
 		cf_reply_problem(httpd, http->ks, rc, &why, ep);
-	else if (ep->bearer && body_announced(httpd) > STRANGER_MAX)
+	else if (needs_token(ep) && body_announced(httpd) > STRANGER_MAX)
 		ask_token(x);
 }
 
@@ -334,7 +307,7 @@ body(struct cf_httpd_req *httpd, const void *part, size_t len)
 {
 	struct exchange *x = httpd->own;
 
-	if (x->req.ep->bearer && !x->asked &&
+	if (needs_token(x->req.ep) && !x->asked &&
 	    x->body.len + len > STRANGER_MAX) {
 		ask_token(x);
 		return;
@@ -358,7 +331,7 @@ woken(struct cf_httpd_req *httpd)
 		cf_bug("woken without a reply");
 	/* Who has shown a good API token has as many connections as he
 	 * likes. */
-	if (x->req.ep->bearer && x->req.rc == CF_OK)
+	if (needs_token(x->req.ep) && x->req.rc == CF_OK)
 		cf_httpd_trust(httpd);
 	cf_buf_free(&x->body);
 	cf_reply_send(httpd, &x->req);

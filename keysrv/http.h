@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_http - the HTTP server: bodies, routes, replies.
+ * cf_http - the HTTP server: requests, bodies, replies.
  *
- * Knows: the route table, header fields, limits.
+ * Knows: endpoints, header fields, limits.
  * Does not know: connections (httpd.h), keys, SQL.
  * A request that needs the database is suspended here and resumed by
  * cf_http_done(); no HTTP thread waits for anything but its sockets.

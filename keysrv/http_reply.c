@@ -92,7 +92,7 @@ send_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 		retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
 	write_problem(&body, rc, why);
 	send_body(httpd, ks, (unsigned)cf_err_http(rc), PROBLEM, &body,
-	    ep != NULL && ep->any_origin, retry_after_s);
+	    ep != NULL && (ep->who & CF_WHO_PAGE) != 0, retry_after_s);
 }
 
 void
@@ -114,7 +114,7 @@ cf_reply_send(struct cf_httpd_req *httpd, struct cf_req *req)
 		cf_bug("reply over its ceiling");
 	send_body(httpd, req->ks, (unsigned)req->status,
 	    req->type == NULL ? JSON : req->type, &req->reply,
-	    req->ep->any_origin, 0);
+	    (req->ep->who & CF_WHO_PAGE) != 0, 0);
 }
 
 void
@@ -142,8 +142,9 @@ cf_reply_method(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 
 	write_problem(&body, CF_E_METHOD, NULL);
 	r = cf_httpd_response_new(405, &body);
-	common_headers(r, ks, PROBLEM, ep->any_origin);
+	common_headers(r, ks, PROBLEM, (ep->who & CF_WHO_PAGE) != 0);
 	cf_httpd_response_add(r, "Allow", strcmp(ep->method, "GET") == 0
-	    ? "GET, HEAD" : ep->any_origin ? "POST, OPTIONS" : "POST");
+	    ? "GET, HEAD" : (ep->who & CF_WHO_PAGE) != 0 ? "POST, OPTIONS"
+	    : "POST");
 	cf_httpd_answer(httpd, &r);
 }

@@ -22,9 +22,9 @@
 #define PATIENCE_MS 20
 
 static void (*const run_kind[CF_KIND__COUNT])(struct cf_batch *) = {
+	[CF_KIND_SINGLE] = cf_single_batch,
 	[CF_KIND_ISSUE] = cf_issue_batch,
 	[CF_KIND_READ] = cf_read_batch,
-	[CF_KIND_STATUS] = cf_status_batch,
 	[CF_KIND_RETRIEVE] = cf_release_batch,
 	[CF_KIND_OPEN] = cf_opening_batch,
 	[CF_KIND_TOKEN] = cf_token_batch,

@@ -25,6 +25,7 @@
 #include "common/proofs.h"
 #include "common/secret.h"
 #include "keysrv/db.h"
+#include "keysrv/endpoint.h"
 #include "keysrv/settings.h"
 #include "keysrv/vault.h"
 
@@ -39,43 +40,13 @@ struct cf_ks {
 	struct cf_health *health;
 };
 
-/* Requests of one kind can share a transaction. */
-enum cf_kind {
-	CF_KIND_NONE,		/* answered by parse() at once */
-	CF_KIND_ISSUE,
-	CF_KIND_READ,		/* challenge, describe */
-	CF_KIND_STATUS,
-	CF_KIND_RETRIEVE,
-	CF_KIND_OPEN,		/* opening proofs and mismatch reports */
-	CF_KIND_TOKEN,		/* is the API token good?  Before a body */
-	CF_KIND_READY,		/* for cf_health, not for a worker */
-	CF_KIND__COUNT
-};
-
-struct cf_req;
-
-struct cf_endpoint {
-	const char *method;	/* "GET" (HEAD too) or "POST" */
-	const char *path;	/* ends in '/': all below it, one level */
-	enum cf_kind kind;
-	bool bearer;		/* needs an API token */
-	bool any_origin;	/* recipient API: CORS for everyone */
-	size_t body_max;	/* bytes; 0: takes none */
-	/*
-	 * Read the request into req->item, or reply at once.  Runs on an
-	 * HTTP thread: no waiting.
-	 */
-	enum cf_err (*parse)(struct cf_req *req, struct cf_why *why);
-	void (*free_item)(void *item);
-};
-
 struct cf_req {
 	const struct cf_ks *ks;
 	const struct cf_endpoint *ep;
 	enum cf_kind kind;	/* what a worker is to do; mostly the ep's */
 	const char *tail;	/* path below ep->path, lent */
 	json_t *json;		/* the body, an object; NULL for GET */
-	struct cf_secret bearer;	/* API token, if ep->bearer */
+	struct cf_secret bearer;	/* API token, if ep->who has it */
 	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
 	unsigned char network[8];	/* of the client: /24 or /64 */
 	size_t network_len;		/* 3, 8, or 0 if not known */
@@ -123,16 +94,12 @@ void cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode,
     const char *name, enum cf_err (*fn)(struct cf_db *db, void *batch,
     struct cf_why *why));
 
-/* The kinds, by file: ep_issue.c, keyread.c, ep_status.c, release.c ... */
+/* The kinds, by file: request.c, ep_issue.c, read.c, release.c ... */
+void cf_single_batch(struct cf_batch *batch);
 void cf_issue_batch(struct cf_batch *batch);
 void cf_read_batch(struct cf_batch *batch);
-void cf_status_batch(struct cf_batch *batch);
 void cf_release_batch(struct cf_batch *batch);
 void cf_opening_batch(struct cf_batch *batch);
 void cf_token_batch(struct cf_batch *batch);
-
-extern const struct cf_endpoint cf_ep_issue, cf_ep_challenge, cf_ep_describe,
-    cf_ep_retrieve, cf_ep_open, cf_ep_mismatch, cf_ep_messages,
-    cf_ep_healthz, cf_ep_readyz, cf_ep_key_page, cf_ep_front_page;
 
 #endif

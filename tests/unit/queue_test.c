@@ -37,7 +37,7 @@ static void
 t_push_answers_when_the_workers_have_gone(void **state)
 {
 	struct cf_queue *q = cf_queue_new(2, done);
-	struct cf_req req = { .ep = &cf_ep_retrieve,
+	struct cf_req req = { .ep = &cf_endpoints[0],
 	    .kind = CF_KIND_RETRIEVE, .rc = CF_ERR__COUNT };
 
 	(void)state;
@@ -100,7 +100,7 @@ ask(void *arg)
 	int i;
 
 	for (i = 0; i < ROUNDS && !c->lost; i++) {
-		c->req.ep = &cf_ep_issue;
+		c->req.ep = &cf_endpoints[0];
 		c->req.kind = CF_KIND_ISSUE;
 		c->req.rc = CF_ERR__COUNT;
 		clock_gettime(CLOCK_MONOTONIC, &until);
