@@ -119,6 +119,30 @@ check_key(struct cf_findings *f, X509 *cert, const char *path)
 	BIO_free_all(bio);
 }
 
+enum cf_err
+cf_cert_read(const char *path, struct cf_buf *ret, int64_t *ret_not_after_ms,
+    struct cf_why *why)
+{
+	BIO *bio = BIO_new_file(path, "r");
+	X509 *cert = bio == NULL ? NULL :
+	    PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+	unsigned char *der = NULL;
+	int len = cert == NULL ? -1 : i2d_X509(cert, &der);
+
+	BIO_free_all(bio);
+	ERR_clear_error();
+	if (len > 0 && ret_not_after_ms != NULL)
+		*ret_not_after_ms = to_ms(X509_get0_notAfter(cert));
+	if (len > 0 && ret != NULL)
+		cf_buf_add(ret, der, (size_t)len);
+	OPENSSL_free(der);
+	X509_free(cert);
+	if (len <= 0)
+		return cf_fail(CF_E_CONFIG, why, "%s: no PEM file with a "
+		    "certificate", path);
+	return ret == NULL ? CF_OK : cf_buf_check(ret, why);
+}
+
 void
 cf_cert_check(struct cf_findings *f, const char *certificate,
     const char *key, const char *service, int64_t now_ms)

@@ -2,7 +2,7 @@
 /*
  * cf_cert - does a certificate file serve its purpose, and how long?
  *
- * For -n of the programs that serve HTTPS or sign.  Knows: PEM files, dates,
+ * For the programs that serve HTTPS or sign.  Knows: PEM files, dates,
  * names, keys.   Does not know: who trusts the issuer (the clients do).
  * Threads: no shared state.   Logging: never.
  */
@@ -11,8 +11,18 @@
 
 #include <stdint.h>
 
+#include "common/buf.h"
+#include "common/err.h"
 #include "common/finding.h"
 
+/*
+ * Read the first certificate of the PEM file `path`: append its DER to `ret`,
+ * and its end in clock.h's milliseconds to *ret_not_after_ms (both may be
+ * NULL).
+ * CF_E_CONFIG  there is none
+ */
+CF_MUST_USE enum cf_err cf_cert_read(const char *path, struct cf_buf *ret,
+    int64_t *ret_not_after_ms, struct cf_why *why);
 /*
  * Look at the PEM file `certificate`, at the time `now_ms` (clock.h): the
  * dates of every certificate in it; the first one's names against the host

@@ -3,6 +3,7 @@
 """Every endpoint of the key server, over HTTPS, against openapi.yaml."""
 
 import datetime
+import hashlib
 import json
 import os
 import socket
@@ -457,6 +458,43 @@ def first_line(request):
 	with raw_connection() as s:
 		s.sendall(request)
 		return s.recv(12)[9:12].decode()
+
+
+def key_of(der):
+	"""SHA-256 of a certificate's public key, as openssl has it."""
+	pem = proc.run(["openssl", "x509", "-inform", "DER", "-noout",
+	    "-pubkey"], input=der).stdout
+	return hashlib.sha256(proc.run(["openssl", "pkey", "-pubin",
+	    "-outform", "DER"], input=pem).stdout).digest()
+
+
+@tap.case("the server says which it is, who signs, and what it takes")
+def t_server():
+	body = g.api.get("/api/v1/server").json
+	tap.equal(body["service_url"], g.server.options["service_url"], "URL")
+	version = proc.run([proc.program("counterfoil-keysrv"), "-V"]
+	    ).stdout.decode().split()[1]
+	tap.equal(body["version"], version, "version")
+	tap.equal(body["limits"], {"issue_bytes": 262144, "keys": 64,
+	    "recipients": 100, "expires_in": 315360000}, "limits")
+	tap.true("signer" not in body, "nobody has signed")
+	g.server.restart(outbox="on")
+	try:
+		signer = g.api.get("/api/v1/server").json["signer"]
+	finally:
+		g.server.restart(outbox="off")
+	der = unb64(signer["certificate"])
+	tap.equal(der, ssl.PEM_cert_to_DER_cert(proc.read_text(
+	    g.server.signer_certificate)), "certificate")
+	tap.equal(unb64(signer["key_sha256"]), key_of(der), "its key")
+	# A server that does not sign knows who does.
+	before = dict(g.server.options)
+	g.server.restart(signer_certificate=None, signer_key=None)
+	try:
+		tap.equal(g.api.get("/api/v1/server").json["signer"],
+		    {"key_sha256": signer["key_sha256"]}, "of another server")
+	finally:
+		g.server.restart(**before)
 
 
 @tap.case("a header that others may read otherwise is refused; %00 ends no path")

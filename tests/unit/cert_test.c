@@ -146,6 +146,40 @@ t_no_certificate_is_an_error(void **state)
 	expect(NULL, NULL, 1, 0, "cannot be read");
 }
 
+/* Of a file that has the key, too, only the certificate goes out. */
+static void
+t_read_takes_the_first_certificate_alone(void **state)
+{
+	struct cf_buf first = CF_BUF_INIT(10000), der = CF_BUF_INIT(10000);
+	struct cf_buf small = CF_BUF_INIT(100);
+	EVP_PKEY *key = new_key(cert_file);
+	int64_t end = 0;
+	FILE *f;
+
+	(void)state;
+	add(cert_file, "a", key, NOW - DAY, NOW + 90 * DAY, "DNS:a");
+	assert_int_equal(cf_cert_read(cert_file, &first, &end, NULL), CF_OK);
+	assert_int_equal(end, NOW + 90 * DAY);
+	assert_int_equal((unsigned char)first.data[0], 0x30);
+	add(cert_file, "a", key, NOW - DAY, NOW + 10 * DAY, "DNS:b");
+	assert_int_equal(cf_cert_read(cert_file, &der, NULL, NULL), CF_OK);
+	assert_int_equal(der.len, first.len);
+	assert_memory_equal(der.data, first.data, der.len);
+	assert_int_equal(cf_cert_read(cert_file, &small, NULL, NULL),
+	    CF_E_TOO_LARGE);
+	EVP_PKEY_free(new_key(cert_file));
+	assert_int_equal(cf_cert_read(cert_file, &der, NULL, NULL),
+	    CF_E_CONFIG);
+	f = fopen(cert_file, "w");
+	fclose(f);
+	assert_int_equal(cf_cert_read(cert_file, NULL, &end, NULL),
+	    CF_E_CONFIG);
+	cf_buf_free(&first);
+	cf_buf_free(&der);
+	cf_buf_free(&small);
+	EVP_PKEY_free(key);
+}
+
 int
 main(void)
 {
@@ -154,6 +188,7 @@ main(void)
 		cmocka_unit_test(t_name_and_key_must_fit),
 		cmocka_unit_test(t_dates_of_the_whole_chain),
 		cmocka_unit_test(t_no_certificate_is_an_error),
+		cmocka_unit_test(t_read_takes_the_first_certificate_alone),
 	};
 	int failed;
 
