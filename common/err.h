@@ -19,7 +19,7 @@
 /* Release a local when it goes out of scope; `fn` is a cf_x_free(). */
 #define CF_AUTO(fn) __attribute__((cleanup(fn)))
 
-/* Whose turn it is: the class decides SMTP 4xx/5xx and HTTP 4xx/503. */
+/* Whose turn it is. */
 enum cf_err_class {
 	CF_CLASS_OK,
 	CF_CLASS_PERM,	/* the input is wrong; the same input fails again */
@@ -38,7 +38,7 @@ enum cf_err {
 
 /*
  * One human sentence about the last failure.  Printable text without line
- * ends: cf_why_set() escapes what is not.  May be NULL wherever it is taken.
+ * ends: cf_fail() escapes what is not.  May be NULL wherever it is taken.
  */
 struct cf_why {
 	char text[CF_WHY_MAX];
@@ -56,7 +56,8 @@ enum cf_err_class cf_err_class(enum cf_err rc);
 int cf_err_http(enum cf_err rc);	/* HTTP status, e.g. 404 */
 /* Problem type slug, e.g. "unknown-key".  Lends: static. */
 const char *cf_err_slug(enum cf_err rc);
-/* SMTP reply and enhanced code, e.g. "451 4.7.1".  Lends: static. */
+/* SMTP reply and enhanced code of mail that cannot be sealed for it, e.g.
+ * "451 4.7.1".  Lends: static. */
 const char *cf_err_smtp(enum cf_err rc);
 /* The general sentence for people.  Lends: static. */
 const char *cf_err_text(enum cf_err rc);
