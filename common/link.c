@@ -40,9 +40,8 @@ is_loopback(const char *host, size_t len)
 	    (size_t)used == len && a == 127 && b < 256 && c < 256 && d < 256;
 }
 
-/* Length of the host at `p`, 0 when it is none. */
-static size_t
-host_len(const char *p)
+size_t
+cf_link_host_len(const char *p)
 {
 	size_t n;
 
@@ -57,11 +56,36 @@ host_len(const char *p)
 	return n;
 }
 
-/* The same of what a service has behind its scheme. */
-static bool
-is_loopback_host(const char *authority)
+bool
+cf_link_is_loopback(const char *service)
 {
-	return is_loopback(authority, host_len(authority));
+	const char *host = strstr(service, "//") + 2;
+
+	return is_loopback(host, cf_link_host_len(host));
+}
+
+size_t
+cf_link_authority_len(const char *text, struct cf_why *why)
+{
+	size_t digits, n = cf_link_host_len(text);
+
+	if (n == 0) {
+		(void)cf_fail(CF_E_LINK_SYNTAX, why,
+		    "the host name must be lower-case letters, digits, - "
+		    "and .");
+		return 0;
+	}
+	if (text[n] != ':')
+		return n;
+	text += n + 1;
+	digits = strspn(text, "0123456789");
+	if (digits == 0 || digits > 5 || text[0] == '0' ||
+	    strtol(text, NULL, 10) > 65535) {
+		(void)cf_fail(CF_E_LINK_SYNTAX, why,
+		    "the port must be 1 to 65535");
+		return 0;
+	}
+	return n + 1 + digits;
 }
 
 /* Length of the service URL at the start of `text`, 0 with a sentence. */
@@ -69,38 +93,23 @@ static size_t
 service_len(const char *text, struct cf_why *why)
 {
 	bool plain = strncmp(text, "http://", 7) == 0;
-	const char *p = text + (plain ? 7 : 8), *host = p;
-	size_t n, digits;
+	const char *host = text + (plain ? 7 : 8);
+	size_t n;
 
 	if (!plain && strncmp(text, "https://", 8) != 0) {
 		(void)cf_fail(CF_E_LINK_SYNTAX, why,
 		    "must begin with https:// (http:// only for loopback)");
 		return 0;
 	}
-	n = host_len(host);
-	p += n;
-	if (n == 0) {
-		(void)cf_fail(CF_E_LINK_SYNTAX, why,
-		    "the host name must be lower-case letters, digits, - "
-		    "and .");
+	n = cf_link_authority_len(host, why);
+	if (n == 0)
 		return 0;
-	}
-	if (plain && !is_loopback(host, n)) {
+	if (plain && !cf_link_is_loopback(text)) {
 		(void)cf_fail(CF_E_LINK_SYNTAX, why,
 		    "http:// is for loopback only; use https://");
 		return 0;
 	}
-	if (*p == ':') {
-		digits = strspn(p + 1, "0123456789");
-		if (digits == 0 || digits > 5 || p[1] == '0' ||
-		    strtol(p + 1, NULL, 10) > 65535) {
-			(void)cf_fail(CF_E_LINK_SYNTAX, why,
-			    "the port must be 1 to 65535");
-			return 0;
-		}
-		p += 1 + digits;
-	}
-	return (size_t)(p - text);
+	return (size_t)(host - text) + n;
 }
 
 enum cf_err
@@ -214,7 +223,8 @@ cf_link_format_reader(const struct cf_link *link, const char *reader_url,
 	if (n < 0 || n > CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1)
 		cf_bug("reader URL was not checked");
 	/* Without its scheme, loopback would be taken for the reader's. */
-	if (is_loopback_host(host) && plain != cf_link_is_plain(reader_url)) {
+	if (cf_link_is_loopback(link->service) &&
+	    plain != cf_link_is_plain(reader_url)) {
 		cf_link_format(link, text);
 	} else {
 		char token[CF_TOKEN_TEXT_LEN + 1];

@@ -14,6 +14,7 @@
 #define CF_COMMON_LINK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/b64url.h"
 #include "common/err.h"
@@ -63,6 +64,14 @@ CF_MUST_USE enum cf_err cf_link_check_service(const char *url,
     struct cf_why *why);
 /* http: service (loopback only, as checked above)? */
 bool cf_link_is_plain(const char *service);
+/* Is its host this machine itself, by the names above? */
+bool cf_link_is_loopback(const char *service);
+/*
+ * Length of the host at the start of `text` (untrusted), of the host and its
+ * optional port.  0 when it is none, with a sentence.
+ */
+size_t cf_link_host_len(const char *text);
+size_t cf_link_authority_len(const char *text, struct cf_why *why);
 /* 22 characters of b64url that decode to 16 bytes. */
 bool cf_link_is_blob(const char *text);
 /*

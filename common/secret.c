@@ -143,6 +143,40 @@ cf_secret_check_file(const char *path, struct cf_why *why)
 	return rc;
 }
 
+static bool
+is_line_end(const char *p, size_t n)
+{
+	return n == 0 || (n == 1 && *p == '\n') ||
+	    (n == 2 && memcmp(p, "\r\n", 2) == 0);
+}
+
+enum cf_err
+cf_secret_read_line(const char *path, char *out, size_t cap,
+    struct cf_why *why)
+{
+	/* With a line end of two bytes. */
+	CF_AUTO(cf_buf_free) struct cf_buf text = CF_BUF_INIT_SECRET(cap + 1);
+	const char *line;
+	enum cf_err rc;
+	size_t len;
+	int fd;
+
+	memset(out, 0, cap);
+	rc = open_checked(path, &fd, why);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_file_read_fd(fd, &text, NULL);
+	close(fd);
+	line = cf_buf_str(&text);
+	len = strcspn(line, "\r\n");
+	if (rc != CF_OK || len == 0 || len >= cap ||
+	    !is_line_end(line + len, text.len - len))
+		return cf_fail(CF_E_CONFIG, why, "%s: must hold one line, of "
+		    "at most %zu bytes", path, cap - 1);
+	memcpy(out, line, len);
+	return CF_OK;
+}
+
 enum cf_err
 cf_secret_read_file(const char *path, size_t want_len, struct cf_secret *ret,
     struct cf_why *why)

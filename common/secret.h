@@ -54,6 +54,14 @@ void cf_secret_to_b64url(const struct cf_secret *s, char *out);
 CF_MUST_USE enum cf_err cf_secret_read_file(const char *path,
     size_t want_len, struct cf_secret *ret, struct cf_why *why);
 /*
+ * Read a file with other text than that, by the same rules: its one line,
+ * without its end, into `out` of `cap` bytes, with a NUL; `out` is all zero
+ * on failure, else the caller cleanses it.  CF_E_CONFIG, also when the line is
+ * longer, not the only one, or has a NUL.
+ */
+CF_MUST_USE enum cf_err cf_secret_read_line(const char *path, char *out,
+    size_t cap, struct cf_why *why);
+/*
  * Write such a file, 0600, fsynced and renamed into place.  An existing file
  * is not overwritten (CF_E_IO).
  */

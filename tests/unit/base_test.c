@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/network.h"
+#include "common/proxy.h"
 #include "common/secret.h"
 
 static void
@@ -711,6 +712,154 @@ t_random_bytes_differ(void **state)
 	assert_memory_equal(a + 16, zero, 16);
 }
 
+/* Of `len` bytes, into a file of its own, and what becomes of them. */
+static enum cf_err
+read_line(const char *bytes, size_t len, size_t cap, char *out)
+{
+	char path[] = "/tmp/cflineXXXXXX", open_to_others[100];
+	struct cf_why why = { "" };
+	enum cf_err rc;
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+	rc = cf_secret_read_line(path, out, cap, &why);
+	assert_true(rc == CF_OK || strstr(why.text, path) != NULL);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(cf_secret_read_line(path, open_to_others,
+	    sizeof open_to_others, &why), CF_E_CONFIG);
+	unlink(path);
+	return rc;
+}
+
+static void
+t_secret_line_is_one_and_whole(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *want;	/* NULL: refused */
+	} rows[] = {
+		{ "abcd", 4, "abcd" }, { "abcd\n", 5, "abcd" },
+		{ "abcd\r\n", 6, "abcd" }, { "a\xff b\n", 5, "a\xff b" },
+		{ "abcde", 5, NULL }, { "abcde\n", 6, NULL },
+		{ "abcd\nx", 6, NULL }, { "ab\ncd\n", 6, NULL },
+		{ "ab\n\n", 4, NULL }, { "\nab", 3, NULL }, { "", 0, NULL },
+		{ "\n", 1, NULL }, { "ab\r", 3, NULL }, { "a\0b\n", 4, NULL },
+		{ "ab\n\0", 4, NULL }, { "abcd\r\n\n", 7, NULL },
+	};
+	char out[5];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		memset(out, 'x', sizeof out);
+		assert_int_equal(read_line(rows[i].bytes, rows[i].len,
+		    sizeof out, out), rows[i].want ? CF_OK : CF_E_CONFIG);
+		assert_string_equal(out, rows[i].want ? rows[i].want : "");
+	}
+}
+
+static void
+t_proxy_takes_host_and_port_alone(void **state)
+{
+	static const char *const good[] = { "http://proxy:1",
+	    "http://proxy.example.org:3128", "https://proxy.example.org:65535",
+	    "http://192.0.2.1:8080", "http://[2001:db8::1]:3128",
+	    "http://127.0.0.1:3128" };
+	static const struct {
+		const char *value, *words;
+	} bad[] = {
+		{ "", "must be http://HOST:PORT" },
+		{ "proxy:3128", "must be http://HOST:PORT" },
+		{ "socks5h://proxy:1080", "no SOCKS" },
+		{ "HTTP://proxy:3128", "must be http://HOST:PORT" },
+		{ "http://", "host name" }, { "http://:3128", "host name" },
+		{ "http://Proxy:3128", "lower-case" },
+		{ "http://pro xy:3128", "port is missing" },
+		{ "http://proxy", "port is missing" },
+		{ "http://proxy:31 28", "end after the port" },
+		{ "http://[::1]", "port is missing" },
+		{ "http://proxy:", "port" }, { "http://proxy:0", "port" },
+		{ "http://proxy:65536", "port" },
+		{ "http://proxy:3128/", "end after the port" },
+		{ "http://proxy:3128\r\nX: y", "end after the port" },
+		{ "http://u:pass@proxy:3128", "proxy_login_file" },
+		{ "http://u@proxy:3128", "proxy_login_file" },
+		{ "u:pass@proxy:3128", "proxy_login_file" },
+		{ "http://proxy:3128/?u:pass@", "proxy_login_file" },
+	};
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_int_equal(cf_proxy_check(good[i], &why), CF_OK);
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		why.text[0] = '\0';
+		assert_int_not_equal(cf_proxy_check(bad[i].value, &why),
+		    CF_OK);
+		if (strstr(why.text, bad[i].words) == NULL)
+			fail_msg("%s: %s", bad[i].value, why.text);
+		assert_null(strstr(why.text, "pass@"));
+	}
+}
+
+static void
+t_proxy_carries_what_is_outside(void **state)
+{
+	static char keys[] = "keys.example.org", inside[] = ".inside.test";
+	static char literal[] = "[2001:db8::1]";
+	static char *items[] = { keys, inside, literal };
+	const struct cf_conf_list except = { items, 3 };
+	static const struct {
+		const char *service;
+		bool carried;
+	} rows[] = {
+		{ "https://keys.example.net", true },
+		{ "https://keys.example.org", false },
+		{ "https://keys.example.org:8443", false },
+		{ "https://keys.example.orga", true },
+		{ "https://a.keys.example.org", true },
+		{ "https://example.org", true },
+		{ "https://a.inside.test", false },
+		{ "https://a.b.inside.test:444", false },
+		{ "https://inside.test", true },
+		{ "https://outinside.test", true },
+		{ "https://[2001:db8::1]:8443", false },
+		{ "https://[2001:db8::2]:8443", true },
+		{ "https://localhost:8443", false },
+		{ "https://127.8.0.1", false }, { "https://[::1]:8443", false },
+		{ "http://127.0.0.1:8443", false },
+		{ "https://127.0.0.1.example.org", true },
+		{ "https://localhost.example.org", true },
+	};
+	struct cf_proxy proxy = { 0 };
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		assert_false(cf_proxy_carries(&proxy, rows[i].service));
+	assert_int_equal(cf_proxy_load("http://proxy:3128", NULL, &except,
+	    &proxy, &why), CF_OK);
+	assert_string_equal(cf_proxy_place(&proxy), "proxy:3128");
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (cf_proxy_carries(&proxy, rows[i].service) !=
+		    rows[i].carried)
+			fail_msg("%s", rows[i].service);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(cf_proxy_check_except(items[i], &why), CF_OK);
+	for (i = 0; i < 8; i++) {
+		static const char *const bad[] = { "", ".", "*.example.org",
+		    "https://example.org", "example.org:443", "a b",
+		    "Example.org", "..example.org" };
+
+		assert_int_equal(cf_proxy_check_except(bad[i], &why),
+		    CF_E_CONFIG);
+	}
+}
+
 static void
 t_secret_is_kept_in_memory_or_it_is_said(void **state)
 {
@@ -871,6 +1020,9 @@ main(void)
 		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
 		cmocka_unit_test(t_digest_is_that_of_the_standards),
 		cmocka_unit_test(t_random_bytes_differ),
+		cmocka_unit_test(t_secret_line_is_one_and_whole),
+		cmocka_unit_test(t_proxy_takes_host_and_port_alone),
+		cmocka_unit_test(t_proxy_carries_what_is_outside),
 		cmocka_unit_test(t_secret_is_kept_in_memory_or_it_is_said),
 		cmocka_unit_test(t_error_table_is_consistent),
 		cmocka_unit_test(t_why_is_one_printable_line),
