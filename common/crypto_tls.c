@@ -9,9 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool
+cf_tls_is_stranger(long verdict)
+{
+	switch (verdict) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *
 cf_tls_certificate_trouble(long verdict)
 {
+	if (cf_tls_is_stranger(verdict))
+		return "its certificate is from an authority that is not "
+		    "known here; if it is the right one, give the "
+		    "authority's file as ca_file";
 	switch (verdict) {
 	case X509_V_OK:
 	case X509_V_ERR_UNSPECIFIED:	/* not asked for, the name was first */
@@ -25,14 +44,6 @@ cf_tls_certificate_trouble(long verdict)
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "its certificate is not valid yet; check the clock of "
 		    "this machine, or tell its operator";
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		return "its certificate is from an authority that is not "
-		    "known here; if it is the right one, give the "
-		    "authority's file as ca_file";
 	case X509_V_ERR_CA_MD_TOO_WEAK:
 	case X509_V_ERR_CA_KEY_TOO_SMALL:
 	case X509_V_ERR_EE_KEY_TOO_SMALL:

@@ -10,11 +10,13 @@
 
 #include "common/b64url.h"
 #include "common/clock.h"
-#include "common/crypto_tls.h"
+#include "common/httpc_fail.h"
 #include "common/link.h"
 #include "common/mem.h"
 
 #define POOL_MAX 32	/* idle handles kept, each with its connection */
+/* Bytes of an answer's header, with the proxy's before it. */
+#define HEADER_MAX 65536
 /* From one tick() to the next: the first, and what it grows to. */
 #define TICK_FIRST_MS 20
 #define TICK_MAX_MS 1000
@@ -30,13 +32,17 @@ struct cf_httpc {
 	struct handle idle[POOL_MAX];
 	size_t idle_count;
 	char *ca_file, *user_agent;
+	const struct cf_proxy *proxy;
 	long connect_timeout_ms;
 };
 
 struct transfer {
+	CURL *curl;
 	struct cf_buf *body;
 	const struct cf_httpc_request *request;
-	long verdict;			/* on the certificate, OpenSSL's */
+	struct curl_slist *headers, *proxy_headers;
+	size_t header_len;
+	struct cf_httpc_end end;
 	char text[CURL_ERROR_SIZE];	/* curl's about the last error */
 };
 
@@ -54,6 +60,7 @@ cf_httpc_new(const struct cf_httpc_options *options, struct cf_httpc **ret,
 	    options->connect_timeout_ms : 10000;
 	if (options->ca_file != NULL)
 		client->ca_file = cf_strdup(options->ca_file);
+	client->proxy = options->proxy;
 	client->user_agent = cf_strdup(options->user_agent != NULL ?
 	    options->user_agent : "counterfoil");
 	*ret = client;
@@ -128,6 +135,48 @@ on_body(char *data, size_t size, size_t n, void *arg)
 	return t->body->full ? 0 : size * n;
 }
 
+/* The way is open: through the proxy, if any, and its TLS is good. */
+static int
+on_ready(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+	struct transfer *t = arg;
+
+	(void)ip;
+	(void)local_ip;
+	(void)port;
+	(void)local_port;
+	t->end.ready = true;
+	return CURL_PREREQFUNC_OK;
+}
+
+/*
+ * A line of the answer's header; before the way is open, of the proxy's to
+ * CONNECT.  What is behind a refusal of its is not read, however long it is.
+ */
+static size_t
+on_header(char *data, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	bool first = t->header_len == 0;
+	long status = 0;
+
+	n *= size;
+	t->header_len += n;
+	t->end.too_large |= t->header_len > HEADER_MAX;
+	if (t->end.too_large)
+		return 0;
+	if (t->end.ready)
+		return n;
+	t->end.proxy_nonsense |= first && (n < 7 ||
+	    memcmp(data, "HTTP/1.", 7) != 0);
+	if (data[0] == '\r' || data[0] == '\n') {
+		curl_easy_getinfo(t->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+		t->end.proxy_through = status / 100 == 2;
+		return t->end.proxy_through ? n : 0;
+	}
+	return t->end.proxy_nonsense ? 0 : n;
+}
+
 /* The Authorization line; the caller cleanses it through free_headers(). */
 static struct curl_slist *
 make_headers(const struct cf_httpc_request *request)
@@ -156,6 +205,34 @@ make_headers(const struct cf_httpc_request *request)
 	return list;
 }
 
+/*
+ * For the proxy alone.  By curl's own options for it the login would lose its
+ * percent signs, and stay with the connection.
+ */
+static struct curl_slist *
+make_proxy_headers(const char *login)
+{
+	char text[CF_B64URL_LEN(CF_PROXY_LOGIN_MAX) + 4], line[400], *p;
+	size_t len = strlen(login);
+	struct curl_slist *list;
+
+	if (len == 0)
+		return NULL;
+	/* RFC 7617 2: base64 as in RFC 4648 4. */
+	cf_b64url_encode((const unsigned char *)login, len, text);
+	for (p = text; *p != '\0'; p++)
+		*p = *p == '-' ? '+' : *p == '_' ? '/' : *p;
+	for (; len % 3 != 0; len++)
+		*p++ = '=';
+	*p = '\0';
+	(void)snprintf(line, sizeof line, "Proxy-Authorization: Basic %s",
+	    text);
+	list = curl_slist_append(NULL, line);
+	OPENSSL_cleanse(text, sizeof text);
+	OPENSSL_cleanse(line, sizeof line);
+	return list;
+}
+
 static void
 free_headers(struct curl_slist *list)
 {
@@ -166,16 +243,39 @@ free_headers(struct curl_slist *list)
 	curl_slist_free_all(list);
 }
 
+/* Nothing of the environment's, neither its proxies nor its exceptions. */
 static void
-set_options(struct cf_httpc *client, CURL *curl, struct transfer *t,
-    const char *url, struct curl_slist *headers)
+set_proxy(const struct cf_httpc *client, CURL *curl, struct transfer *t)
+{
+	const struct cf_proxy *proxy = t->end.proxy;
+
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(curl, CURLOPT_PROXY, proxy == NULL ? "" :
+	    proxy->url);
+	if (proxy == NULL)
+		return;
+	curl_easy_setopt(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	/* The token is not for the proxy, nor its login for the service. */
+	curl_easy_setopt(curl, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+	curl_easy_setopt(curl, CURLOPT_PROXYHEADER, t->proxy_headers);
+	curl_easy_setopt(curl, CURLOPT_PROXY_SSLVERSION,
+	    (long)CURL_SSLVERSION_TLSv1_2);
+	if (client->ca_file != NULL) {
+		curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, client->ca_file);
+		curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, NULL);
+	}
+}
+
+static void
+set_options(const struct cf_httpc *client, CURL *curl, struct transfer *t,
+    const char *url)
 {
 	const struct cf_httpc_request *r = t->request;
 
 	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	set_proxy(client, curl, t);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, client->user_agent);
@@ -189,57 +289,15 @@ set_options(struct cf_httpc *client, CURL *curl, struct transfer *t,
 	}
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, on_ready);
+	curl_easy_setopt(curl, CURLOPT_PREREQDATA, t);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->text);
 	if (r->json != NULL) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
 		    (curl_off_t)r->json_len);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->json);
-	}
-}
-
-/* A handshake that ended without a word of TLS is a lost connection. */
-static enum cf_err
-handshake_error(const struct transfer *t, const char *service,
-    struct cf_why *why)
-{
-	const char *trouble = cf_tls_handshake_trouble(t->text);
-
-	if (trouble == NULL)
-		return cf_fail(CF_E_NETWORK, why,
-		    "%s: the connection ended before it was secure", service);
-	return cf_fail(CF_E_TLS, why, "%s: %s", service, trouble);
-}
-
-static enum cf_err
-map_error(CURLcode code, const struct transfer *t, const char *service,
-    struct cf_why *why)
-{
-	const char *text = curl_easy_strerror(code);
-
-	switch (code) {
-	case CURLE_OK:
-		return CF_OK;
-	case CURLE_OPERATION_TIMEDOUT:
-	case CURLE_ABORTED_BY_CALLBACK:
-		return cf_fail(CF_E_TIMEOUT, why, "%s: %s", service, text);
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return cf_fail(CF_E_TLS, why, "%s: %s", service,
-		    cf_tls_certificate_trouble(t->verdict));
-	case CURLE_SSL_CONNECT_ERROR:
-		return handshake_error(t, service, why);
-	case CURLE_SSL_CACERT_BADFILE:
-		return cf_fail(CF_E_TLS, why, "%s: %s; see ca_file", service,
-		    text);
-	case CURLE_WRITE_ERROR:
-		if (t->body->full)
-			return cf_fail(CF_E_PROTOCOL, why,
-			    "%s: answer too large", service);
-		return cf_fail(CF_E_PROTOCOL, why, "%s: %s", service, text);
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-		return cf_fail(CF_E_PROTOCOL, why, "%s: %s", service, text);
-	default:
-		return cf_fail(CF_E_NETWORK, why, "%s: %s", service, text);
 	}
 }
 
@@ -292,13 +350,31 @@ perform(struct handle *h, const struct cf_httpc_request *request)
 	return code;
 }
 
+static void
+look_back(struct transfer *t, CURLcode code)
+{
+	struct cf_httpc_end *end = &t->end;
+	long offers = 0;
+
+	end->code = code;
+	end->text = t->text;
+	end->too_large |= t->body->full;
+	curl_easy_getinfo(t->curl, CURLINFO_SSL_VERIFYRESULT, &end->verdict);
+	curl_easy_getinfo(t->curl, CURLINFO_PROXY_SSL_VERIFYRESULT,
+	    &end->proxy_verdict);
+	curl_easy_getinfo(t->curl, CURLINFO_HTTP_CONNECTCODE,
+	    &end->proxy_status);
+	curl_easy_getinfo(t->curl, CURLINFO_PROXYAUTH_AVAIL, &offers);
+	end->proxy_takes_login = ((unsigned long)offers & CURLAUTH_BASIC) != 0;
+}
+
 enum cf_err
 cf_httpc_send(struct cf_httpc *client, const struct cf_httpc_request *request,
     long *ret_status, struct cf_buf *body, struct cf_why *why)
 {
-	struct transfer t = { .body = body, .request = request };
+	struct transfer t = { .body = body, .request = request,
+	    .end = { .service = request->service } };
 	CF_AUTO(cf_free) char *url = NULL;
-	struct curl_slist *headers;
 	struct handle h;
 	CURLcode code;
 	long status = 0;
@@ -307,15 +383,22 @@ cf_httpc_send(struct cf_httpc *client, const struct cf_httpc_request *request,
 		return CF_E_CONFIG;
 	if (!take_handle(client, &h))
 		return cf_fail(CF_E_INTERNAL, why, "libcurl gives no handle");
+	t.curl = h.easy;
+	if (client->proxy != NULL &&
+	    cf_proxy_carries(client->proxy, request->service)) {
+		t.end.proxy = client->proxy;
+		t.proxy_headers = make_proxy_headers(client->proxy->login);
+	}
 	url = cf_asprintf("%s%s", request->service, request->path);
-	headers = make_headers(request);
-	set_options(client, h.easy, &t, url, headers);
+	t.headers = make_headers(request);
+	set_options(client, h.easy, &t, url);
 	code = perform(&h, request);
 	curl_easy_getinfo(h.easy, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(h.easy, CURLINFO_SSL_VERIFYRESULT, &t.verdict);
+	look_back(&t, code);
 	return_handle(client, &h);
-	free_headers(headers);
+	free_headers(t.headers);
+	free_headers(t.proxy_headers);
 	if (code == CURLE_OK)
 		*ret_status = status;
-	return map_error(code, &t, request->service, why);
+	return cf_httpc_fail(&t.end, why);
 }

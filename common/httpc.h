@@ -4,9 +4,11 @@
  *
  * Knows: URLs that begin with an allowed service, JSON bodies, time limits.
  * Does not know: what the bodies mean.
- * No redirects, no proxies from the environment, http: for loopback only,
- * answers up to a ceiling.  Request and answer bodies may hold keys: curl's
- * answer goes straight into the caller's (wiping) buffer.
+ * No redirects, http: for loopback only, answers up to a ceiling.  A proxy
+ * only when it is given, never from the environment: it is asked for a way to
+ * host and port (CONNECT, RFC 9110 9.3.6), TLS goes through it end to end.
+ * Request and answer bodies may hold keys: curl's answer goes straight into
+ * the caller's (wiping) buffer.
  * Threads: one cf_httpc may be used by many; each request takes a handle
  * from a locked pool.   Logging: never.
  */
@@ -15,12 +17,14 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/proxy.h"
 #include "common/secret.h"
 
 struct cf_httpc;
 
 struct cf_httpc_options {
 	const char *ca_file;		/* PEM bundle, or NULL = system's */
+	const struct cf_proxy *proxy;	/* or NULL; lent until the free */
 	long connect_timeout_ms;	/* 0 = 10 s */
 	const char *user_agent;		/* or NULL */
 };
@@ -53,6 +57,8 @@ void cf_httpc_free(struct cf_httpc **client);
  * CF_E_TIMEOUT  `timeout_ms` passed, or tick() gave up
  * CF_E_TLS      no TLS, too old a one, or a certificate that is not valid:
  *               `why` says which, and what to do
+ * CF_E_PROXY    the proxy refuses, or is none, or its TLS is not valid; one
+ *               that is away, or does not get there, is CF_E_NETWORK
  * CF_E_PROTOCOL answer larger than the ceiling of `body`, or not HTTP
  */
 CF_MUST_USE enum cf_err cf_httpc_send(struct cf_httpc *client,

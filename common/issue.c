@@ -222,7 +222,8 @@ cf_issue_parse(const struct cf_issue_request *request, const char *json,
 static bool
 is_worth_repeating(enum cf_err rc)
 {
-	return cf_err_class(rc) != CF_CLASS_PERM && rc != CF_E_TLS;
+	return cf_err_class(rc) != CF_CLASS_PERM && rc != CF_E_TLS &&
+	    rc != CF_E_PROXY;
 }
 
 /* Words of a server about itself must not be taken for ours. */

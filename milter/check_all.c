@@ -112,6 +112,20 @@ check_triggers(struct cf_check *check)
 		    conf->subject_tag);
 }
 
+static void
+check_proxy(struct cf_check *check)
+{
+	const struct cf_mconf *conf = &check->snapshot->conf;
+
+	check->f.subject = "configuration";
+	if (conf->proxy == NULL && conf->proxy_login_file != NULL)
+		cf_check_say(check, CF_FINDING_WARNING, "proxy_login_file is "
+		    "set, but proxy is not: nothing goes by a proxy");
+	if (conf->proxy == NULL && conf->proxy_except.count > 0)
+		cf_check_say(check, CF_FINDING_WARNING, "proxy_except is set, "
+		    "but proxy is not: nothing goes by a proxy");
+}
+
 /* ---- all of it ---- */
 
 void
@@ -130,6 +144,7 @@ cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
 	    conf->request_timeout_s, conf->deadline_s);
 	if (check->snapshot->mode & CF_MODE_OUTBOUND)
 		check_triggers(check);
+	check_proxy(check);
 	if (!targets->offline) {
 		cf_check_key_servers(check);
 		cf_check_page(check);

@@ -68,6 +68,8 @@ advice(enum cf_err rc, long status)
 		    "ref_secret_file; flagged mail waits";
 	case CF_E_NETWORK: case CF_E_TIMEOUT:
 		return "flagged mail waits until it can be reached";
+	case CF_E_PROXY:
+		return "flagged mail waits until then";
 	default:
 		/* A problem document of our own is the answer of one. */
 		return status < 500 && (status == 0 || rc == CF_E_PROTOCOL) ?
@@ -98,7 +100,9 @@ cf_check_key_servers(struct cf_check *check)
 		finding = list->count > 1 && (rc == CF_E_NETWORK ||
 		    rc == CF_E_TIMEOUT) ? CF_FINDING_WARNING :
 		    CF_FINDING_ERROR;
-		cf_check_that(check, rc == CF_OK, finding,
+		cf_check_that(check, rc == CF_OK, finding, cf_proxy_carries(
+		    &s->proxy, list->item[i]) ? "the key server answers by "
+		    "the proxy and takes our token" :
 		    "the key server answers and takes our token",
 		    "%s; %s", why.text, advice(rc, status));
 	}

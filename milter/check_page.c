@@ -15,15 +15,16 @@
 #define PAGE_MARK "<meta name=\"generator\" content=\"Counterfoil\">"
 
 static enum cf_err
-get_page(const struct cf_mconf *conf, const char *ca_file, long *ret_status,
+get_page(const struct cf_snapshot *s, const char *ca_file, long *ret_status,
     struct cf_buf *page, struct cf_why *why)
 {
 	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
-	const struct cf_httpc_options options = { .ca_file = ca_file };
+	const struct cf_httpc_options options = { .ca_file = ca_file,
+	    .proxy = &s->proxy };
 	const struct cf_httpc_request request = {
-		.service = conf->reader_url,
+		.service = s->conf.reader_url,
 		.path = PAGE,
-		.timeout_ms = conf->request_timeout_s * 1000,
+		.timeout_ms = s->conf.request_timeout_s * 1000,
 	};
 	enum cf_err rc;
 
@@ -65,11 +66,11 @@ cf_check_page(struct cf_check *check)
 
 	check->f.subject = conf->reader_url;
 	/* As a browser, which knows nothing of ca_file. */
-	rc = get_page(conf, NULL, &status, &page, &why);
+	rc = get_page(check->snapshot, NULL, &status, &page, &why);
 	if (rc == CF_E_TLS && conf->ca_file != NULL) {
 		known = false;
-		if (get_page(conf, conf->ca_file, &status, &page, &other) ==
-		    CF_OK)
+		if (get_page(check->snapshot, conf->ca_file, &status, &page,
+		    &other) == CF_OK)
 			rc = CF_OK;
 		else
 			why = other;

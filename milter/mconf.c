@@ -72,6 +72,16 @@ static const struct cf_conf_opt table[] = {
 	STR(ca_file, NULL, cf_conf_check_readable,
 	    "PEM file of the authorities that key servers' certificates are "
 	    "checked against; unset means the system's."),
+	STR(proxy, NULL, cf_proxy_check,
+	    "HTTP proxy by which key servers are reached, as http://HOST:PORT "
+	    "or https://HOST:PORT; unset goes straight, whatever the "
+	    "environment says."),
+	STR(proxy_login_file, NULL, cf_proxy_check_login,
+	    "File (mode 0600) with the line USER:PASSWORD for a proxy that "
+	    "asks for them."),
+	LIST(proxy_except, NULL, cf_proxy_check_except,
+	    "Hosts that are reached without the proxy: HOST, or .DOMAIN for "
+	    "all below it; this machine always is."),
 	STR(api_token_file, NULL, cf_conf_check_secret_file,
 	    "File (mode 0600) with this gateway's API token at the key "
 	    "server."),
@@ -387,6 +397,7 @@ static void
 snapshot_free(struct cf_snapshot *s)
 {
 	cf_httpc_free(&s->http);
+	cf_proxy_wipe(&s->proxy);
 	cf_rules_free(&s->rules);
 	cf_secret_wipe(&s->api_token);
 	cf_secret_wipe(&s->ref_secret);
@@ -533,9 +544,21 @@ load_outbound(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 	s->down_until_ms = cf_calloc(s->conf.key_servers.count,
 	    sizeof *s->down_until_ms);
 	options.ca_file = s->conf.ca_file;
+	options.proxy = &s->proxy;
 	options.connect_timeout_ms = 10000;
 	options.user_agent = USER_AGENT;
 	return cf_httpc_new(&options, &s->http, why);
+}
+
+static enum cf_err
+load_proxy(struct cf_snapshot *s, struct cf_why *why)
+{
+	const struct cf_mconf *conf = &s->conf;
+	enum cf_err rc = cf_proxy_load(conf->proxy, conf->proxy_login_file,
+	    &conf->proxy_except, &s->proxy, why);
+
+	s->wrong = rc == CF_OK ? NULL : "proxy_login_file";
+	return rc;
 }
 
 static enum cf_err
@@ -561,7 +584,9 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 		if (rc != CF_OK)
 			return rc;
 	}
-	rc = need(s->conf.reader_url, "reader_url", s->conf.mode, why);
+	rc = load_proxy(s, why);
+	if (rc == CF_OK)
+		rc = need(s->conf.reader_url, "reader_url", s->conf.mode, why);
 	if (rc == CF_OK && (s->mode & CF_MODE_INBOUND))
 		rc = need(s->conf.allowed_key_servers.item,
 		    "allowed_key_servers", s->conf.mode, why);

@@ -20,6 +20,7 @@
 #include "common/err.h"
 #include "common/httpc.h"
 #include "common/network.h"
+#include "common/proxy.h"
 #include "common/secret.h"
 #include "milter/want.h"
 
@@ -35,6 +36,8 @@ struct cf_mconf {
 	char *socket, *socket_mode, *socket_group;
 	struct cf_conf_list key_servers;
 	char *ca_file, *api_token_file, *ref_secret_file, *reader_url;
+	char *proxy, *proxy_login_file;
+	struct cf_conf_list proxy_except;
 	char *store_directory, *spool_directory;
 	struct cf_conf_list allowed_key_servers;
 	struct cf_conf_list networks, entitled_daemons, local_domains;
@@ -66,6 +69,7 @@ struct cf_snapshot {
 	size_t network_count;
 	struct cf_want defaults;	/* default_options */
 	struct cf_rules *rules;		/* NULL: no policy_file */
+	struct cf_proxy proxy;		/* the way out, for all of them */
 	struct cf_httpc *http;		/* NULL when inbound only */
 	struct cf_secret api_token;	/* empty: none configured */
 	struct cf_secret ref_secret;

@@ -21,7 +21,7 @@ CF_BROWSER_PACKAGES="chromium"
 CF_CHECK_PACKAGES="libcmocka-dev libnss3-tools clang libclang-rt-14-dev llvm
 	procps xz-utils mandoc git opendkim mutt s-nail nginx adduser
 	binutils systemd poppler-utils rspamd spamassassin spamc spamd
-	amavisd-new clamav-daemon altermime"
+	amavisd-new clamav-daemon altermime tinyproxy-bin"
 # What Sendmail's programs need; see unpack_sendmail.
 CF_SENDMAIL_PACKAGES="libdb5.3 libldap-2.5-0 liblockfile1 libnsl2 libsasl2-2
 	libwrap0 m4"

@@ -27,6 +27,9 @@ def start():
 	for name in ("gateway.token", "api-token", "ref.secret"):
 		proc.write_file(os.path.join(folder, name), "A" * 43 + "\n",
 		    0o600)
+	for name in ("proxy.login", "counterfoil.proxy"):
+		proc.write_file(os.path.join(folder, name), "gate:word\n",
+		    0o600)
 	for name in ("store", "page", "counterfoil"):
 		os.mkdir(os.path.join(folder, name), 0o750)
 

@@ -16,6 +16,7 @@ import hashlib
 import http.server
 import json
 import os
+import ssl
 import sys
 import threading
 import time
@@ -46,6 +47,7 @@ class KeyServer:
 		self.usual = "ok"
 		self.script = []
 		self.requests = []	# bodies as they came
+		self.heads = []		# their headers
 		self.keys = {}		# key id (text) -> (Kd, request's key)
 		self.conflicts = 0
 		self.deviations = []	# from openapi.yaml
@@ -82,6 +84,16 @@ class KeyServer:
 		self.thread = threading.Thread(target=self.http.serve_forever,
 		    kwargs={"poll_interval": 0.05}, daemon=True)
 		self.thread.start()
+
+	def serve_tls(self, certificate, host):
+		"""From now on, and as this host."""
+		context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+		context.load_cert_chain(*certificate)
+		self.http.socket = context.wrap_socket(self.http.socket,
+		    server_side=True)
+		self.url = "https://%s:%d" % (host,
+		    self.http.server_address[1])
+		self.service = self.url
 
 	def stop(self):
 		self.go.set()
@@ -134,6 +146,7 @@ class KeyServer:
 		body = h.rfile.read(int(h.headers.get("Content-Length", 0)))
 		with self.lock:
 			self.requests.append(body)
+			self.heads.append(str(h.headers))
 			word = self.script.pop(0) if self.script else self.usual
 			self.now += 1
 			self.most = max(self.most, self.now)
