@@ -179,13 +179,17 @@ cf_cli_put(const char *text, FILE *out)
 }
 
 enum cf_err
-cf_cli_client(const struct cf_cli_conf *conf, struct cf_httpc **ret,
-    struct cf_why *why)
+cf_cli_client(const struct cf_cli_conf *conf, struct cf_proxy *ret_proxy,
+    struct cf_httpc **ret, struct cf_why *why)
 {
 	const struct cf_httpc_options options = {
 		.ca_file = conf->ca_file,
+		.proxy = ret_proxy,
 		.user_agent = "counterfoil/" PACKAGE_VERSION,
 	};
+	enum cf_err rc;
 
-	return cf_httpc_new(&options, ret, why);
+	rc = cf_proxy_load(conf->proxy, conf->proxy_login_file,
+	    &conf->proxy_except, ret_proxy, why);
+	return rc == CF_OK ? cf_httpc_new(&options, ret, why) : rc;
 }

@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "common/httpc.h"
+#include "common/proxy.h"
 #include "common/reading.h"
 #include "milter/cli_conf.h"
 
@@ -65,7 +66,11 @@ int cf_cli_fail(enum cf_err rc, const struct cf_why *why);
 void cf_cli_put(const char *text, FILE *out);
 /* The same to a string.  Gives. */
 char *cf_cli_clean(const char *text);
+/*
+ * For requests by the proxy of `conf`.  Fills *ret_proxy, which *ret uses:
+ * end with cf_httpc_free(), then cf_proxy_wipe().
+ */
 CF_MUST_USE enum cf_err cf_cli_client(const struct cf_cli_conf *conf,
-    struct cf_httpc **ret, struct cf_why *why);
+    struct cf_proxy *ret_proxy, struct cf_httpc **ret, struct cf_why *why);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "common/link.h"
 #include "common/mem.h"
+#include "common/proxy.h"
 
 #define F(field) offsetof(struct cf_cli_conf, field)
 
@@ -21,6 +22,18 @@ const struct cf_conf_opt cf_cli_options[] = {
 	    cf_conf_check_readable,
 	    "PEM file of the authorities that vouch for key servers, instead "
 	    "of the system's." },
+	{ "proxy", CF_CONF_STR, F(proxy), NULL, 0, 0, cf_proxy_check,
+	    "HTTP proxy by which key servers are reached, as http://HOST:PORT "
+	    "or https://HOST:PORT; unset goes straight, whatever the "
+	    "environment says." },
+	{ "proxy_login_file", CF_CONF_STR, F(proxy_login_file), NULL, 0, 0,
+	    cf_proxy_check_login,
+	    "File (mode 0600) with the line USER:PASSWORD for a proxy that "
+	    "asks for them." },
+	{ "proxy_except", CF_CONF_LIST, F(proxy_except), NULL, 0, 0,
+	    cf_proxy_check_except,
+	    "Hosts that are reached without the proxy: HOST, or .DOMAIN for "
+	    "all below it; this machine always is." },
 	{ "api_token_file", CF_CONF_STR, F(api_token_file), NULL, 0, 0,
 	    cf_conf_check_secret_file,
 	    "File with your API token, mode 0600; only status needs it." },

@@ -11,7 +11,8 @@
 
 struct cf_cli_conf {
 	struct cf_conf_list key_servers, allowed_key_servers;
-	char *ca_file, *api_token_file;
+	char *ca_file, *api_token_file, *proxy, *proxy_login_file;
+	struct cf_conf_list proxy_except;
 	long timeout_s, deadline_s, size_limit;
 };
 

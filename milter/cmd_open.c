@@ -372,6 +372,7 @@ static enum cf_err
 run(const struct cf_cli_conf *conf, const struct arguments *a,
     struct cf_cli_sealed *sealed, struct output *out, struct cf_why *why)
 {
+	CF_AUTO(cf_proxy_wipe) struct cf_proxy proxy = { 0 };
 	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
 	CF_AUTO(cf_agent_free) struct cf_agent *agent = NULL;
 	struct server server = { 0 };
@@ -381,7 +382,7 @@ run(const struct cf_cli_conf *conf, const struct arguments *a,
 	if (rc == CF_OK)
 		rc = choose(sealed, a, why);
 	if (rc == CF_OK)
-		rc = cf_cli_client(conf, &http, why);
+		rc = cf_cli_client(conf, &proxy, &http, why);
 	if (rc == CF_OK)
 		rc = make_agent(conf, a, sealed, http, &agent, why);
 	if (rc != CF_OK)

@@ -79,6 +79,7 @@ ask(const struct cf_cli_conf *conf, long limit, struct cf_buf *answer,
     struct cf_why *why)
 {
 	CF_AUTO(cf_secret_wipe) struct cf_secret token = CF_SECRET_EMPTY;
+	CF_AUTO(cf_proxy_wipe) struct cf_proxy proxy = { 0 };
 	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
 	enum cf_err rc;
 	size_t i;
@@ -92,7 +93,7 @@ ask(const struct cf_cli_conf *conf, long limit, struct cf_buf *answer,
 	rc = cf_secret_read_file(conf->api_token_file, CF_TOKEN_LEN, &token,
 	    why);
 	if (rc == CF_OK)
-		rc = cf_cli_client(conf, &http, why);
+		rc = cf_cli_client(conf, &proxy, &http, why);
 	if (rc != CF_OK)
 		return rc;
 	for (i = 0; i < conf->key_servers.count; i++) {
