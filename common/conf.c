@@ -13,11 +13,13 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/conf_scan.h"
 #include "common/file.h"
 #include "common/link.h"
+#include "common/listen_unix.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/secret.h"
@@ -644,4 +646,17 @@ cf_conf_check_hostport(const char *value, struct cf_why *why)
 			return CF_OK;
 	}
 	return cf_fail(CF_E_CONFIG, why, "must be address:port");
+}
+
+enum cf_err
+cf_conf_check_metrics(const char *value, struct cf_why *why)
+{
+	struct sockaddr_un address;
+
+	if (strncmp(value, "unix:/", 6) == 0 ?
+	    cf_listen_unix_address(value + 5, &address) :
+	    cf_conf_check_hostport(value, NULL) == CF_OK)
+		return CF_OK;
+	return cf_fail(CF_E_CONFIG, why, "must be ADDRESS:PORT or unix:/PATH "
+	    "of at most %zu characters", sizeof address.sun_path - 1);
 }

@@ -90,5 +90,7 @@ enum cf_err cf_conf_check_log(const char *value, struct cf_why *why);
 enum cf_err cf_conf_check_log_level(const char *value, struct cf_why *why);
 /* host:port of a listener; [::1]:port for IPv6. */
 enum cf_err cf_conf_check_hostport(const char *value, struct cf_why *why);
+/* The same, or unix:/path. */
+enum cf_err cf_conf_check_metrics(const char *value, struct cf_why *why);
 
 #endif

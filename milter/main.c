@@ -25,6 +25,7 @@
 #include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics_http.h"
 #include "common/privs.h"
 #include "config.h"
 #include "milter/budget.h"
@@ -32,7 +33,6 @@
 #include "milter/flight.h"
 #include "milter/mconf.h"
 #include "milter/metrics.h"
-#include "milter/metrics_http.h"
 #include "milter/mf_callbacks.h"
 #include "milter/sock.h"
 #include "milter/sweep.h"
@@ -298,16 +298,6 @@ stop_milter(void *arg)
 
 static struct cf_metrics_http *metrics;	/* NULL: none served */
 
-static void
-stop_metrics(const struct cf_mconf *conf)
-{
-	if (metrics == NULL)
-		return;
-	cf_metrics_http_free(&metrics);
-	if (strncmp(conf->metrics_listen, "unix:", 5) == 0)
-		(void)unlink(conf->metrics_listen + 5);
-}
-
 /*
  * A message is done when its callback has ended; its reply goes out behind
  * that.  Whoever writes it comes to read again, finds the end, and closes.
@@ -327,7 +317,7 @@ wait_for_replies(void)
 }
 
 static int
-stop(pthread_t milter, const struct cf_mconf *conf)
+stop(pthread_t milter)
 {
 	struct cf_snapshot *s = cf_snapshot_get();
 	long drain_s = s->conf.drain_s;
@@ -354,7 +344,7 @@ stop(pthread_t milter, const struct cf_mconf *conf)
 	until.tv_sec += STOP_WAIT_S;
 	(void)pthread_timedjoin_np(milter, NULL, &until);
 	cf_sock_remove();
-	stop_metrics(conf);
+	cf_metrics_http_free(&metrics);
 	cf_log(CF_LOG_INFO, "stopped");
 	if (left == 0)
 		CHECK_LEAKS();
@@ -372,9 +362,6 @@ serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 		return EX_OSERR;
 	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves on %s",
 	    conf->socket);
-	if (metrics != NULL)
-		cf_log(CF_LOG_INFO, "counters are at %s, path /metrics",
-		    conf->metrics_listen);
 	for (;;)
 		switch (sigtimedwait(set, NULL, &second)) {
 		case SIGHUP:
@@ -383,7 +370,7 @@ serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 			break;
 		case SIGTERM:
 		case SIGINT:
-			return stop(milter, conf);
+			return stop(milter);
 		case SIGNAL_ENDED:
 			cf_log(CF_LOG_ERROR, "libmilter ended by itself");
 			return EX_SOFTWARE;
@@ -425,11 +412,19 @@ sweep(const char *directory)
 		    n, directory);
 }
 
+static struct cf_metrics_place
+place_of(const struct cf_mconf *conf)
+{
+	return (struct cf_metrics_place){ conf->metrics_listen,
+	    conf->metrics_public, conf->user };
+}
+
 static enum cf_err
 start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 {
 	struct cf_snapshot *snapshot = NULL;
 	struct cf_why inner = { "" };
+	const struct cf_metrics_place place = place_of(conf);
 	int metrics_fd = -1;
 	enum cf_err rc;
 
@@ -437,7 +432,7 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	cf_metrics_begin();
 	if (open_socket(conf, &inner) != CF_OK)
 		return cf_mconf_fail_at(path, "socket", &inner, why);
-	if (cf_metrics_listen(conf, &metrics_fd, &inner) != CF_OK)
+	if (cf_metrics_listen(&place, &metrics_fd, &inner) != CF_OK)
 		return cf_mconf_fail_at(path, "metrics_listen", &inner, why);
 	rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc == CF_OK && conf->core_dumps)
@@ -445,7 +440,8 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	if (rc == CF_OK)
 		rc = cf_snapshot_load(path, false, &snapshot, why);
 	if (rc == CF_OK)
-		rc = cf_metrics_serve(metrics_fd, &metrics, why);
+		rc = cf_metrics_serve(&place, metrics_fd, cf_metrics_write,
+		    NULL, &metrics, why);
 	if (rc != CF_OK) {
 		cf_snapshot_put(&snapshot);
 		return rc;
@@ -465,6 +461,7 @@ static void
 check_places(struct cf_check *findings, const char *path,
     const struct cf_mconf *conf, const char *user)
 {
+	const struct cf_metrics_place place = place_of(conf);
 	struct cf_why inner = { "" }, whole = { "" };
 	struct stat st;
 	enum cf_err rc;
@@ -483,7 +480,7 @@ check_places(struct cf_check *findings, const char *path,
 			    "another user, give him %s with chown, or set "
 			    "user", conf->store_directory);
 	}
-	rc = cf_metrics_check(conf, user, &inner);
+	rc = cf_metrics_check(&place, user, &inner);
 	if (rc != CF_OK && rc != CF_E_BUSY) {
 		(void)cf_mconf_fail_at(path, "metrics_listen", &inner, &whole);
 		cf_check_say(findings, CF_FINDING_ERROR, "%s", whole.text);

@@ -15,6 +15,7 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/mem.h"
+#include "common/metrics_http.h"
 #include "milter/budget.h"
 #include "milter/rules.h"
 
@@ -25,7 +26,6 @@
 
 static enum cf_err check_mode(const char *value, struct cf_why *why);
 static enum cf_err check_socket(const char *value, struct cf_why *why);
-static enum cf_err check_metrics(const char *value, struct cf_why *why);
 static enum cf_err check_octal(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
 static enum cf_err check_kind(const char *value, struct cf_why *why);
@@ -176,11 +176,7 @@ static const struct cf_conf_opt table[] = {
 	BOOL(log_passed, "true",
 	    "Log one line for mail that passes, too; false leaves out mail "
 	    "that is neither flagged nor sealed."),
-	STR(metrics_listen, NULL, check_metrics,
-	    "Where to serve counters for Prometheus, as ADDRESS:PORT or "
-	    "unix:PATH; unset serves none."),
-	BOOL(metrics_public, "false",
-	    "Let metrics_listen be an address that other machines reach."),
+	CF_METRICS_OPTIONS(struct cf_mconf),
 	STR(user, NULL, cf_conf_check_user,
 	    "User to run as when started by root; unset keeps the user."),
 	STR(group, NULL, cf_conf_check_group,
@@ -332,16 +328,6 @@ check_socket(const char *value, struct cf_why *why)
 		return cf_fail(CF_E_CONFIG, why,
 		    "must be inet:PORT@HOST (Postfix writes inet:HOST:PORT)");
 	return CF_OK;
-}
-
-static enum cf_err
-check_metrics(const char *value, struct cf_why *why)
-{
-	if (strncmp(value, "unix:/", 6) == 0)
-		return check_socket(value, why);
-	if (cf_conf_check_hostport(value, NULL) == CF_OK)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be ADDRESS:PORT or unix:/PATH");
 }
 
 static enum cf_err

@@ -5,7 +5,7 @@
  * Counters live from start to end of the process and only grow.  Labels come
  * from the program and its configuration, never from mail, so their number
  * is bounded.
- * Knows: the Prometheus text format 0.0.4.   Does not know: HTTP, libmilter.
+ * Does not know: HTTP, libmilter.
  * Threads: safe.   Logging: never.
  */
 #ifndef CF_MILTER_METRICS_H
@@ -16,8 +16,6 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-
-#define CF_METRICS_MAX (256 * 1024)	/* bytes of one answer */
 
 /* Remember when the process began. */
 void cf_metrics_begin(void);
@@ -33,10 +31,7 @@ void cf_metrics_key_request(const char *server, enum cf_err result,
 void cf_metrics_reload(bool good);
 /* A connection of a mail server came. */
 void cf_metrics_connection(void);
-/* Append everything in the text format. */
-CF_MUST_USE enum cf_err cf_metrics_write(struct cf_buf *out,
-    struct cf_why *why);
-/* Write a label's value: \ " and line ends escaped. */
-void cf_metrics_escape(const char *value, struct cf_buf *out);
+/* For cf_metrics_serve(); `arg` is not used. */
+CF_MUST_USE enum cf_err cf_metrics_write(void *arg, struct cf_buf *out);
 
 #endif

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cf_metrics_http - see metrics_http.h. */
-#include "milter/metrics_http.h"
+#include "common/metrics_http.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "common/buf.h"
 #include "common/httpd.h"
 #include "common/listen.h"
+#include "common/listen_unix.h"
+#include "common/log.h"
 #include "common/mem.h"
-#include "milter/metrics.h"
-#include "milter/sock.h"
 
+#define ANSWER_MAX (256 * 1024)	/* bytes */
 #define CONNECTIONS 8
 #define TIMEOUT_S 10
 #define HEADER_MEMORY 16384	/* bytes */
 #define TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct cf_metrics_http {
+	enum cf_err (*write)(void *arg, struct cf_buf *out);
+	void *arg;
+	char *path;		/* of a unix socket, or NULL */
 	struct cf_httpd_options options;
 	struct cf_httpd *httpd;
 };
@@ -68,11 +67,12 @@ unsound(struct cf_httpd_req *req)
 static void
 whole(struct cf_httpd_req *req)
 {
-	struct cf_buf out = CF_BUF_INIT(CF_METRICS_MAX);
+	const struct cf_metrics_http *http = req->server;
+	struct cf_buf out = CF_BUF_INIT(ANSWER_MAX);
 
 	if (strcmp(req->path, "/metrics") != 0) {
 		reply_text(req, 404, "There is only /metrics.\n");
-	} else if (cf_metrics_write(&out, NULL) == CF_OK) {
+	} else if (http->write(http->arg, &out) == CF_OK) {
 		reply(req, 200, &out);
 	} else {
 		cf_buf_free(&out);
@@ -86,73 +86,55 @@ static const struct cf_httpd_handler handler = {
 
 /* ---- start ---- */
 
-static enum cf_err
-listen_unix(const struct cf_mconf *conf, int *ret_fd, struct cf_why *why)
+/* The path of "unix:/path", NULL for an address. */
+static const char *
+unix_path(const char *listen)
 {
-	const char *path = conf->metrics_listen + strlen("unix:");
-	struct sockaddr_un address = { 0 };
-	enum cf_err rc;
-	mode_t before;
-	int fd, bound;
-
-	address.sun_family = AF_UNIX;
-	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return cf_fail(CF_E_CONFIG, why, "socket: %s",
-		    strerrordesc_np(errno));
-	/* Of a process that was killed: nobody listens there. */
-	(void)unlink(path);
-	before = umask(0177);
-	bound = bind(fd, (const struct sockaddr *)(const void *)&address,
-	    sizeof address);
-	umask(before);
-	if (bound != 0 || listen(fd, 16) != 0) {
-		rc = cf_fail(CF_E_CONFIG, why, "%s: %s", path,
-		    strerrordesc_np(errno));
-		close(fd);
-		return rc;
-	}
-	*ret_fd = fd;
-	return cf_sock_grant(conf->metrics_listen, "0660", conf->user, NULL,
-	    why);
+	return strncmp(listen, "unix:", 5) == 0 ? listen + 5 : NULL;
 }
 
 enum cf_err
-cf_metrics_check(const struct cf_mconf *conf, const char *user,
+cf_metrics_check(const struct cf_metrics_place *place, const char *user,
     struct cf_why *why)
 {
 	bool loopback = false;
 	enum cf_err rc;
 
-	if (conf->metrics_listen == NULL)
+	if (place->listen == NULL)
 		return CF_OK;
-	if (strncmp(conf->metrics_listen, "unix:", 5) == 0)
-		return cf_sock_check(conf->metrics_listen, user, why);
-	rc = cf_listen_is_loopback(conf->metrics_listen, &loopback, why);
-	if (rc == CF_OK && !loopback && !conf->metrics_public)
+	if (unix_path(place->listen) != NULL)
+		return cf_listen_unix_check(unix_path(place->listen), user,
+		    why);
+	rc = cf_listen_is_loopback(place->listen, &loopback, why);
+	if (rc == CF_OK && !loopback && !place->public)
 		return cf_fail(CF_E_CONFIG, why, "%s can be reached from other "
 		    "machines; metrics_public = true allows it",
-		    conf->metrics_listen);
-	return rc == CF_OK ? cf_listen_check(conf->metrics_listen, why) : rc;
+		    place->listen);
+	return rc == CF_OK ? cf_listen_check(place->listen, why) : rc;
 }
 
 enum cf_err
-cf_metrics_listen(const struct cf_mconf *conf, int *ret_fd,
+cf_metrics_listen(const struct cf_metrics_place *place, int *ret_fd,
     struct cf_why *why)
 {
-	enum cf_err rc = cf_metrics_check(conf, conf->user, why);
+	enum cf_err rc = cf_metrics_check(place, place->user, why);
+	const char *path;
 
 	*ret_fd = -1;
-	if (rc != CF_OK || conf->metrics_listen == NULL)
+	if (rc != CF_OK || place->listen == NULL)
 		return rc;
-	if (strncmp(conf->metrics_listen, "unix:", 5) == 0)
-		return listen_unix(conf, ret_fd, why);
-	return cf_listen_tcp(conf->metrics_listen, ret_fd, why);
+	path = unix_path(place->listen);
+	if (path == NULL)
+		return cf_listen_tcp(place->listen, ret_fd, why);
+	rc = cf_listen_unix(path, ret_fd, why);
+	return rc != CF_OK ? rc : cf_listen_unix_grant(path, "0660",
+	    place->user, NULL, why);
 }
 
 enum cf_err
-cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
+cf_metrics_serve(const struct cf_metrics_place *place, int fd,
+    enum cf_err (*write)(void *arg, struct cf_buf *out), void *arg,
+    struct cf_metrics_http **ret, struct cf_why *why)
 {
 	struct cf_metrics_http *http;
 	enum cf_err rc;
@@ -161,8 +143,13 @@ cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
 	if (fd < 0)
 		return CF_OK;
 	http = cf_calloc(1, sizeof *http);
+	http->write = write;
+	http->arg = arg;
+	if (unix_path(place->listen) != NULL)
+		http->path = cf_strdup(unix_path(place->listen));
 	http->options = (struct cf_httpd_options){
 		.handler = &handler,
+		.arg = http,
 		.connections = CONNECTIONS,
 		.threads = 1,
 		.request_timeout_s = TIMEOUT_S,
@@ -178,6 +165,8 @@ cf_metrics_serve(int fd, struct cf_metrics_http **ret, struct cf_why *why)
 		cf_metrics_http_free(&http);
 		return rc;
 	}
+	cf_log(CF_LOG_INFO, "counters are at %s, path /metrics",
+	    place->listen);
 	*ret = http;
 	return CF_OK;
 }
@@ -190,11 +179,16 @@ cf_metrics_http_sweep(struct cf_metrics_http *http)
 }
 
 void
-cf_metrics_http_free(struct cf_metrics_http **http)
+cf_metrics_http_free(struct cf_metrics_http **ref)
 {
-	if (*http == NULL)
+	struct cf_metrics_http *http = *ref;
+
+	if (http == NULL)
 		return;
-	cf_httpd_free(&(*http)->httpd);
-	free(*http);
-	*http = NULL;
+	cf_httpd_free(&http->httpd);
+	if (http->path != NULL)
+		(void)unlink(http->path);
+	free(http->path);
+	free(http);
+	*ref = NULL;
 }

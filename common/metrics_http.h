@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_metrics_http - serve GET /metrics on an address of its own, for the
+ * options metrics_listen and metrics_public of our daemons.
+ *
+ * Knows: where it may listen.   Does not know: what the numbers are.
+ * Threads: makes one, which calls `write`; the calls below come from main().
+ * Logging: as httpd.h.
+ */
+#ifndef CF_COMMON_METRICS_HTTP_H
+#define CF_COMMON_METRICS_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buf.h"
+#include "common/conf.h"
+#include "common/err.h"
+
+struct cf_metrics_http;
+
+/* What the configuration says; lent to each call. */
+struct cf_metrics_place {
+	const char *listen;	/* ADDRESS:PORT, unix:/PATH; NULL: none */
+	bool public;		/* others than this machine may reach it */
+	const char *user;	/* to whom a unix socket is given, or NULL */
+};
+
+/* The two options of a table of struct `type`, which has these fields. */
+#define CF_METRICS_OPTIONS(type) \
+	{ "metrics_listen", CF_CONF_STR, offsetof(type, metrics_listen), NULL, \
+	    0, 0, cf_conf_check_metrics, \
+	    "Where to serve counters for Prometheus, as ADDRESS:PORT or " \
+	    "unix:PATH; unset serves none." }, \
+	{ "metrics_public", CF_CONF_BOOL, offsetof(type, metrics_public), \
+	    "false", 0, 0, NULL, \
+	    "Let metrics_listen be an address that other machines reach." }
+/*
+ * Could we listen there, as `user` (NULL: who asks)?
+ * CF_E_CONFIG  no, or others than this machine could reach it
+ * CF_E_BUSY    somebody listens there
+ */
+CF_MUST_USE enum cf_err cf_metrics_check(const struct cf_metrics_place *place,
+    const char *user, struct cf_why *why);
+/*
+ * Listen there.  Before privileges are dropped.  *ret_fd is -1 when the option
+ * is unset.
+ * CF_E_CONFIG  it cannot be had, or others than this machine could reach it
+ */
+CF_MUST_USE enum cf_err cf_metrics_listen(
+    const struct cf_metrics_place *place, int *ret_fd, struct cf_why *why);
+/*
+ * Serve on `fd` (taken; -1: nothing to do, *ret is NULL) what `write` appends,
+ * in the text format; `arg` is lent to it.  Gives *ret.
+ */
+CF_MUST_USE enum cf_err cf_metrics_serve(const struct cf_metrics_place *place,
+    int fd, enum cf_err (*write)(void *arg, struct cf_buf *out), void *arg,
+    struct cf_metrics_http **ret, struct cf_why *why);
+/* Break off who is slow; call about once a second.  NULL: nothing to do. */
+void cf_metrics_http_sweep(struct cf_metrics_http *http);
+/* A unix socket is removed. */
+void cf_metrics_http_free(struct cf_metrics_http **http);
+
+#endif
