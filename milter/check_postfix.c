@@ -71,7 +71,8 @@ read_all(struct postfix *p)
 {
 	static const char *const names[] = {
 		"bounce_size_limit", "cleanup_replace_stray_cr_lf",
-		"compatibility_level", "content_filter", "header_checks",
+		"body_checks", "compatibility_level", "content_filter",
+		"header_checks",
 		"internal_mail_filter_classes", "mail_owner", "mail_version",
 		"message_size_limit", "milter_content_timeout",
 		"milter_default_action", "milter_header_checks",
@@ -376,11 +377,12 @@ note_answers(struct question *q, size_t count, char *text)
 		}
 }
 
+/* `parameter`: header_checks or body_checks. */
 static void
-ask_tables(const struct postfix *p, struct question *q, size_t count)
+ask_tables(const struct postfix *p, const char *parameter, struct question *q,
+    size_t count)
 {
-	CF_AUTO(cf_free) char *tables = cf_strdup(
-	    value(p, NULL, "header_checks"));
+	CF_AUTO(cf_free) char *tables = cf_strdup(value(p, NULL, parameter));
 	CF_AUTO(cf_buf_free) struct cf_buf lines = CF_BUF_INIT(4000);
 	const char *argv[] = { tool("postmap", "/usr/sbin/postmap"), "-c",
 	    p->directory, "-q", "-", NULL, NULL };
@@ -427,6 +429,42 @@ check_rule(const struct postfix *p, const struct question *q)
 	    "hop");
 }
 
+/* Is a flag that is no field, or of another name, seen by the milter? */
+static void
+check_near(const struct postfix *p, const char *parameter, const char *good,
+    const char *const line[2], const char *action)
+{
+	struct question q[2] = { { line[0], true, NULL },
+	    { line[1], true, NULL } };
+	bool led = true;
+	size_t i;
+
+	ask_tables(p, parameter, q, 2);
+	for (i = 0; i < 2; i++) {
+		led &= q[i].answer != NULL && strcmp(q[i].answer, action) == 0;
+		free(q[i].answer);
+	}
+	cf_check_that(p->check, led, WARNING, good, "%s does not send \"%s\" "
+	    "and \"%s\" to the hop: with such a line mail leaves in clear, "
+	    "and nobody tells its sender; take the rules of "
+	    "contrib/postfix/counterfoil_%s",
+	    parameter, line[0], line[1], parameter);
+}
+
+static void
+check_near_flags(const struct postfix *p, const char *action)
+{
+	static const char *const in_header[2] = { "X_Return_Receipt: yes",
+	    "X-Return-Reciept: yes" };
+	static const char *const in_body[2] = { "X-Return-Receipt: yes",
+	    "X-Return Receipt: yes" };
+
+	check_near(p, "header_checks", "header_checks sends a flag that is "
+	    "spelt wrong to the hop, which refuses it", in_header, action);
+	check_near(p, "body_checks", "body_checks sends a flag behind the end "
+	    "of the header there, too", in_body, action);
+}
+
 /* The tag as an encoded word of either kind, with a word behind it. */
 static char *
 encode_tag(const char *tag, char kind)
@@ -458,7 +496,7 @@ check_trigger(const struct postfix *p, const char *trigger,
 	struct question q = { line, on, NULL };
 	bool led;
 
-	ask_tables(p, &q, 1);
+	ask_tables(p, "header_checks", &q, 1);
 	led = q.answer != NULL && strcmp(q.answer, action) == 0;
 	if (on)
 		cf_check_that(p->check, led, WARNING,
@@ -609,11 +647,12 @@ check_flagged(const struct postfix *p, bool *ret_led)
 	size_t i;
 
 	memcpy(q, questions, sizeof q);
-	ask_tables(p, q, QUESTIONS);
+	ask_tables(p, "header_checks", q, QUESTIONS);
 	*ret_led = true;
 	if (q[0].answer != NULL && strncasecmp(q[0].answer, "FILTER ", 7) ==
 	    0) {
 		check_rule(p, q);
+		check_near_flags(p, q[0].answer);
 		check_triggers(p, q[0].answer);
 		check_quiet(p);
 		hop = check_way(p, q[0].answer + 7 + strspn(q[0].answer + 7,

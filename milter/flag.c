@@ -203,6 +203,8 @@ cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
 	char value[4];
 
 	facts->field_cut |= may_be_cut(field);
+	if (!cf_flag_is_field(field->name, CF_FLAG_FIELD))
+		cf_near_note(&facts->near, field);
 	switch (field->name[0]) {
 	case 'X': case 'x':
 		if (!cf_flag_is_field(field->name, CF_FLAG_FIELD))
@@ -515,8 +517,8 @@ decide_flagged(const struct cf_snapshot *s, const struct cf_facts *facts)
 	    "authenticate, or send without " CF_FLAG_FIELD);
 }
 
-struct cf_decision
-cf_flag_decide(const struct cf_snapshot *snapshot,
+static struct cf_decision
+decide_unflagged(const struct cf_snapshot *snapshot,
     const struct cf_facts *facts)
 {
 	struct cf_decision d = { 0 };
@@ -524,8 +526,6 @@ cf_flag_decide(const struct cf_snapshot *snapshot,
 
 	d.action = CF_ACTION_PASS;
 	d.cause = "no-flag";
-	if (facts->flags > 0)
-		return decide_flagged(snapshot, facts);
 	trigger = fired(snapshot, facts);
 	if (trigger != NULL)
 		return decide_triggered(snapshot, facts, trigger);
@@ -539,5 +539,68 @@ cf_flag_decide(const struct cf_snapshot *snapshot,
 		(void)cf_fail(CF_OK, &d.note, "%s: this trigger is off, so "
 		    "no receipt was asked for (option triggers)", facts->off);
 	}
+	return d;
+}
+
+/* ---- a flag that the mail server does not take for one ---- */
+
+#define HOW_TO "a message that asks for a return receipt has the line " \
+	"\"" CF_FLAG_FIELD ": yes\" in its header"
+
+/* Of somebody who may use it, in mail that goes out in clear. */
+static struct cf_decision
+refuse_near(const struct cf_near_header *near)
+{
+	struct cf_decision d = refuse("flag-spelling", "550", "5.7.1", "");
+
+	if (near->found == CF_NEAR_FOLD)
+		cf_reply_set(&d.reply, "550", "5.7.1", "A line that looks like "
+		    CF_FLAG_FIELD " begins with a blank, so it is no field of "
+		    "the header but goes on with the field %s before it; "
+		    HOW_TO ", with no blank in front", near->shown);
+	else
+		cf_reply_set(&d.reply, "550", "5.7.1", "\"%s\" looks like "
+		    CF_FLAG_FIELD " but is another field of the header, which "
+		    "asks for nothing; " HOW_TO ", its name spelt just so",
+		    near->shown);
+	return d;
+}
+
+struct cf_decision
+cf_flag_in_body(void)
+{
+	return refuse("flag-in-body", "550", "5.7.1", "A line at the beginning "
+	    "of the text looks like " CF_FLAG_FIELD " but is no field of the "
+	    "header, which ended before it, at an empty line or at one that "
+	    "is no field; " HOW_TO ", all of its name and the colon in ASCII. "
+	    "Is it meant as text? Then put a word in front of it");
+}
+
+/* Would a near flag be its sender's own, and go out in clear? */
+static bool
+minds_near(const struct cf_snapshot *s, const struct cf_facts *facts,
+    const struct cf_decision *d)
+{
+	return d->action == CF_ACTION_PASS && facts->entitled &&
+	    (s->mode & CF_MODE_OUTBOUND) &&
+	    !(facts->markers > 0 && facts->sealed_type);
+}
+
+struct cf_decision
+cf_flag_decide(const struct cf_snapshot *snapshot,
+    const struct cf_facts *facts)
+{
+	struct cf_decision d;
+
+	if (facts->flags > 0)
+		return decide_flagged(snapshot, facts);
+	d = decide_unflagged(snapshot, facts);
+	if (!minds_near(snapshot, facts, &d))
+		return d;
+	if (facts->near.found != CF_NEAR_NONE)
+		return refuse_near(&facts->near);
+	/* What reports quote is not their sender's. */
+	d.watch = !facts->null_sender && !facts->report &&
+	    !facts->near.is_message;
 	return d;
 }

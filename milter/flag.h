@@ -14,6 +14,7 @@
 
 #include "common/mform.h"
 #include "milter/mconf.h"
+#include "milter/nearflag.h"
 #include "milter/want.h"
 
 
@@ -52,6 +53,7 @@ struct cf_facts {
 	bool automatic;		/* Auto-Submitted, and not no */
 	bool header_over;	/* more than header_limit or header_count */
 	bool field_cut;		/* one is so long that its end may be missing */
+	struct cf_near_header near;	/* a flag that is none */
 };
 
 /* An SMTP reply.  `text` is one printable line; % is not yet doubled. */
@@ -68,6 +70,7 @@ struct cf_decision {
 	struct cf_reply reply;
 	struct cf_want want;	/* with SEAL: what holds for this message */
 	bool untag;		/* with SEAL: outside without the Subject tag */
+	bool watch;		/* with PASS: a flag could stand in the body */
 	/* A trigger fired: which (static), and why it moved nothing. */
 	const char *trigger;
 	struct cf_why note;
@@ -87,6 +90,9 @@ bool cf_flag_is_field(const char *field_name, const char *name);
 
 struct cf_decision cf_flag_decide(const struct cf_snapshot *snapshot,
     const struct cf_facts *facts);
+
+/* With `watch`, when the body's beginning has shown one: refused. */
+struct cf_decision cf_flag_in_body(void);
 
 /* Fill a reply; what is not printable ASCII becomes '?'. */
 void cf_reply_set(struct cf_reply *reply, const char *code,

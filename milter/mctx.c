@@ -89,6 +89,7 @@ cf_mctx_free(struct cf_mctx **m)
 		return;
 	cf_outbound_free(&x->outbound);
 	cf_inbound_free(&x->inbound);
+	free(x->near);
 	for (i = 0; i < x->rcpt_count; i++) {
 		free(x->rcpt[i].address);
 		free(x->rcpt[i].args);
@@ -249,10 +250,29 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 		(void)cf_fail(CF_OK, why, "%s", m->decision.reply.text);
 		return CF_OK;
 	case CF_ACTION_PASS:
+		if (!m->decision.watch)
+			return CF_OK;
+		m->near = cf_calloc(1, sizeof *m->near);
+		cf_near_body_begin(m->near, &m->facts.near);
+		return CF_OK;
 	case CF_ACTION__COUNT:
 		break;
 	}
 	return CF_OK;
+}
+
+/* The body's beginning is known: nothing, or a flag that is to be refused. */
+static void
+judge_near(struct cf_mctx *m, enum cf_near answer, struct cf_why *why)
+{
+	if (answer == CF_NEAR_UNDECIDED)
+		return;
+	free(m->near);
+	m->near = NULL;
+	if (answer == CF_NEAR_NONE)
+		return;
+	m->decision = cf_flag_in_body();
+	(void)cf_fail(CF_OK, why, "%s", m->decision.reply.text);
 }
 
 enum cf_err
@@ -263,10 +283,25 @@ cf_mctx_body(struct cf_mctx *m, unsigned char *data, size_t len,
 	    !hold(m, CF_BUDGET_BODIES, (int64_t)len))
 		return leave_alone(m, cf_fail(CF_E_BUSY, why,
 		    "%s is reached", m->limit), why);
+	if (m->near != NULL)
+		judge_near(m, cf_near_body_feed(m->near, data, len), why);
 	if (m->outbound != NULL)
 		return cf_outbound_body(m->outbound, data, len, why);
 	if (m->inbound != NULL)
 		return leave_alone(m, cf_inbound_body(m->inbound, data, len,
 		    why), why);
 	return CF_OK;
+}
+
+void
+cf_mctx_body_end(struct cf_mctx *m, struct cf_why *why)
+{
+	if (m->near != NULL)
+		judge_near(m, cf_near_body_end(m->near), why);
+}
+
+bool
+cf_mctx_wants_body(const struct cf_mctx *m)
+{
+	return m->near != NULL || m->outbound != NULL || m->inbound != NULL;
 }

@@ -57,9 +57,8 @@ struct cf_mctx {
 	struct cf_decision decision;
 	struct cf_outbound *outbound;	/* with CF_ACTION_SEAL */
 	struct cf_inbound *inbound;	/* with CF_ACTION_REWRITE */
+	struct cf_near_body *near;	/* while the body is looked at */
 	struct cf_why left;	/* why that one left the message alone */
-	enum cf_err failed;	/* in the body, to be told at the end */
-	struct cf_why failed_why;
 };
 
 /*
@@ -85,8 +84,16 @@ void cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
 CF_MUST_USE enum cf_err cf_mctx_decide(struct cf_mctx *m, struct cf_why *why);
 /* Is trouble of ours with this message no reason to keep it? */
 bool cf_mctx_passes_trouble(const struct cf_mctx *m);
-/* The same holds for what goes wrong here. */
+/*
+ * The same holds for what goes wrong here.  Where it was decided to pass, but
+ * the body's beginning wanted (cf_mctx_wants_body()), what it shows can make
+ * that a refusal.
+ */
 CF_MUST_USE enum cf_err cf_mctx_body(struct cf_mctx *m, unsigned char *data,
     size_t len, struct cf_why *why);
+/* Its end, with the same. */
+void cf_mctx_body_end(struct cf_mctx *m, struct cf_why *why);
+/* Has the rest of the body anything to do with what becomes of the message? */
+bool cf_mctx_wants_body(const struct cf_mctx *m);
 
 #endif

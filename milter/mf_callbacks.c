@@ -34,7 +34,7 @@
 #define WANTED_STEPS (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA | \
 	SMFIP_SKIP | SMFIP_HDR_LEADSPC | QUIET_STEPS)
 #define QUIET_STEPS (SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | \
-	SMFIP_NR_HDR | SMFIP_NR_BODY)
+	SMFIP_NR_HDR)
 
 /* Facts of a connection; messages come and go on it. */
 struct conn {
@@ -318,6 +318,15 @@ out_of_step(SMFICTX *ctx)
 	return SMFIS_TEMPFAIL;
 }
 
+/* The end of a message that goes on as it is, with no more to be seen of it. */
+static sfsistat
+pass(SMFICTX *ctx, const struct cf_mctx *m, sfsistat how)
+{
+	log_message(ctx, m, "passed", m->decision.cause, &m->decision.note);
+	forget_message(ctx);
+	return how;
+}
+
 static sfsistat
 mf_eoh(SMFICTX *ctx)
 {
@@ -330,43 +339,33 @@ mf_eoh(SMFICTX *ctx)
 	rc = cf_mctx_decide(m, &why);
 	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
 		return refuse(ctx, rc, &why);
-	if (m->decision.action == CF_ACTION_PASS) {
-		log_message(ctx, m, "passed", m->decision.cause,
-		    &m->decision.note);
-		forget_message(ctx);
-		return SMFIS_ACCEPT;
-	}
+	if (m->decision.action == CF_ACTION_PASS && !cf_mctx_wants_body(m))
+		return pass(ctx, m, SMFIS_ACCEPT);
 	return SMFIS_CONTINUE;
 }
 
-/* Where no reply is awaited, what went wrong is told at the end. */
+/*
+ * Each piece is answered, though SMFIP_NR_BODY would save that: of most mail
+ * the first is enough, and without an answer a mail server shows all of it.
+ */
 static sfsistat
 mf_body(SMFICTX *ctx, unsigned char *data, size_t len)
 {
-	struct conn *conn = smfi_getpriv(ctx);
+	const struct conn *conn = smfi_getpriv(ctx);
 	struct cf_mctx *m = message(ctx);
 	struct cf_why why = { "" };
-	sfsistat go_on;
 	enum cf_err rc;
 
-	if (conn == NULL)
-		return SMFIS_TEMPFAIL;
-	go_on = quiet(conn, SMFIP_NR_BODY);
 	if (m == NULL)
-		return go_on == SMFIS_NOREPLY ? go_on : out_of_step(ctx);
-	if (m->failed != CF_OK)
-		return go_on;
-	if (m->outbound == NULL && m->inbound == NULL)
-		return go_on == SMFIS_CONTINUE && conn->steps & SMFIP_SKIP ?
-		    SMFIS_SKIP : go_on;
+		return out_of_step(ctx);
 	rc = cf_mctx_body(m, data, len, &why);
-	if (rc == CF_OK)
-		return go_on;
-	if (go_on != SMFIS_NOREPLY)
+	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
 		return refuse(ctx, rc, &why);
-	m->failed = rc;
-	m->failed_why = why;
-	return go_on;
+	if (cf_mctx_wants_body(m))
+		return SMFIS_CONTINUE;
+	if (m->decision.action == CF_ACTION_PASS)
+		return pass(ctx, m, SMFIS_ACCEPT);
+	return conn->steps & SMFIP_SKIP ? SMFIS_SKIP : SMFIS_CONTINUE;
 }
 
 /* ---- end of message ---- */
@@ -420,8 +419,11 @@ mf_eom(SMFICTX *ctx)
 
 	if (m == NULL)
 		return out_of_step(ctx);
-	if (m->failed != CF_OK)
-		return refuse(ctx, m->failed, &m->failed_why);
+	cf_mctx_body_end(m, &why);
+	if (m->decision.action == CF_ACTION_REFUSE)
+		return refuse(ctx, CF_OK, &why);
+	if (m->decision.action == CF_ACTION_PASS)
+		return pass(ctx, m, SMFIS_CONTINUE);
 	ops.edit.leadspc = (conn->steps & SMFIP_HDR_LEADSPC) != 0;
 	rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK)

@@ -52,17 +52,6 @@ add_line(struct mail *mail, char *name, char *value)
 	mail->line[mail->count++].value = value;
 }
 
-/* The length of a field's name in front of its colon, 0: this is no field. */
-static size_t
-name_len(const char *line)
-{
-	size_t n = 0;
-
-	while (line[n] > ' ' && line[n] <= '~' && line[n] != ':')
-		n++;
-	return line[n + strspn(line + n, " \t")] == ':' ? n : 0;
-}
-
 /* One more line of a folded field. */
 static void
 fold(struct line *field, const char *text, size_t len)
@@ -73,12 +62,29 @@ fold(struct line *field, const char *text, size_t len)
 	field->value = joined;
 }
 
+/* The line in front of a message in a mailbox, as Postfix shows it. */
+static const char *
+read_mailbox_lines(struct mail *mail, const char *p)
+{
+	const char *end;
+
+	while (strncmp(p + strspn(p, ">"), "From ", 5) == 0) {
+		end = p + strcspn(p, "\r\n");
+		add_line(mail, cf_strdup("X-Mailbox-Line"),
+		    cf_asprintf(" %.*s", (int)(end - p), p));
+		p = end + (*end == '\r');
+		p += *p == '\n';
+	}
+	return p;
+}
+
 static void
 read_header(struct mail *mail, const char *p)
 {
 	const char *end, *colon;
 	size_t len;
 
+	p = read_mailbox_lines(mail, p);
 	while (*p != '\0') {
 		end = strchr(p, '\n');
 		len = end == NULL ? strlen(p) : (size_t)(end - p);
@@ -90,7 +96,7 @@ read_header(struct mail *mail, const char *p)
 		}
 		if ((*p == ' ' || *p == '\t') && mail->count > 0) {
 			fold(&mail->line[mail->count - 1], p, len);
-		} else if (name_len(p) > 0) {
+		} else if (cf_near_field_name(p) > 0) {
 			colon = strchr(p, ':');
 			add_line(mail, cf_strndup(p, (size_t)(colon - p)),
 			    cf_strndup(colon + 1, len - (size_t)(colon - p) -
@@ -286,14 +292,13 @@ live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
 	rc = cf_mctx_decide(m, &why);
 	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
 		return say_reply(m, rc, &why, report);
-	if (m->decision.action != CF_ACTION_PASS) {
-		rc = stream(m, body, &why);
-		if (rc == CF_OK)
-			rc = cf_eom_run(m, &ops, &verdict, &why);
-	} else {
+	rc = stream(m, body, &why);
+	cf_mctx_body_end(m, &why);
+	if (m->decision.action == CF_ACTION_PASS)
 		why = m->decision.note;
-	}
-	if (rc != CF_OK)
+	else if (m->decision.action != CF_ACTION_REFUSE && rc == CF_OK)
+		rc = cf_eom_run(m, &ops, &verdict, &why);
+	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
 		return say_reply(m, rc, &why, report);
 	say(report, "verdict", verdict);
 	say(report, "cause", m->decision.cause);

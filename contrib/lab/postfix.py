@@ -221,6 +221,8 @@ class Postfix:
 			if self.triggers:
 				checks = re.sub(r"(?m)^#/", "/", checks)
 			self._write("counterfoil_header_checks", checks)
+			self._write("counterfoil_body_checks", fragment(
+			    "counterfoil_body_checks", self.hop_port))
 		if self.sealed_domains:
 			master = self._submission_service() + "".join(
 			    master.splitlines(True)[1:])

@@ -13,6 +13,41 @@ import zlib
 from lab import proc
 
 FLAG = b"X-Return-Receipt: yes\r\n"
+
+# A flag that no mail server takes for one: lines in a header, what the milter
+# says.  Where it can be told apart, the other fields come behind it.
+NEAR_FLAGS = tuple([(lines, "flag-in-body") for lines in (
+    b"X-Return Receipt: yes\r\n", b"X-Return\tReceipt: yes\r\n",
+    b"X-Return-\xc2\xa0Receipt: yes\r\n",
+    b"\xe2\x80\x8bX-Return-Receipt: yes\r\n",
+    b"X-Return-Receipt\xa0: expires=7d\r\n",
+    b"X-Return\x01-Receipt: yes\r\n", b"X-Return-Receipt yes\r\n",
+    b"X-Return-Receipt=yes\r\n", b"X-Return-Receipt\xef\xbc\x9a yes\r\n",
+    b"X\xe2\x80\x93Return\xe2\x80\x93Receipt: yes\r\n",
+    b"\xd0\xa5-R\xd0\xb5turn-R\xd0\xb5ceipt: yes\r\n",
+    b"X-Return-\r\n Receipt: yes\r\n",
+    b"\r\nX-Return-Receipt: yes\r\n",
+    b"this is no field\r\nX-Return-Receipt: yes\r\n",
+    b"From a@a.test Mon Nov 23 13:35:00 2026\r\nX-Return-Receipt: yes\r\n",
+    b">From a@a.test Mon Nov 23 13:35:00 2026\r\nX-Return-Receipt: yes\r\n")]
+    + [(lines, "flag-spelling") for lines in (
+    b" X-Return-Receipt: yes\r\n", b"\tX-Return-Receipt: expires=7d\r\n",
+    b"X_Return_Receipt: yes\r\n", b"XReturnReceipt: yes\r\n",
+    b"X-Return-Reciept: yes\r\n", b">X-Return-Receipt: yes\r\n")])
+# Beginnings of texts about it, which are nobody's flag.
+FLAG_TEXTS = (
+    b"X-Return-Receipt: yes is the field that asks for it.\r\n",
+    b"Just add\r\nX-Return-Receipt: yes\r\n\r\nto the header.\r\n",
+    b"Add this:\r\nX-Return-Receipt: yes\r\n\r\n",
+    b"> X-Return-Receipt: yes\r\n\r\nWhat does it mean?\r\n",
+    b"Hello\r\n\r\nX-Return-Receipt: yes\r\n\r\n",
+    b"-------- Forwarded Message --------\r\nSubject: s\r\n"
+    b"X-Return-Receipt: yes\r\nX-N: 1\r\n\r\n",
+    b"Message-ID: <1@x.test>\r\nSubject: s\r\nX-Return-Receipt: yes\r\n"
+    b"\r\na message in a message\r\n",
+    b"--b\r\nContent-Type: text/plain\r\nX-Return-Receipt: yes\r\n\r\n"
+    b"--b--\r\n",
+)
 TEXT = ("Dear Bob,\r\n\r\nthe offer is attached. Grüße aus Köln, "
     "précis et sûr.\r\nThe next line has one dot:\r\n.\r\n..and this one "
     "begins with two.\r\n\r\nAlice")

@@ -301,6 +301,18 @@ def t_rule():
 	    rule=[(old, "/^X-Return-Receipt(s|[[:blank:]]*):/")])
 
 
+@tap.case("header_checks, body_checks: a flag spelt wrong must be seen, too")
+def t_near():
+	checks = proc.read_text(os.path.join(site.etc,
+	    "counterfoil_header_checks"))
+	lines = [line for line in checks.splitlines() if "Rec(ei" in line]
+	tap.equal(len(lines), 2, "rules for a flag spelt wrong")
+	finds("warning", "header_checks does not send \"X_Return_Receipt: yes\"",
+	    rule=[(lines[0], "")])
+	finds("warning", "body_checks does not send \"X-Return-Receipt: yes\" "
+	    "and \"X-Return Receipt: yes\" to the hop", main="body_checks =")
+
+
 @tap.case("header_checks: each trigger that is on must lead to the hop")
 def t_triggers():
 	triggers = ["disposition-notification-to", "return-receipt-to",

@@ -223,11 +223,39 @@ def t_spellings():
 		tap.lacks(open_file(path).lower(), b"x-return-receipt",
 		    "the opened mail")
 	for n, field in enumerate((b"X-Return-Receipts: yes\r\n",
-	    b"X-Folded: one\r\n X-Return-Receipt: yes\r\n")):
+	    b"X-Folded: one\r\n about X-Return-Receipt: yes\r\n")):
 		accepted(sample.simple("noflag%d." % n, field))
 		content = delivered(w.b, "bob", "noflag%d." % n)[1]
 		tap.contains(content, field.replace(b"\r\n", b"\n"), "the mail")
 		tap.contains(content, b"Hello.\n", "the mail")
+
+
+@tap.case("a flag that Sendmail takes for no field is refused; a text about it "
+    "is not")
+def t_near_flags():
+	for i, (lines, cause) in enumerate(sample.NEAR_FLAGS):
+		content = sample.simple("near%d." % i, lines)
+		since = len(w.a_milter.log_text())
+		code, text = send(content, port=w.a.hop_port)
+		tap.equal((code, text[:5]), (550, b"5.7.1"), "reply %r to %r"
+		    % (text, lines))
+		proc.wait_for(lambda: ": refused cause=%s " % cause in
+		    w.a_milter.log_text()[since:], LIMIT_S, "its line in the log")
+	for i in (0, 12, 13, 16):	# both passes
+		lines, cause = sample.NEAR_FLAGS[i]
+		since = len(w.a_milter.log_text())
+		accepted(sample.simple("nearly%d." % i, lines))
+		proc.wait_for(lambda: ": refused cause=%s " % cause in
+		    w.a_milter.log_text()[since:], LIMIT_S, "its line in the log")
+	for i, text in enumerate(sample.FLAG_TEXTS):
+		accepted(sample.simple("about%d." % i, b"", body=text))
+		tap.contains(delivered(w.b, "bob", "about%d." % i)[1],
+		    text.replace(b"\r\n", b"\n"), "the mail")
+	# Alice has a bounce of what took both passes.
+	for i in range(len(sample.NEAR_FLAGS)):
+		never_delivered("near%d." % i)
+		tap.equal(mail.marked(w.b, "bob", "nearly%d." % i), [],
+		    "the mail of bob")
 
 
 # Fields in every shape that edits could confuse.

@@ -520,6 +520,34 @@ def t_plain_several():
 	nowhere("cmdseveral")
 
 
+@tap.case("a flag that Postfix takes for no field: refused, at once and on the "
+    "hop; a text about it is not")
+def t_near_flags():
+	marks = []
+	for i, (lines, cause) in enumerate(sample.NEAR_FLAGS):
+		for site, mark in ((w.p, "pnear%d" % i), (w.a, "anear%d" % i)):
+			content = message(mark, flag=lines)
+			since = len(w.a_milter.log_text())
+			code, text = submit(site, "bob@b.test", content)
+			if site is w.p:
+				tap.equal((code, text[:5]), (550, b"5.7.1"),
+				    "reply %r to %r" % (text, lines))
+			else:
+				tap.equal(code, 250, "reply %r" % text)
+			proc.wait_for(lambda: ": refused cause=%s " % cause in
+			    w.a_milter.log_text()[since:], 180,
+			    "the refusal of %r at %s" % (lines, site.domain))
+			marks.append(mark)
+	mail.wait_until_idle(w.a)
+	for mark in marks:
+		nowhere(mark)
+	for i, text in enumerate(sample.FLAG_TEXTS):
+		for site, mark in ((w.p, "ptext%d" % i), (w.a, "atext%d" % i)):
+			send("bob@b.test", sample.simple(mark, body=text,
+			    flag=b""), site)
+			tap.contains(find(w.b, "bob", mark), text, "the mail")
+
+
 @tap.case("the milter alone, one recipient: sealed once, though a content "
     "filter gives it back")
 def t_plain():

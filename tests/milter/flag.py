@@ -13,6 +13,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import client  # noqa: E402
 import rig as lib  # noqa: E402
+from lab import sample  # noqa: E402
 from rig import proc, tap  # noqa: E402
 
 OUTSIDE = "192.0.2.9"
@@ -178,6 +179,96 @@ def t_outsider():
 		result = rig.send(content, client=OUTSIDE)
 		tap.equal(result.message, lib.expected(content), "stripped")
 	change(local_domains=None)
+
+
+# ---- a flag that is none ----
+
+def as_shown(lines):
+	"""With these lines in its header, as mail servers show it.
+
+	tests/e2e/ways.py and sendmail.py send the same through real ones.
+	"""
+	content = lib.message(flag=lines[:-2])
+	cut = len(content)
+	for at in [0] + [m.end() for m in re.finditer(b"\r\n", content)]:
+		line = content[at:].partition(b"\r\n")[0]
+		if line[:1] not in (b" ", b"\t") and not re.match(
+		    rb"[!-9;-~]+[ \t]*:", line):
+			cut = at
+			break
+	fields, _ = client.split_message(content[:cut] + b"\r\n")
+	return fields, content[cut + 2 if content[cut:cut + 2] == b"\r\n"
+	    else cut:]
+
+
+@tap.case("a flag that the mail server takes for no field is refused, with "
+    "one line in the log")
+def t_near():
+	before = len(rig.key_server.requests)
+	for lines, cause in sample.NEAR_FLAGS:
+		since = rig.log_from()
+		result = rig.send(as_shown(lines))
+		lib.check_refused(result, "550 5.7.1", ["looks like "
+		    "X-Return-Receipt", '"X-Return-Receipt: yes" in its header'])
+		rig.wait_log(since, " cause=%s " % cause)
+		tap.equal(since().count(" cause="), 1, "lines of the log")
+		# Nobody refuses an outsider's.
+		content = as_shown(lines)
+		result = rig.send(content, client=OUTSIDE)
+		tap.equal((result.verdict, result.stage, result.edits),
+		    ("accept", "eoh", []), "from outside: %r" % lines)
+	tap.equal(len(rig.key_server.requests), before, "key requests")
+
+
+@tap.case("a flag behind the header is found wherever the body is cut, and "
+    "past a large piece")
+def t_near_pieces():
+	header, body = as_shown(b"no field\r\nX-Return-Receipt: yes\r\n")
+	usual = client.CHUNK
+	try:
+		for client.CHUNK in (1, 2, 7, 31):
+			result = rig.send((header, body))
+			lib.check_refused(result, "550 5.7.1")
+			tap.equal(result.stage, "body", "where it ended")
+	finally:
+		client.CHUNK = usual
+	run = b"".join(b"X-N-%d: %s\r\n" % (i, b"x" * 2000) for i in range(99))
+	for end in (b"\r\nHello\r\n", b"\r\n", b""):
+		result = rig.send((header, run + b"X-Return-Receipt: yes\r\n"
+		    + end))
+		lib.check_refused(result, "550 5.7.1")
+	result = rig.send((header, run))
+	tap.equal((result.verdict, result.stage), ("accept", "eom"), "without")
+
+
+@tap.case("a text about the flag is nobody's flag")
+def t_near_text():
+	for text in sample.FLAG_TEXTS:
+		content = lib.message(text, flag=None)
+		passed(rig.send(content), content)
+	for kind in (b"message/rfc822", b"text/rfc822-headers", b"multipart/"
+	    b"report; report-type=delivery-status; boundary=b"):
+		content = lib.message(b"X-Return-Receipt: yes\r\n\r\n", flag=None,
+		    extra=[b"Content-Type: " + kind])
+		passed(rig.send(content), content)
+	content = lib.message(b"X-Return-Receipt: yes\r\n", flag=None)
+	passed(rig.send(content, sender="<>"), content)
+	lib.check_refused(rig.send(content), "550 5.7.1")
+
+
+@tap.case("what is sealed all the same is not refused; what is left in clear "
+    "is")
+def t_near_triggered():
+	near = lib.message(b"X-Return-Receipt: yes\r\n",
+	    flag=b"X_Return_Receipt: yes")
+	sealed(near.replace(b"X_Return_R", b"X-Return-R"), "flag")
+	change(triggers=ALL)
+	sealed(near.replace(b"Subject: ", b"Subject: [receipt] "),
+	    "subject-tag")
+	lib.check_refused(rig.send(near.replace(b"Subject: ",
+	    b"List-Id: <x>\r\nSubject: [receipt] ")), "550 5.7.1",
+	    ['"X_Return_Receipt"'])
+	change(triggers=None)
 
 
 # ---- defaults ----
