@@ -21,10 +21,36 @@ CF_BROWSER_PACKAGES="chromium"
 CF_CHECK_PACKAGES="libcmocka-dev libnss3-tools clang libclang-rt-14-dev llvm
 	procps xz-utils mandoc git opendkim mutt s-nail nginx adduser
 	binutils systemd poppler-utils rspamd spamassassin spamc spamd
-	amavisd-new clamav-daemon altermime tinyproxy-bin"
+	amavisd-new clamav-daemon altermime dovecot-imapd tinyproxy-bin"
 # What Sendmail's programs need; see unpack_sendmail.
 CF_SENDMAIL_PACKAGES="libdb5.3 libldap-2.5-0 liblockfile1 libnsl2 libsasl2-2
 	libwrap0 m4"
+# Mailman and Roundcube with all that they need beside Debian's Python and what
+# is above; see unpack_handlers.
+CF_HANDLERS_PACKAGES="mailman3 python3-aiosmtpd python3-alembic python3-attr
+	python3-authheaders python3-authres python3-certifi python3-chardet
+	python3-charset-normalizer python3-click python3-colorama
+	python3-dateutil python3-dkim python3-dnspython python3-falcon
+	python3-flufl.bounce python3-flufl.i18n python3-flufl.lock
+	python3-greenlet python3-gunicorn python3-idna
+	python3-importlib-metadata python3-importlib-resources
+	python3-lazr.config python3-lazr.delegates python3-mako
+	python3-markupsafe python3-more-itertools python3-passlib
+	python3-pkg-resources python3-psutil python3-public
+	python3-publicsuffix2 python3-requests python3-setuptools python3-six
+	python3-sqlalchemy python3-typing-extensions python3-urllib3
+	python3-zipp python3-zope.component python3-zope.configuration
+	python3-zope.event python3-zope.hookable python3-zope.i18nmessageid
+	python3-zope.interface python3-zope.schema
+	roundcube-core libjs-bootstrap4 libjs-jquery libjs-jquery-ui
+	libjs-jstimezonedetect libargon2-1 libedit2 libicu72 libmagic-mgc
+	libmagic1 libonig5 libsodium23 libxml2 libxslt1.1 php-auth-sasl
+	php-getallheaders php-guzzlehttp-guzzle php-guzzlehttp-promises
+	php-guzzlehttp-psr7 php-mail-mime php-masterminds-html5 php-net-sieve
+	php-net-smtp php-net-socket php-pear php-psr-http-client
+	php-psr-http-factory php-psr-http-message
+	php-symfony-deprecation-contracts php8.2-cli php8.2-common php8.2-intl
+	php8.2-mbstring php8.2-sqlite3 php8.2-xml"
 CF_LIBSSL_MINIMUM=3.0.22
 
 say()
@@ -233,26 +259,42 @@ a container where that does no harm."
 	libssl_is_new_enough || die "libssl3 was not upgraded (see $log)"
 }
 
-# unpack_sendmail DIR: Sendmail for the tests, in DIR.  It cannot be installed
-# beside Postfix, and nobody but the tests is to find it.
-unpack_sendmail()
+# unpack DIR NAME...: the files of packages, in DIR, for the tests alone.
+unpack()
 (
 	# set -e is off where the caller looks at our status.
-	names="sendmail-bin sendmail-base sendmail-cf"
+	dir=$1
+	shift
 	get="apt-get -o APT::Sandbox::User=root -o Acquire::Retries=5 download"
-	mkdir -p "$1" && new=$(mktemp -d "$1.XXXXXX") || exit 1
+	mkdir -p "$dir" && new=$(mktemp -d "$dir.XXXXXX") || exit 1
 	trap 'rm -rf "$new"' EXIT
 	cd "$new" || exit 1
-	# shellcheck disable=SC2086
-	$get $names || {
+	$get "$@" || {
 		apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=5 \
-		    update && $get $names
+		    update && $get "$@"
 	} || exit 1
 	for deb in ./*.deb; do
 		dpkg -x "$deb" root || exit 1
 	done
-	rm -rf "$1" && mv root "$1"
+	rm -rf "$dir" && mv root "$dir"
 )
+
+# unpack_sendmail DIR: it cannot be installed beside Postfix.
+unpack_sendmail()
+{
+	unpack "$1" sendmail-bin sendmail-base sendmail-cf
+}
+
+# unpack_handlers DIR: Mailman and Roundcube.  Installed, they would bring a
+# web server and make databases.
+unpack_handlers()
+{
+	# shellcheck disable=SC2086
+	unpack "$1" $CF_HANDLERS_PACKAGES || return 1
+	# Else each of Mailman's processes does it for itself.
+	/usr/bin/python3 -m compileall -q -j 0 -x '/tests?/' \
+	    "$1/usr/lib/python3/dist-packages" ||:
+}
 
 # browser_driver TOP: what tests/browser needs from npm, if not there yet.
 browser_driver()

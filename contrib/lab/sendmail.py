@@ -16,7 +16,7 @@ import re
 import shutil
 import signal
 
-from lab import proc
+from lab import proc, unpack
 
 FRAGMENTS = os.path.join(proc.repository(), "contrib", "sendmail")
 MILTER_SOCKET = "unix:/run/counterfoil/milter.sock"
@@ -116,15 +116,7 @@ exec "$@"
 
 
 def unpacked():
-	"""The root of the unpacked packages; unpacks them when missing."""
-	root = os.environ.get("CF_SENDMAIL") or os.path.join(os.path.dirname(
-	    proc.program("counterfoil-milter")), "sendmail-packages")
-	if not os.access(os.path.join(root, "usr/libexec/sendmail/sendmail"),
-	    os.X_OK):
-		proc.run(["bash", "-euc", '. "$0"; unpack_sendmail "$1"',
-		    os.path.join(proc.repository(), "contrib", "lab",
-		    "install.sh"), root], limit_s=300)
-	return root
+	return unpack.root("sendmail", "usr/libexec/sendmail/sendmail")
 
 
 def fragment(name, changes):

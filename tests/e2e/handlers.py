@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What others make of a sealed mail on its way, it still opens: disclaimers
-of altermime and amavis, in front of a recipient's gateway with our milter.
+of altermime and amavis, lists of Mailman, in front of a recipient's gateway
+with our milter.
 """
 
 import base64
@@ -10,11 +11,12 @@ import os
 import quopri
 import re
 import sys
+from concurrent import futures
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "..", "contrib"))
 
-from lab import mail, proc, sample, scanners, sink, tap, world  # noqa: E402
+from lab import mail, mailman, proc, sample, scanners, sink, tap, world  # noqa: E402
 
 CONFIDENTIAL = "This e-mail is confidential"
 TEXT = (CONFIDENTIAL + ". If it is not for you,\nplease tell the sender. "
@@ -31,6 +33,19 @@ $defang_maps_by_ccat{+CC_CLEAN} = [{'disclaimed@b.test' => 'disclaimer',
     'attached@b.test' => 'attach'}];
 """
 
+UNCONDITIONALLY = {"dmarc_mitigate_unconditionally": True}
+LISTS = {
+	"footer": {},
+	"munge": dict(UNCONDITIONALLY, dmarc_mitigate_action="munge_from",
+	    personalize="full"),
+	"wrap": dict(UNCONDITIONALLY, dmarc_mitigate_action="wrap_message"),
+	"collapse": {"filter_content": True, "collapse_alternatives": True},
+	"text": {"filter_content": True, "collapse_alternatives": False,
+	    "pass_types": ["multipart", "text/plain", "text/html"]},
+}
+MEMBERS = ("bob", "bea")
+
+pool = futures.ThreadPoolExecutor(1)
 w = None
 amavis = None
 outside = sink.Sink()		# where mail for c.test goes
@@ -40,13 +55,19 @@ sealed = original = None	# a P as it came there, CRLF; what is in it
 class World(world.World):
 	def _sites(self):
 		world.World._sites(self)
-		self.a.routes["c.test"] = outside.port
+		self.lists = mailman.Mailman(self.path("mailman"), "lists.test",
+		    self.b.port, [m + "@b.test" for m in MEMBERS], LISTS)
+		self.a.routes.update({"c.test": outside.port,
+		    "lists.test": "lmtp:[127.0.0.1]:%d" % self.lists.port})
+		# It takes longer than all that comes here.
+		self.starting = pool.submit(self.lists.start)
 
 
 def start():
 	global w, amavis, sealed, original
 	outside.start()
-	w = World(say=tap.note)
+	w = World(say=tap.note, a_options={"lists": "seal",
+	    "list_addresses": ["@lists.test"]})
 	w.start()
 	folder = w.path("disclaimer")
 	os.mkdir(folder)
@@ -55,10 +76,11 @@ def start():
 	amavis = scanners.Amavis(w.path("amavis"), w.b, AMAVIS
 	    % {"folder": folder}).start()
 	sealed, original = seal("sealed", "carol@c.test")
+	w.starting.result()
 
 
 def stop():
-	for thing in (amavis, w, outside):
+	for thing in (amavis, w and w.lists, w, outside):
 		if thing:
 			thing.stop()
 
@@ -104,14 +126,15 @@ def page(link, wanted):
 	    wanted), None, "the page")
 
 
-def rewritten(content):
+def rewritten(content, e=None):
 	"""Its notice leads to the recipient's own reader, which has E."""
 	link = sample.link(content)
 	tap.true(link.startswith(w.b_reader.url + "/m/"), "link " + link)
 	tap.contains(sample.notice_html(content), link.split("#")[0], "HTML")
 	blob = re.search(r"/m/([A-Za-z0-9_-]{22})#", link).group(1)
 	status, _, der = w.b_reader.request("GET", "/e/" + blob)
-	tap.equal((status, der), (200, container(sealed)), "the reader's E")
+	tap.equal((status, der), (200,
+	    e or container(sealed)), "the reader's E")
 	return link
 
 
@@ -216,6 +239,113 @@ def t_attached():
 	tap.contains(w.b_milter.log_text()[len(log):], ": passed ",
 	    "the log")
 	opens(got, original)
+
+
+# ---- lists ----
+
+def posted(name):
+	"""Alice's mail to a list; what each member gets, and what was sealed."""
+	mark = "list-" + name
+	to = name + "@lists.test"
+	log = len(w.b_milter.log_text())
+	send(w.a.port, sample.simple(mark, to=to), to)
+
+	def both():
+		got = [[c for c in map(mail.read, w.b.messages(m))
+		    if b"\nList-Id: <%s.lists.test>" % name.encode() in c]
+		    for m in MEMBERS]
+		return [g[0] for g in got] if all(got) else None
+	got = proc.wait_for(both, 120, "%s's mail to its members; %s"
+	    % (name, proc.tail(w.lists.log)))
+	for content in got:
+		# What it wraps has the results that ARC would vouch for.
+		tap.true(b"\nARC-Seal: i=1;" in content or name == "wrap",
+		    "ARC: %r" % content)
+		tap.contains(content, b"\nSubject: [%s] test"
+		    % name.title().encode(), "what came")
+	return (got, sample.simple(mark, flag=b"", to=to),
+	    w.b_milter.log_text()[log:])
+
+
+def both_open(name, got, wanted, link):
+	"""Each member opens it, and the record of receipts has both."""
+	for member, content in zip(MEMBERS, got):
+		tap.contains(content, b"unsubscribe send an email to %s-leave@"
+		    % name.encode(), "the footer")
+		opens(content, wanted, member)
+	recorded(link, 2)
+
+
+def recorded(link, count):
+	"""It was opened that often; Alice gets mail of the first time."""
+	handle = sample.handle(link)
+	rows = w.receipt_rows(handle, expanded=False).splitlines()
+	for grade in ("released", "opened"):
+		tap.equal(len([r for r in rows if "|%s|" % grade in r]), count,
+		    grade + " in %r" % rows)
+	receipt = proc.wait_for(lambda: [c for c in map(mail.read,
+	    w.a.messages("alice")) if handle.encode() in c], 120, "a receipt")
+	tap.contains(receipt[0], b"No other receipt follows", "the receipt")
+
+
+@tap.case("Mailman: a list's footer, prefix and ARC: rewritten, both open it")
+def t_footer():
+	got, wanted, _ = posted("footer")
+	links = [rewritten(content, container(content)) for content in got]
+	tap.equal(*map(sample.locator, links), "their key")
+	both_open("footer", got, wanted, links[0])
+	page(links[1], wanted)
+
+
+@tap.case("Mailman writes From anew, for each member: rewritten, both open it")
+def t_munge():
+	got, wanted, _ = posted("munge")
+	links = []
+	for member, content in zip(MEMBERS, got):
+		tap.contains(content, b"\nFrom: Alice via Munge <munge@", "From")
+		tap.contains(content, b"\nTo: %s@b.test" % member.encode(), "To")
+		links.append(rewritten(content, container(content)))
+	tap.true(links[0] != links[1], "each has his own file at the reader")
+	both_open("munge", got, wanted, links[0])
+
+
+@tap.case("Mailman puts the mail into another: left alone, both open it")
+def t_wrap():
+	got, wanted, log = posted("wrap")
+	for content in got:
+		tap.contains(content, b"message/rfc822", "what came")
+		link = sample.link(inner(content))
+		tap.true(link.startswith(w.a_reader.url), "the link")
+	tap.contains(log, ": passed ", "the log")
+	both_open("wrap", got, wanted, link)
+
+
+def inner(content):
+	return next(part.get_payload(0).as_bytes()
+	    for part in sample.parse(content).walk()
+	    if part.get_content_type() == "message/rfc822")
+
+
+@tap.case("Mailman takes the HTML out: left alone, both open it")
+def t_collapse():
+	got, wanted, log = posted("collapse")
+	for content in got:
+		tap.lacks(content, b"text/html", "what came")
+		link = sample.link(content)
+		tap.true(link.startswith(w.a_reader.url), "the link")
+	tap.contains(log, "its notice is not there: no multipart/alternative",
+	    "the log")
+	both_open("collapse", got, wanted, link)
+
+
+@tap.case("Mailman takes attachments out: said in the log, its link opens")
+def t_text():
+	got, wanted, log = posted("text")
+	for content in got:
+		tap.lacks(content, b"Counterfoil-Locator", "what came")
+	tap.contains(log, TOOK, "the log")
+	page(sample.link(got[0]), wanted)
+	recorded(sample.link(got[0]), 1)
 
 
 if __name__ == "__main__":

@@ -253,6 +253,8 @@ def mail_forms(p):
 	    "31 single part": single(p),
 	    "32 a banner": p.mail(multipart("related", "R", p.notice(),
 	        banner()), p.sealed()),
+	    "34 locator folded by Mailman": p.common(locator=False, more=[
+	        ["Counterfoil-Locator", "\r\n " + p.locator]]),
 	    "33 taken out": p.mail(p.notice(), Part([["Content-Type",
 	        'text/plain; name="smime.p7m.txt"']], b"The attachment smime.p7m "
 	        b"was removed: encrypted files are not allowed.\r\n")),
