@@ -10,6 +10,9 @@
  * is dropped: a connection string with several hosts then finds the server
  * that took over.
  *
+ * db_conn.c makes the connection, db_pipe.c sends and receives, db_row.c reads
+ * results, db_run.c runs transactions; db_args.c has the parameters.
+ *
  * Knows: libpq, SQLSTATE classes.   Does not know: tables (db_*.c do).
  * Threads: one cf_db belongs to one thread.   Logging: the connection's
  * fate, and refused statements, without their values.
@@ -21,8 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buf.h"
 #include "common/err.h"
+#include "keysrv/db_args.h"
 
 struct cf_db;
 
@@ -59,30 +62,6 @@ struct cf_db_stmt {
 	const char *name;	/* of the prepared statement */
 	const char *sql;
 };
-
-#define CF_DB_ARGS_MAX 20
-#define CF_DB_BATCH_BYTES (64u << 20)	/* ceiling of one column */
-
-/*
- * The parameters of one statement, by column.  Types are letters: b bytea,
- * t text, i bigint, z timestamptz (milliseconds); a small letter is an array
- * of as many values as are added, a capital one a single value.
- */
-struct cf_db_args {
-	const char *types;
-	size_t count;
-	struct cf_buf col[CF_DB_ARGS_MAX];
-	uint32_t rows[CF_DB_ARGS_MAX];
-};
-
-void cf_db_args_init(struct cf_db_args *args, const char *types);
-void cf_db_args_free(struct cf_db_args *args);
-void cf_db_bytes(struct cf_db_args *args, size_t col, const void *bytes,
-    size_t len);
-void cf_db_text(struct cf_db_args *args, size_t col, const char *text);
-void cf_db_int(struct cf_db_args *args, size_t col, int64_t value);
-void cf_db_time(struct cf_db_args *args, size_t col, int64_t ms);
-void cf_db_null(struct cf_db_args *args, size_t col);
 
 /*
  * Queue a statement (prepared on its first use); gives the number of its

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_db's connection: how it is made, what is asked of the server before it
+ * is used, how it ends.  See db.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "keysrv/db_private.h"
+#include "keysrv/schema.h"
+
+#define CONNECT_TIMEOUT "5"
+#define STATEMENT_TIMEOUT "30s"
+#define FLUSH_TIMEOUT_MS 40000	/* longer than the server's own limit */
+#define RECONNECT_MIN_MS 200	/* between two attempts */
+
+#define NOT_ALLOWED "42501"	/* the SQLSTATE insufficient_privilege */
+
+void
+cf_db_clear(struct cf_db *db)
+{
+	size_t i;
+
+	for (i = 0; i < CF_DB_RESULTS_MAX; i++) {
+		PQclear(db->result[i]);
+		db->result[i] = NULL;
+	}
+	db->result_count = 0;
+	db->command_count = 0;
+}
+
+void
+cf_db_drop(struct cf_db *db)
+{
+	cf_db_clear(db);
+	PQfinish(db->conn);
+	db->conn = NULL;
+	db->prepared_count = 0;
+}
+
+/* libpq's messages end in a newline and may have several lines. */
+static const char *
+message_of(const PGconn *conn, char *out, size_t cap)
+{
+	size_t i, n = 0;
+	const char *text = PQerrorMessage(conn);
+
+	for (i = 0; text[i] != '\0' && n + 1 < cap; i++)
+		out[n++] = text[i] == '\n' || text[i] == '\t' ? ' ' : text[i];
+	while (n > 0 && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+	return out;
+}
+
+static void
+on_notice(void *arg, const PGresult *res)
+{
+	struct cf_db *db = arg;
+	const char *severity = PQresultErrorField(res,
+	    PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (severity == NULL || strcmp(severity, "WARNING") != 0)
+		return;
+	db->warned = true;
+	cf_log(CF_LOG_WARN, "database: %s", text == NULL ? "" : text);
+}
+
+enum cf_err
+cf_db_lost(struct cf_db *db, struct cf_why *why, const char *what)
+{
+	char text[CF_WHY_MAX];
+	enum cf_err rc;
+
+	rc = cf_fail(CF_E_DATABASE, why, "%s: %s", what,
+	    db->conn == NULL ? "no memory"
+	    : db->gave_up ? "gave up waiting for it"
+	    : message_of(db->conn, text, sizeof text));
+	cf_db_drop(db);
+	/* Who has waited in vain does not wait once more. */
+	db->failure = db->gave_up ? CF_DB_FAIL_TEMP : CF_DB_FAIL_LOST;
+	db->gave_up = false;
+	return rc;
+}
+
+/*
+ * The limits of a database session and the role that has no more rights than it
+ * needs.  Keys are found by key id through indexes; a plan that was made
+ * while the tables were empty must not stay a scan.  With that said, each
+ * statement is planned once: planning a join of partitioned tables takes
+ * longer than doing it.
+ */
+static const struct cf_db_stmt SESSION = { "", "SELECT "
+    "set_config('statement_timeout', '" STATEMENT_TIMEOUT "', false), "
+    "set_config('idle_in_transaction_session_timeout', '60s', false), "
+    "set_config('search_path', 'pg_catalog', false), "
+    "set_config('enable_seqscan', 'off', false), "
+    "set_config('enable_hashjoin', 'off', false), "
+    "set_config('enable_mergejoin', 'off', false), "
+    "set_config('plan_cache_mode', 'force_generic_plan', false), "
+    "set_config('jit', 'off', false), "
+    "set_config('role', $1, false)" };
+static const struct cf_db_stmt SAFETY = { "", "SELECT "
+    "current_setting('fsync') = 'on', "
+    "current_setting('full_page_writes') = 'on', "
+    "current_setting('synchronous_commit') <> 'off', "
+    "current_setting('synchronous_standby_names') = '' OR "
+    "current_setting('synchronous_commit') IN ('on', 'remote_apply'), "
+    "NOT pg_is_in_recovery(), "
+    "current_setting('transaction_read_only') = 'off'" };
+static const struct cf_db_stmt SCHEMA = { "",
+    "SELECT count(*) FROM counterfoil.schema_version "
+    "WHERE version = ANY ($1)" };
+
+static enum cf_err
+check_safety(const struct cf_db *db, size_t result, struct cf_why *why)
+{
+	/* A site that names synchronous standbys counts on them. */
+	static const char *const settings[] = { "fsync off",
+	    "full_page_writes off", "synchronous_commit off",
+	    "synchronous standbys that synchronous_commit does not wait for" };
+	size_t i;
+
+	for (i = 0; i < 4 && !db->options.unsafe_database; i++)
+		if (!cf_db_get_bool(db, result, 0, i))
+			return cf_fail(CF_E_CONFIG, why, "the database runs "
+			    "with %s and may lose receipts that it has "
+			    "committed", settings[i]);
+	if (!cf_db_get_bool(db, result, 0, 4))
+		return cf_fail(CF_E_DATABASE, why,
+		    "the database is a standby");
+	if (!cf_db_get_bool(db, result, 0, 5))
+		return cf_fail(CF_E_DATABASE, why,
+		    "the database is read-only");
+	return CF_OK;
+}
+
+static enum cf_err
+not_migrated(const char *detail, struct cf_why *why)
+{
+	return cf_fail(CF_E_CONFIG, why, "the database is not set up for this "
+	    "version and login; run: counterfoil-admin migrate%s%s",
+	    detail[0] == '\0' ? "" : "; ", detail);
+}
+
+/* Take the role, then look around: all in one round trip. */
+static enum cf_err
+set_up(struct cf_db *db, struct cf_why *why)
+{
+	struct cf_db_args role, versions;
+	struct cf_why own = { "" };
+	size_t i, safety, schema = 0;
+	enum cf_err rc;
+
+	cf_db_args_init(&role, "T");
+	cf_db_text(&role, 0, db->options.role == NULL ? "none"
+	    : db->options.role);
+	cf_db_args_init(&versions, "i");
+	for (i = 0; i < cf_schema_count; i++)
+		cf_db_int(&versions, 0, cf_schema[i].version);
+	(void)cf_db_send(db, &SESSION, &role);
+	safety = cf_db_send(db, &SAFETY, NULL);
+	if (!db->options.any_schema)
+		schema = cf_db_send(db, &SCHEMA, &versions);
+	rc = cf_db_flush(db, &own);
+	cf_db_args_free(&role);
+	cf_db_args_free(&versions);
+	/* It failed before that, at the role. */
+	if (rc == CF_E_INTERNAL &&
+	    PQresultStatus(db->result[safety]) == PGRES_PIPELINE_ABORTED &&
+	    strstr(own.text, "(" NOT_ALLOWED ")") != NULL)
+		return cf_fail(CF_E_CONFIG, why, "this login may not act as "
+		    "%s: run it as the user that the key server runs as "
+		    "(counterfoil-admin: as who ran migrate first), or grant "
+		    "the role; %s", db->options.role, own.text);
+	/* Role, schema or table are not there, or not for this login. */
+	if (rc == CF_E_INTERNAL)
+		return db->options.any_schema
+		    ? cf_fail(CF_E_CONFIG, why, "%s", own.text)
+		    : not_migrated(own.text, why);
+	if (rc != CF_OK)
+		return cf_fail(rc, why, "%s", own.text);
+	rc = check_safety(db, safety, why);
+	if (rc == CF_OK && !db->options.any_schema &&
+	    cf_db_get_int(db, schema, 0, 0) != (int64_t)cf_schema_count)
+		rc = not_migrated("", why);
+	return rc;
+}
+
+static enum cf_err
+open_connection(struct cf_db *db, struct cf_why *why)
+{
+	const char *const keys[] = { "connect_timeout", "tcp_user_timeout",
+	    "keepalives_idle", "keepalives_interval", "keepalives_count",
+	    "fallback_application_name", "dbname", "client_encoding", NULL };
+	const char *const values[] = { CONNECT_TIMEOUT, "30000",
+	    "10", "5", "3", db->options.application != NULL
+	    ? db->options.application : "counterfoil-keysrv",
+	    db->options.conninfo, "UTF8", NULL };
+	enum cf_err rc;
+
+	db->conn = PQconnectdbParams(keys, values, 1);
+	if (PQstatus(db->conn) != CONNECTION_OK)
+		return cf_db_lost(db, why, "connecting to the database");
+	PQsetNoticeReceiver(db->conn, on_notice, db);
+	if (PQsetnonblocking(db->conn, 1) != 0 ||
+	    PQenterPipelineMode(db->conn) != 1)
+		return cf_db_lost(db, why, "setting up the connection");
+	rc = set_up(db, why);
+	if (rc != CF_OK && db->conn != NULL)
+		cf_db_drop(db);
+	return rc;
+}
+
+enum cf_err
+cf_db_connect(struct cf_db *db, struct cf_why *why)
+{
+	int64_t now = cf_clock_mono_ms();
+	enum cf_err rc;
+
+	if (db->conn != NULL && PQstatus(db->conn) == CONNECTION_OK)
+		return CF_OK;
+	cf_db_drop(db);
+	if (db->last_attempt_ms != 0 &&
+	    now - db->last_attempt_ms < RECONNECT_MIN_MS)
+		return cf_fail(CF_E_DATABASE, why, "the database is away");
+	rc = open_connection(db, why);
+	db->last_attempt_ms = rc == CF_OK ? 0 : cf_clock_mono_ms();
+	if (rc == CF_OK && db->was_connected)
+		cf_log(CF_LOG_INFO, "database: connected again");
+	if (rc == CF_OK)
+		db->was_connected = true;
+	return rc;
+}
+
+bool
+cf_db_connected(const struct cf_db *db)
+{
+	return db->conn != NULL;
+}
+
+struct cf_db *
+cf_db_new(const struct cf_db_options *options)
+{
+	struct cf_db *db = cf_calloc(1, sizeof *db);
+
+	db->options = *options;
+	cf_db_set_waiting(db, -1, FLUSH_TIMEOUT_MS);
+	return db;
+}
+
+void
+cf_db_set_waiting(struct cf_db *db, int wake_fd, int64_t limit_ms)
+{
+	db->wake_fd = wake_fd;
+	db->limit_ms = limit_ms;
+}
+
+void
+cf_db_free(struct cf_db **db)
+{
+	if (*db == NULL)
+		return;
+	cf_db_drop(*db);
+	free(*db);
+	*db = NULL;
+}
