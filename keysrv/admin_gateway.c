@@ -121,6 +121,7 @@ cf_admin_gateway_list(const struct cf_settings *settings, int argc,
     char **argv, struct cf_why *why)
 {
 	CF_AUTO(cf_db_free) struct cf_db *db = NULL;
+	struct cf_gateway_row gateway;
 	char time[CF_TIME_LEN + 1];
 	size_t row, list;
 	enum cf_err rc;
@@ -135,9 +136,10 @@ cf_admin_gateway_list(const struct cf_settings *settings, int argc,
 	if (rc != CF_OK)
 		return rc;
 	for (row = 0; row < cf_db_rows(db, list); row++) {
-		cf_clock_format(cf_db_get_time(db, list, row, 2), time);
-		printf("%s\t%s\t%s\n", cf_db_get_text(db, list, row, 0), time,
-		    cf_db_get_text(db, list, row, 1));
+		cf_db_gateway_get(db, list, row, &gateway);
+		cf_clock_format(gateway.created_at_ms, time);
+		printf("%s\t%s\t%s\n", gateway.name, time,
+		    gateway.domains);
 	}
 	return CF_OK;
 }

@@ -17,7 +17,7 @@ check_faults(struct cf_db *db, struct cf_why *why)
 	enum cf_err rc = cf_db_flush(db, why);
 
 	for (row = 0; rc == CF_OK && row < cf_db_rows(db, result); row++)
-		printf("%s\n", cf_db_get_text(db, result, row, 0));
+		printf("%s\n", cf_db_get_text(db, result, row));
 	if (rc == CF_OK && row > 0)
 		rc = cf_fail(CF_E_CONFIG, why, "the schema has %zu faults; "
 		    "was the database restored before its roles?  Restore "

@@ -55,7 +55,7 @@ check_rights(struct cf_findings *f, struct cf_db *db)
 		rows = cf_db_rows(db, result);
 	for (row = 0; row < rows && row < FAULTS_SHOWN; row++)
 		cf_findings_say(f, CF_FINDING_ERROR, "%s",
-		    cf_db_get_text(db, result, row, 0));
+		    cf_db_get_text(db, result, row));
 	if (rows > FAULTS_SHOWN)
 		cf_findings_say(f, CF_FINDING_ERROR, "and %zu faults more; "
 		    "run counterfoil-admin migrate, which says them all",

@@ -10,8 +10,8 @@
  * is dropped: a connection string with several hosts then finds the server
  * that took over.
  *
- * db_conn.c makes the connection, db_pipe.c sends and receives, db_row.c reads
- * results, db_run.c runs transactions; db_args.c has the parameters.
+ * db_conn.c makes the connection, db_pipe.c sends and receives, db_run.c runs
+ * transactions; db_args.h has the parameters, db_row.h the results.
  *
  * Knows: libpq, SQLSTATE classes.   Does not know: tables (db_*.c do).
  * Threads: one cf_db belongs to one thread.   Logging: the connection's
@@ -26,6 +26,7 @@
 
 #include "common/err.h"
 #include "keysrv/db_args.h"
+#include "keysrv/db_row.h"
 
 struct cf_db;
 
@@ -69,27 +70,8 @@ struct cf_db_stmt {
  */
 size_t cf_db_send(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args);
-/* Send what is queued and wait for all results. */
+/* Send what is queued and wait for all results: see db_row.h. */
 CF_MUST_USE enum cf_err cf_db_flush(struct cf_db *db, struct cf_why *why);
-
-/* ---- results of the last flush; lent until the next send ---- */
-
-size_t cf_db_rows(const struct cf_db *db, size_t result);
-bool cf_db_is_null(const struct cf_db *db, size_t result, size_t row,
-    size_t col);
-const void *cf_db_get_bytes(const struct cf_db *db, size_t result, size_t row,
-    size_t col, size_t *ret_len);
-/* Exactly `len` bytes to `out`; another length is our bug. */
-void cf_db_get_fixed(const struct cf_db *db, size_t result, size_t row,
-    size_t col, void *out, size_t len);
-const char *cf_db_get_text(const struct cf_db *db, size_t result, size_t row,
-    size_t col);
-int64_t cf_db_get_int(const struct cf_db *db, size_t result, size_t row,
-    size_t col);
-bool cf_db_get_bool(const struct cf_db *db, size_t result, size_t row,
-    size_t col);
-int64_t cf_db_get_time(const struct cf_db *db, size_t result, size_t row,
-    size_t col);	/* milliseconds; -1 for null */
 
 /* ---- transactions ---- */
 

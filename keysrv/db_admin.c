@@ -25,7 +25,7 @@ has_versions(struct cf_db *db, bool *ret, struct cf_why *why)
 	enum cf_err rc = cf_db_flush(db, why);
 
 	if (rc == CF_OK)
-		*ret = cf_db_get_bool(db, result, 0, 0);
+		*ret = cf_db_get_bool(db, result, 0);
 	return rc;
 }
 
@@ -165,7 +165,7 @@ add(struct cf_db *db, void *arg, struct cf_why *why)
 	if (cf_db_rows(db, result) == 0)
 		return cf_fail(CF_E_CONFIG, why, "there is an account of the "
 		    "name %s", g->name);
-	account_id = cf_db_get_int(db, result, 0, 0);
+	account_id = cf_db_get_int(db, result, 0);
 	domains_insert(db, account_id, g);
 	token_insert(db, account_id, g);
 	return cf_db_flush(db, why);
@@ -213,10 +213,25 @@ cf_db_gateway_list(struct cf_db *db, size_t *ret_result, struct cf_why *why)
 	static const struct cf_db_stmt stmt = { "gateway_list",
 	    "SELECT a.name, (SELECT coalesce(string_agg(d.domain, ' ' "
 	    "ORDER BY d.domain), '') FROM counterfoil.account_domain d "
-	    "WHERE d.account_id = a.account_id), a.created_at "
+	    "WHERE d.account_id = a.account_id) AS domains, a.created_at "
 	    "FROM counterfoil.account a WHERE a.kind = 'gateway' "
 	    "ORDER BY a.name" };
 
 	*ret_result = cf_db_send(db, &stmt, NULL);
 	return cf_db_flush(db, why);
+}
+
+void
+cf_db_gateway_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_gateway_row *ret)
+{
+#define AT(member) offsetof(struct cf_gateway_row, member)
+	static const struct cf_db_column columns[] = {
+		{ "name", CF_DB_TEXT, AT(name), 0 },
+		{ "domains", CF_DB_TEXT, AT(domains), 0 },
+		{ "created_at", CF_DB_TIME, AT(created_at_ms), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }

@@ -36,8 +36,14 @@ CF_MUST_USE enum cf_err cf_db_gateway_add(struct cf_db *db,
 CF_MUST_USE enum cf_err cf_db_gateway_reference(struct cf_db *db,
     const char *name, const unsigned char check[CF_REF_CHECK_LEN],
     struct cf_why *why);
-/* Rows: name, domains, made when. */
+/* All gateways, by name.  Rows for the next. */
 CF_MUST_USE enum cf_err cf_db_gateway_list(struct cf_db *db,
     size_t *ret_result, struct cf_why *why);
+struct cf_gateway_row {
+	const char *name, *domains;	/* lent by the result */
+	int64_t created_at_ms;
+};
+void cf_db_gateway_get(const struct cf_db *db, size_t result, size_t row,
+    struct cf_gateway_row *ret);
 
 #endif

@@ -105,35 +105,58 @@ static const struct cf_db_stmt SESSION = { "", "SELECT "
     "set_config('jit', 'off', false), "
     "set_config('role', $1, false)" };
 static const struct cf_db_stmt SAFETY = { "", "SELECT "
-    "current_setting('fsync') = 'on', "
-    "current_setting('full_page_writes') = 'on', "
-    "current_setting('synchronous_commit') <> 'off', "
+    "current_setting('fsync') = 'on' AS synced, "
+    "current_setting('full_page_writes') = 'on' AS whole_pages, "
+    "current_setting('synchronous_commit') <> 'off' AS synchronous, "
     "current_setting('synchronous_standby_names') = '' OR "
-    "current_setting('synchronous_commit') IN ('on', 'remote_apply'), "
-    "NOT pg_is_in_recovery(), "
-    "current_setting('transaction_read_only') = 'off'" };
+    "current_setting('synchronous_commit') IN ('on', 'remote_apply') "
+    "AS replicated, "
+    "pg_is_in_recovery() AS standby, "
+    "current_setting('transaction_read_only') = 'on' AS read_only" };
 static const struct cf_db_stmt SCHEMA = { "",
     "SELECT count(*) FROM counterfoil.schema_version "
     "WHERE version = ANY ($1)" };
 
+struct safety {
+	bool synced, whole_pages, synchronous, replicated;
+	bool standby, read_only;
+};
+
+#define AT(member) offsetof(struct safety, member)
+static const struct cf_db_column safety_columns[] = {
+	{ "synced", CF_DB_BOOL, AT(synced), 0 },
+	{ "whole_pages", CF_DB_BOOL, AT(whole_pages), 0 },
+	{ "synchronous", CF_DB_BOOL, AT(synchronous), 0 },
+	{ "replicated", CF_DB_BOOL, AT(replicated), 0 },
+	{ "standby", CF_DB_BOOL, AT(standby), 0 },
+	{ "read_only", CF_DB_BOOL, AT(read_only), 0 },
+};
+#undef AT
+
 static enum cf_err
 check_safety(const struct cf_db *db, size_t result, struct cf_why *why)
 {
-	/* A site that names synchronous standbys counts on them. */
-	static const char *const settings[] = { "fsync off",
-	    "full_page_writes off", "synchronous_commit off",
-	    "synchronous standbys that synchronous_commit does not wait for" };
-	size_t i;
+	struct safety s;
+	const char *off = NULL;
 
-	for (i = 0; i < 4 && !db->options.unsafe_database; i++)
-		if (!cf_db_get_bool(db, result, 0, i))
-			return cf_fail(CF_E_CONFIG, why, "the database runs "
-			    "with %s and may lose receipts that it has "
-			    "committed", settings[i]);
-	if (!cf_db_get_bool(db, result, 0, 4))
+	CF_DB_ROW(db, result, 0, safety_columns, &s);
+	if (!s.synced)
+		off = "fsync off";
+	else if (!s.whole_pages)
+		off = "full_page_writes off";
+	else if (!s.synchronous)
+		off = "synchronous_commit off";
+	/* A site that names synchronous standbys counts on them. */
+	else if (!s.replicated)
+		off = "synchronous standbys that synchronous_commit does not "
+		    "wait for";
+	if (off != NULL && !db->options.unsafe_database)
+		return cf_fail(CF_E_CONFIG, why, "the database runs with %s "
+		    "and may lose receipts that it has committed", off);
+	if (s.standby)
 		return cf_fail(CF_E_DATABASE, why,
 		    "the database is a standby");
-	if (!cf_db_get_bool(db, result, 0, 5))
+	if (s.read_only)
 		return cf_fail(CF_E_DATABASE, why,
 		    "the database is read-only");
 	return CF_OK;
@@ -186,7 +209,7 @@ set_up(struct cf_db *db, struct cf_why *why)
 		return cf_fail(rc, why, "%s", own.text);
 	rc = check_safety(db, safety, why);
 	if (rc == CF_OK && !db->options.any_schema &&
-	    cf_db_get_int(db, schema, 0, 0) != (int64_t)cf_schema_count)
+	    cf_db_get_int(db, schema, 0) != (int64_t)cf_schema_count)
 		rc = not_migrated("", why);
 	return rc;
 }

@@ -22,21 +22,41 @@ cf_db_key_add(struct cf_db_args *args,
 	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
 }
 
-size_t
-cf_db_key_number(const struct cf_db *db, size_t result, size_t row)
-{
-	return (size_t)cf_db_get_int(db, result, row, 0) - 1;
-}
+#define AT(member) offsetof(struct cf_key_row, member)
+static const struct cf_db_column key_columns[] = {
+	{ "token_sha256", CF_DB_BYTES, AT(token_sha256), CF_DIGEST_LEN },
+	{ "account_id", CF_DB_INT, AT(account_id), 0 },
+	{ "account", CF_DB_COPY, AT(account), 0 },
+	{ "message_ref", CF_DB_BYTES, AT(message_ref), CF_REF_LEN },
+	{ "message_id", CF_DB_COPY, AT(message_id), 0 },
+	{ "sender", CF_DB_COPY, AT(sender), 0 },
+	{ "recipient", CF_DB_COPY, AT(recipient), 0 },
+	{ "reader_url", CF_DB_COPY, AT(reader_url), 0 },
+	{ "algorithm", CF_DB_COPY, AT(algorithm), 0 },
+	{ "assurance", CF_DB_COPY, AT(assurance), 0 },
+	{ "opening_key", CF_DB_BYTES, AT(opening_key), CF_PUBLIC_KEY_LEN },
+	{ "possession_key", CF_DB_BYTES, AT(possession_key),
+	    CF_PUBLIC_KEY_LEN },
+	{ "key_commitment", CF_DB_BYTES, AT(key_commitment),
+	    CF_COMMITMENT_LEN },
+	{ "issued_at", CF_DB_TIME, AT(issued_at_ms), 0 },
+	{ "expires_at", CF_DB_TIME, AT(expires_at_ms), 0 },
+	{ "revoked_at", CF_DB_TIME, AT(revoked_at_ms), 0 },
+	{ "first_released_at", CF_DB_TIME, AT(first_released_at_ms), 0 },
+	{ "first_opened_at", CF_DB_TIME, AT(first_opened_at_ms), 0 },
+};
+#undef AT
 
 size_t
 cf_db_key_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "key_find",
-	    "SELECT q.n, i.token_sha256, i.account_id, a.name, "
-	    "i.message_ref, i.message_id, i.sender, i.recipients[1], "
-	    "i.algorithm, i.assurance, i.opening_key, i.possession_key, "
-	    "i.key_commitment, i.issued_at, s.first_released_at, "
-	    "s.first_opened_at, i.reader_url, s.expires_at, s.revoked_at "
+	    "SELECT q.n, i.token_sha256, i.account_id, a.name AS account, "
+	    "i.message_ref, i.message_id, i.sender, "
+	    "i.recipients[1] AS recipient, i.reader_url, i.algorithm, "
+	    "i.assurance, i.opening_key, i.possession_key, i.key_commitment, "
+	    "i.issued_at, s.expires_at, s.revoked_at, s.first_released_at, "
+	    "s.first_opened_at "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_issue i USING (key_id) "
 	    "JOIN counterfoil.key_state s USING (key_id) "
@@ -47,31 +67,9 @@ cf_db_key_send(struct cf_db *db, const struct cf_db_args *args)
 
 void
 cf_db_key_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_key_row *k)
+    struct cf_key_row *ret)
 {
-	cf_db_get_fixed(db, result, row, 1, k->token_sha256,
-	    sizeof k->token_sha256);
-	k->account_id = cf_db_get_int(db, result, row, 2);
-	k->account = cf_strdup(cf_db_get_text(db, result, row, 3));
-	cf_db_get_fixed(db, result, row, 4, k->message_ref,
-	    sizeof k->message_ref);
-	k->message_id = cf_strdup(cf_db_get_text(db, result, row, 5));
-	k->sender = cf_strdup(cf_db_get_text(db, result, row, 6));
-	k->recipient = cf_strdup(cf_db_get_text(db, result, row, 7));
-	k->algorithm = cf_strdup(cf_db_get_text(db, result, row, 8));
-	k->assurance = cf_strdup(cf_db_get_text(db, result, row, 9));
-	cf_db_get_fixed(db, result, row, 10, k->opening_key,
-	    sizeof k->opening_key);
-	cf_db_get_fixed(db, result, row, 11, k->possession_key,
-	    sizeof k->possession_key);
-	cf_db_get_fixed(db, result, row, 12, k->key_commitment,
-	    sizeof k->key_commitment);
-	k->issued_at_ms = cf_db_get_time(db, result, row, 13);
-	k->first_released_at_ms = cf_db_get_time(db, result, row, 14);
-	k->first_opened_at_ms = cf_db_get_time(db, result, row, 15);
-	k->reader_url = cf_strdup(cf_db_get_text(db, result, row, 16));
-	k->expires_at_ms = cf_db_get_time(db, result, row, 17);
-	k->revoked_at_ms = cf_db_get_time(db, result, row, 18);
+	CF_DB_ROW(db, result, row, key_columns, ret);
 }
 
 void
@@ -105,29 +103,30 @@ void
 cf_db_lock_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_key_lock *ret)
 {
-	ret->revoked_at_ms = cf_db_get_time(db, result, row, 1);
-	ret->expires_at_ms = cf_db_get_time(db, result, row, 2);
-	ret->first_released_at_ms = cf_db_get_time(db, result, row, 3);
-	ret->quota.hour_at_ms = cf_db_get_time(db, result, row, 4);
-	ret->quota.refused = cf_db_get_int(db, result, row, 5);
-	ret->quota.held = cf_db_get_int(db, result, row, 6);
-	ret->quota.more = cf_db_get_int(db, result, row, 7);
-	ret->quota.released = cf_db_get_int(db, result, row, 8);
+#define AT(member) offsetof(struct cf_key_lock, member)
+	static const struct cf_db_column columns[] = {
+		{ "revoked_at", CF_DB_TIME, AT(revoked_at_ms), 0 },
+		{ "expires_at", CF_DB_TIME, AT(expires_at_ms), 0 },
+		{ "first_released_at", CF_DB_TIME, AT(first_released_at_ms),
+		    0 },
+		{ "hour_at", CF_DB_TIME, AT(quota.hour_at_ms), 0 },
+		{ "hour_refused", CF_DB_INT, AT(quota.refused), 0 },
+		{ "hour_held", CF_DB_INT, AT(quota.held), 0 },
+		{ "hour_more", CF_DB_INT, AT(quota.more), 0 },
+		{ "hour_released", CF_DB_INT, AT(quota.released), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
-static void
-get_material(const struct cf_db *db, size_t result, size_t row, size_t col,
-    struct cf_vault_row *ret)
-{
-	cf_db_get_fixed(db, result, row, col, ret->master.id,
-	    sizeof ret->master.id);
-	cf_db_get_fixed(db, result, row, col + 1, ret->master.check,
-	    sizeof ret->master.check);
-	cf_db_get_fixed(db, result, row, col + 2, ret->salt,
-	    sizeof ret->salt);
-	cf_db_get_fixed(db, result, row, col + 3, ret->wrapped,
-	    sizeof ret->wrapped);
-}
+/* A wrapped key; `at` is where in the struct, with its dot. */
+#define MATERIAL(type, of, at) \
+	{ "master_id", type, offsetof(of, at master.id), CF_MASTER_ID_LEN }, \
+	{ "check_value", type, offsetof(of, at master.check), \
+	    CF_MASTER_CHECK_LEN }, \
+	{ "salt", type, offsetof(of, at salt), CF_VAULT_SALT_LEN }, \
+	{ "wrapped", type, offsetof(of, at wrapped), CF_VAULT_WRAPPED_LEN },
 
 size_t
 cf_db_material_send(struct cf_db *db, const struct cf_db_args *keys)
@@ -145,7 +144,11 @@ void
 cf_db_material_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_vault_row *ret)
 {
-	get_material(db, result, row, 1, ret);
+	static const struct cf_db_column columns[] = {
+		MATERIAL(CF_DB_BYTES, struct cf_vault_row, )
+	};
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 /* ---- issue ---- */
@@ -168,8 +171,8 @@ size_t
 cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "sender_check",
-	    "SELECT q.n, t.account_id, a.name, d.domain IS NOT NULL, "
-	    "r.check_value "
+	    "SELECT q.n, t.account_id, a.name AS account, "
+	    "d.domain IS NOT NULL AS allowed, r.check_value AS reference "
 	    "FROM unnest($1, $2) WITH ORDINALITY AS q (token, domain, n) "
 	    "JOIN counterfoil.api_token t ON t.token_sha256 = q.token "
 	    "JOIN counterfoil.account a ON a.account_id = t.account_id "
@@ -186,14 +189,19 @@ void
 cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_sender_row *ret)
 {
-	ret->number = (size_t)cf_db_get_int(db, result, row, 0) - 1;
-	ret->account_id = cf_db_get_int(db, result, row, 1);
-	ret->account = cf_db_get_text(db, result, row, 2);
-	ret->allowed = cf_db_get_bool(db, result, row, 3);
-	ret->has_reference = !cf_db_is_null(db, result, row, 4);
-	if (ret->has_reference)
-		cf_db_get_fixed(db, result, row, 4, ret->reference,
-		    sizeof ret->reference);
+#define AT(member) offsetof(struct cf_sender_row, member)
+	static const struct cf_db_column columns[] = {
+		{ "n", CF_DB_NUMBER, AT(number), 0 },
+		{ "account_id", CF_DB_INT, AT(account_id), 0 },
+		{ "account", CF_DB_TEXT, AT(account), 0 },
+		{ "allowed", CF_DB_BOOL, AT(allowed), 0 },
+		{ "reference", CF_DB_IS_THERE, AT(has_reference), 0 },
+		{ "reference", CF_DB_BYTES_OR_NULL, AT(reference),
+		    CF_REF_CHECK_LEN },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 void
@@ -227,8 +235,7 @@ cf_db_issued_send(struct cf_db *db, const struct cf_db_args *keys)
 {
 	static const struct cf_db_stmt stmt = { "issued_find",
 	    "SELECT q.n, i.account_id, i.values_sha256, i.key_commitment, "
-	    "m.key_id IS NOT NULL, m.master_id, mk.check_value, m.salt, "
-	    "m.wrapped "
+	    "m.master_id, mk.check_value, m.salt, m.wrapped "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_issue i USING (key_id) "
 	    "LEFT JOIN counterfoil.key_material m USING (key_id) "
@@ -241,14 +248,19 @@ void
 cf_db_issued_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_issued *ret)
 {
-	ret->account_id = cf_db_get_int(db, result, row, 1);
-	cf_db_get_fixed(db, result, row, 2, ret->values_sha256,
-	    sizeof ret->values_sha256);
-	cf_db_get_fixed(db, result, row, 3, ret->key_commitment,
-	    sizeof ret->key_commitment);
-	ret->has_material = cf_db_get_bool(db, result, row, 4);
-	if (ret->has_material)
-		get_material(db, result, row, 5, &ret->material);
+#define AT(member) offsetof(struct cf_issued, member)
+	static const struct cf_db_column columns[] = {
+		{ "account_id", CF_DB_INT, AT(account_id), 0 },
+		{ "values_sha256", CF_DB_BYTES, AT(values_sha256),
+		    CF_DIGEST_LEN },
+		{ "key_commitment", CF_DB_BYTES, AT(key_commitment),
+		    CF_COMMITMENT_LEN },
+		{ "master_id", CF_DB_IS_THERE, AT(has_material), 0 },
+		MATERIAL(CF_DB_BYTES_OR_NULL, struct cf_issued, material.)
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 void

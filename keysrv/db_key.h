@@ -40,13 +40,11 @@ struct cf_key_row {
 
 void cf_key_row_free(struct cf_key_row *row);	/* its strings */
 
-/* Keys by id.  Add ids, send; rows come with the number of their id. */
+/* Keys by id.  Add ids, send; cf_db_number() of a row says which it is of. */
 void cf_db_key_args(struct cf_db_args *args);
 void cf_db_key_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN]);
 size_t cf_db_key_send(struct cf_db *db, const struct cf_db_args *args);
-/* The number (from 0) of the id that `row` belongs to. */
-size_t cf_db_key_number(const struct cf_db *db, size_t result, size_t row);
 /* Gives copies; free with cf_key_row_free(). */
 void cf_db_key_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_key_row *ret);

@@ -4,20 +4,19 @@
 
 #include "common/mem.h"
 
-static void
-get_master(const struct cf_db *db, size_t result, size_t row,
-    struct cf_master *ret)
-{
-	cf_db_get_fixed(db, result, row, 0, ret->id, sizeof ret->id);
-	cf_db_get_fixed(db, result, row, 1, ret->check, sizeof ret->check);
-}
+/* `at`: where in the struct the master key is. */
+#define MASTER(at) \
+	{ "master_id", CF_DB_BYTES, (at) + offsetof(struct cf_master, id), \
+	    CF_MASTER_ID_LEN }, \
+	{ "check_value", CF_DB_BYTES, (at) + offsetof(struct cf_master, \
+	    check), CF_MASTER_CHECK_LEN }
 
 size_t
 cf_db_masters_send(struct cf_db *db)
 {
 	static const struct cf_db_stmt stmt = { "masters",
-	    "SELECT master_id, check_value, state = 'active', "
-	    "activated_at IS NOT NULL, created_at "
+	    "SELECT master_id, check_value, state = 'active' AS active, "
+	    "activated_at IS NOT NULL AS used, created_at "
 	    "FROM counterfoil.master_key ORDER BY created_at, master_id" };
 
 	return cf_db_send(db, &stmt, NULL);
@@ -27,10 +26,16 @@ void
 cf_db_master_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_master_row *ret)
 {
-	get_master(db, result, row, &ret->master);
-	ret->active = cf_db_get_bool(db, result, row, 2);
-	ret->used = cf_db_get_bool(db, result, row, 3);
-	ret->created_at_ms = cf_db_get_time(db, result, row, 4);
+#define AT(member) offsetof(struct cf_master_row, member)
+	static const struct cf_db_column columns[] = {
+		MASTER(AT(master)),
+		{ "active", CF_DB_BOOL, AT(active), 0 },
+		{ "used", CF_DB_BOOL, AT(used), 0 },
+		{ "created_at", CF_DB_TIME, AT(created_at_ms), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 size_t
@@ -47,9 +52,11 @@ void
 cf_db_active_get(const struct cf_db *db, size_t result,
     struct cf_master *ret, bool *ret_there)
 {
+	static const struct cf_db_column columns[] = { MASTER(0) };
+
 	*ret_there = cf_db_rows(db, result) == 1;
 	if (*ret_there)
-		get_master(db, result, 0, ret);
+		CF_DB_ROW(db, result, 0, columns, ret);
 }
 
 static size_t
@@ -138,7 +145,7 @@ cf_db_master_count(struct cf_db *db, const struct cf_master *master,
 	enum cf_err rc = cf_db_flush(db, why);
 
 	if (rc == CF_OK)
-		*ret = cf_db_get_int(db, result, 0, 0);
+		*ret = cf_db_get_int(db, result, 0);
 	return rc;
 }
 
@@ -153,6 +160,13 @@ cf_db_secret_find(struct cf_db *db, const char *name,
 	    "FROM counterfoil.service_secret s "
 	    "JOIN counterfoil.master_key m USING (master_id) "
 	    "WHERE s.name = $1" };
+#define AT(member) offsetof(struct cf_vault_secret, member)
+	static const struct cf_db_column columns[] = {
+		MASTER(AT(master)),
+		{ "salt", CF_DB_BYTES, AT(salt), sizeof ret->salt },
+		{ "wrapped", CF_DB_BYTES, AT(wrapped), sizeof ret->wrapped },
+	};
+#undef AT
 	struct cf_db_args args;
 	enum cf_err rc;
 	size_t result;
@@ -167,9 +181,7 @@ cf_db_secret_find(struct cf_db *db, const char *name,
 	*ret_there = cf_db_rows(db, result) == 1;
 	if (!*ret_there)
 		return CF_OK;
-	get_master(db, result, 0, &ret->master);
-	cf_db_get_fixed(db, result, 0, 2, ret->salt, sizeof ret->salt);
-	cf_db_get_fixed(db, result, 0, 3, ret->wrapped, sizeof ret->wrapped);
+	CF_DB_ROW(db, result, 0, columns, ret);
 	return CF_OK;
 }
 
@@ -233,7 +245,7 @@ cf_db_registered_find(struct cf_db *db, const char *what, char **ret,
 
 	if (rc == CF_OK)
 		*ret = cf_db_rows(db, result) == 0 ? NULL :
-		    cf_strdup(cf_db_get_text(db, result, 0, 0));
+		    cf_strdup(cf_db_get_text(db, result, 0));
 	return rc;
 }
 

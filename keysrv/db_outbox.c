@@ -5,10 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mem.h"
-
-/* 9999-12-31; the column can hold more, and `infinity'. */
-#define TIME_MOST_MS INT64_C(253402300799999)
+#include "common/err.h"
 
 void
 cf_db_outbox_row_clear(struct cf_db_outbox_row *row)
@@ -23,13 +20,6 @@ cf_db_outbox_row_clear(struct cf_db_outbox_row *row)
 }
 
 /* ---- lease ---- */
-
-/* The columns of the lease statement, in its order. */
-enum column {
-	COL_ID, COL_ATTEMPTS, COL_KIND, COL_EVENT, COL_KEY, COL_ASSURANCE,
-	COL_SENDER, COL_RECIPIENT, COL_PRINCIPAL, COL_MESSAGE_ID,
-	COL_RELEASED, COL_OPENED, COL_SECOND
-};
 
 /*
  * FOR UPDATE SKIP LOCKED: several key servers share the table without
@@ -57,7 +47,7 @@ static const struct cf_db_stmt lease_stmt = { "outbox_lease",
     "  o.original_message_id, o.released_at, o.opened_at,"
     "  EXISTS (SELECT FROM counterfoil.outbox f"
     "   WHERE f.key_id = o.key_id AND f.principal = o.principal"
-    "   AND f.kind = 'released' AND f.state = 'sent')" };
+    "   AND f.kind = 'released' AND f.state = 'sent') AS second" };
 
 struct lease {
 	size_t max;
@@ -66,54 +56,30 @@ struct lease {
 	size_t count;
 };
 
-static bool
-read_id(const struct cf_db *db, size_t i, enum column col,
-    unsigned char id[16])
-{
-	size_t len;
-	const void *bytes = cf_db_get_bytes(db, 0, i, col, &len);
-
-	if (len != 16)
-		return false;
-	memcpy(id, bytes, len);
-	return true;
-}
-
-static bool
-read_time(const struct cf_db *db, size_t i, enum column col, int64_t *ret)
-{
-	*ret = cf_db_get_time(db, 0, i, col);
-	return *ret >= 0 && *ret <= TIME_MOST_MS;
-}
-
-static char *
-read_text(const struct cf_db *db, size_t i, enum column col)
-{
-	return cf_strdup(cf_db_get_text(db, 0, i, col));
-}
+#define AT(member) offsetof(struct cf_db_outbox_row, member)
+static const struct cf_db_column columns[] = {
+	{ "outbox_id", CF_DB_INT, AT(id), 0 },
+	{ "attempts", CF_DB_INT, AT(attempt), 0 },
+	{ "kind", CF_DB_COPY, AT(kind), 0 },
+	{ "event_id", CF_DB_BYTES, AT(event_id), CF_EVENT_ID_LEN },
+	{ "key_id", CF_DB_BYTES, AT(key_id), CF_KEY_ID_LEN },
+	{ "assurance", CF_DB_COPY, AT(assurance), 0 },
+	{ "sender", CF_DB_COPY, AT(sender), 0 },
+	{ "recipient", CF_DB_COPY, AT(recipient), 0 },
+	{ "principal", CF_DB_COPY, AT(principal), 0 },
+	{ "original_message_id", CF_DB_COPY, AT(original_message_id), 0 },
+	{ "released_at", CF_DB_TIME, AT(released_ms), 0 },
+	{ "opened_at", CF_DB_TIME, AT(opened_ms), 0 },
+	{ "second", CF_DB_BOOL, AT(second), 0 },
+};
+#undef AT
 
 /* What the table's constraints forbid is told from what they allow. */
 static void
 read_row(const struct cf_db *db, size_t i, struct cf_db_outbox_row *row)
 {
-	row->id = cf_db_get_int(db, 0, i, COL_ID);
-	row->attempt = cf_db_get_int(db, 0, i, COL_ATTEMPTS);
-	row->kind = read_text(db, i, COL_KIND);
-	row->assurance = read_text(db, i, COL_ASSURANCE);
-	row->sender = read_text(db, i, COL_SENDER);
-	row->recipient = read_text(db, i, COL_RECIPIENT);
-	row->principal = read_text(db, i, COL_PRINCIPAL);
-	row->original_message_id = read_text(db, i, COL_MESSAGE_ID);
-	row->second = cf_db_get_bool(db, 0, i, COL_SECOND);
-	if (!read_id(db, i, COL_EVENT, row->event_id))
-		row->unreadable = "event_id";
-	else if (!read_id(db, i, COL_KEY, row->key_id))
-		row->unreadable = "key_id";
-	else if (!read_time(db, i, COL_RELEASED, &row->released_ms))
-		row->unreadable = "released_at";
-	else if (!read_time(db, i, COL_OPENED, &row->opened_ms) &&
-	    !cf_db_is_null(db, 0, i, COL_OPENED))
-		row->unreadable = "opened_at";
+	row->unreadable = cf_db_row_try(db, 0, i, columns,
+	    sizeof columns / sizeof columns[0], row);
 }
 
 static void
@@ -202,7 +168,7 @@ end_one(struct cf_db *db, void *arg, struct cf_why *why)
 		return rc;
 	e->ours = cf_db_rows(db, 0) == 1;
 	e->undeliverable = e->ours &&
-	    strcmp(cf_db_get_text(db, 0, 0, 0), "undeliverable") == 0;
+	    strcmp(cf_db_get_text(db, 0, 0), "undeliverable") == 0;
 	return CF_OK;
 }
 

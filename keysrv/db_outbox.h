@@ -16,6 +16,7 @@
 
 #include "common/err.h"
 #include "keysrv/db.h"
+#include "keysrv/record.h"
 
 #define CF_DB_OUTBOX_LEASE_MAX 32	/* rows at once */
 
@@ -28,7 +29,7 @@ struct cf_db_outbox_row {
 	 * row has no more than id, attempt and kind.
 	 */
 	const char *unreadable;
-	unsigned char event_id[16], key_id[16];
+	unsigned char event_id[CF_EVENT_ID_LEN], key_id[CF_KEY_ID_LEN];
 	char *kind, *assurance;
 	char *sender, *recipient, *principal, *original_message_id;
 	int64_t released_ms, opened_ms;	/* opened_ms -1 when not opened */

@@ -273,7 +273,8 @@ cf_db_flush(struct cf_db *db, struct cf_why *why)
 	}
 	rc = receive(db, why);
 	if (rc == CF_OK && db->failure != CF_DB_FAIL_NONE) {
-		rc = db->failure == CF_DB_FAIL_HARD ? CF_E_INTERNAL : CF_E_DATABASE;
+		rc = db->failure == CF_DB_FAIL_HARD ? CF_E_INTERNAL
+		    : CF_E_DATABASE;
 		if (db->failure == CF_DB_FAIL_LOST)
 			cf_db_drop(db);
 	}

@@ -19,7 +19,7 @@
 enum cf_db_failure {
 	CF_DB_FAIL_NONE,
 	CF_DB_FAIL_LOST,	/* the connection is gone */
-	CF_DB_FAIL_AGAIN,	/* rolled back by a conflict; may be run again */
+	CF_DB_FAIL_AGAIN,	/* a conflict; may be run again */
 	CF_DB_FAIL_TEMP,	/* the server cannot at present */
 	CF_DB_FAIL_HARD		/* the statement is wrong for this data */
 };
@@ -56,5 +56,12 @@ void cf_db_clear(struct cf_db *db);
 /* As cf_db_send(); its result is not kept and has no number. */
 void cf_db_send_silent(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args);
+
+/*
+ * One row of a result.  Gives the first column that does not fit, or NULL;
+ * `exact`: a time out of range does not.
+ */
+const char *cf_db_row_read(const PGresult *res, size_t row,
+    const struct cf_db_column *table, size_t count, bool exact, void *into);
 
 #endif

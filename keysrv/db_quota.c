@@ -31,7 +31,8 @@ size_t
 cf_db_seen_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "seen_find",
-	    "SELECT q.n, c.key_id IS NOT NULL, o.key_id IS NOT NULL "
+	    "SELECT q.n, c.key_id IS NOT NULL AS used, "
+	    "o.key_id IS NOT NULL AS released "
 	    "FROM unnest($1, $2, $3, $4) WITH ORDINALITY "
 	    "AS q (key_id, slot, random, principal, n) "
 	    "LEFT JOIN counterfoil.challenge_used c "
@@ -46,11 +47,17 @@ cf_db_seen_send(struct cf_db *db, const struct cf_db_args *args)
 
 void
 cf_db_seen_get(const struct cf_db *db, size_t result, size_t row,
-    size_t *ret_number, bool *ret_used, bool *ret_released)
+    struct cf_db_seen *ret)
 {
-	*ret_number = (size_t)cf_db_get_int(db, result, row, 0) - 1;
-	*ret_used = cf_db_get_bool(db, result, row, 1);
-	*ret_released = cf_db_get_bool(db, result, row, 2);
+#define AT(member) offsetof(struct cf_db_seen, member)
+	static const struct cf_db_column columns[] = {
+		{ "n", CF_DB_NUMBER, AT(number), 0 },
+		{ "used", CF_DB_BOOL, AT(used), 0 },
+		{ "released", CF_DB_BOOL, AT(released), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 void
@@ -163,9 +170,14 @@ void
 cf_db_rest_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_db_rest *ret)
 {
-	cf_db_get_fixed(db, result, row, 0, ret->key_id, sizeof ret->key_id);
-	cf_db_get_fixed(db, result, row, 1, ret->message_ref,
-	    sizeof ret->message_ref);
-	ret->rest.since_ms = cf_db_get_time(db, result, row, 2);
-	ret->rest.count = cf_db_get_int(db, result, row, 3);
+#define AT(member) offsetof(struct cf_db_rest, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES, AT(key_id), CF_KEY_ID_LEN },
+		{ "message_ref", CF_DB_BYTES, AT(message_ref), CF_REF_LEN },
+		{ "hour_at", CF_DB_TIME, AT(rest.since_ms), 0 },
+		{ "hour_more", CF_DB_INT, AT(rest.count), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }

@@ -79,8 +79,10 @@ void
 cf_db_once_get(const struct cf_db *db, size_t result, size_t row,
     size_t *ret_number, int64_t *ret_at_ms)
 {
-	*ret_number = (size_t)cf_db_get_int(db, result, row, 0) - 1;
-	*ret_at_ms = cf_db_get_time(db, result, row, 1);
+	static const struct cf_db_column at[] = { { "at", CF_DB_TIME, 0, 0 } };
+
+	*ret_number = cf_db_number(db, result, row);
+	CF_DB_ROW(db, result, row, at, ret_at_ms);
 }
 
 void
@@ -153,8 +155,9 @@ cf_db_release_find(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "release_find",
 	    "SELECT q.n, i.account_id, i.message_ref, i.message_id, "
-	    "i.sender, i.recipients[1], i.assurance, i.opening_key, "
-	    "i.possession_key, r.secret_sha256, r.principal, r.released_at "
+	    "i.sender, i.recipients[1] AS recipient, i.assurance, "
+	    "i.opening_key, i.possession_key, r.secret_sha256, r.principal, "
+	    "r.released_at "
 	    "FROM unnest($1, $2) WITH ORDINALITY AS q (key_id, release_id, n) "
 	    "JOIN counterfoil.key_release r USING (key_id, release_id) "
 	    "JOIN counterfoil.key_issue i USING (key_id)" };
@@ -164,33 +167,39 @@ cf_db_release_find(struct cf_db *db, const struct cf_db_args *args)
 
 void
 cf_db_release_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_release_row *r)
+    struct cf_release_row *ret)
 {
-	struct cf_key_row *k = &r->key;
+#define AT(member) offsetof(struct cf_release_row, member)
+	static const struct cf_db_column columns[] = {
+		{ "account_id", CF_DB_INT, AT(account_id), 0 },
+		{ "message_ref", CF_DB_BYTES, AT(message_ref), CF_REF_LEN },
+		{ "message_id", CF_DB_COPY, AT(message_id), 0 },
+		{ "sender", CF_DB_COPY, AT(sender), 0 },
+		{ "recipient", CF_DB_COPY, AT(recipient), 0 },
+		{ "assurance", CF_DB_COPY, AT(assurance), 0 },
+		{ "opening_key", CF_DB_BYTES, AT(opening_key),
+		    CF_PUBLIC_KEY_LEN },
+		{ "possession_key", CF_DB_BYTES, AT(possession_key),
+		    CF_PUBLIC_KEY_LEN },
+		{ "secret_sha256", CF_DB_BYTES, AT(secret_sha256),
+		    CF_DIGEST_LEN },
+		{ "principal", CF_DB_COPY, AT(principal), 0 },
+		{ "released_at", CF_DB_TIME, AT(released_at_ms), 0 },
+	};
+#undef AT
 
-	k->account_id = cf_db_get_int(db, result, row, 1);
-	cf_db_get_fixed(db, result, row, 2, k->message_ref,
-	    sizeof k->message_ref);
-	k->message_id = cf_strdup(cf_db_get_text(db, result, row, 3));
-	k->sender = cf_strdup(cf_db_get_text(db, result, row, 4));
-	k->recipient = cf_strdup(cf_db_get_text(db, result, row, 5));
-	k->assurance = cf_strdup(cf_db_get_text(db, result, row, 6));
-	cf_db_get_fixed(db, result, row, 7, k->opening_key,
-	    sizeof k->opening_key);
-	cf_db_get_fixed(db, result, row, 8, k->possession_key,
-	    sizeof k->possession_key);
-	cf_db_get_fixed(db, result, row, 9, r->secret_sha256,
-	    sizeof r->secret_sha256);
-	r->principal = cf_strdup(cf_db_get_text(db, result, row, 10));
-	r->released_at_ms = cf_db_get_time(db, result, row, 11);
+	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 void
-cf_release_row_free(struct cf_release_row *r)
+cf_release_row_free(struct cf_release_row *row)
 {
-	cf_key_row_free(&r->key);
-	free(r->principal);
-	memset(r, 0, sizeof *r);
+	free(row->message_id);
+	free(row->sender);
+	free(row->recipient);
+	free(row->assurance);
+	free(row->principal);
+	memset(row, 0, sizeof *row);
 }
 
 void
@@ -232,12 +241,12 @@ cf_db_notice_add(struct cf_db_args *args, const struct cf_notice_row *n)
 {
 	cf_db_bytes(args, 0, n->event_id, CF_EVENT_ID_LEN);
 	cf_db_bytes(args, 1, n->key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(args, 2, n->key->message_ref, CF_REF_LEN);
-	cf_db_int(args, 3, n->key->account_id);
-	cf_db_text(args, 4, n->key->sender);
-	cf_db_text(args, 5, n->key->recipient);
-	cf_db_text(args, 6, n->key->message_id);
-	cf_db_text(args, 7, n->key->assurance);
+	cf_db_bytes(args, 2, n->message_ref, CF_REF_LEN);
+	cf_db_int(args, 3, n->account_id);
+	cf_db_text(args, 4, n->sender);
+	cf_db_text(args, 5, n->recipient);
+	cf_db_text(args, 6, n->message_id);
+	cf_db_text(args, 7, n->assurance);
 	cf_db_time(args, 8, n->released_at_ms);
 	cf_db_time(args, 9, n->opened_at_ms);
 	cf_db_text(args, 10, n->principal);

@@ -52,12 +52,15 @@ void cf_db_release_send(struct cf_db *db, const struct cf_db_args *args);
 
 /* Releases by key id and release id. */
 struct cf_release_row {
-	struct cf_key_row key;	/* strings: account, first_* not filled */
+	int64_t account_id;
+	unsigned char message_ref[CF_REF_LEN];
+	char *message_id, *sender, *recipient, *assurance, *principal;
+	unsigned char opening_key[CF_PUBLIC_KEY_LEN];
+	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
 	unsigned char secret_sha256[CF_DIGEST_LEN];
-	char *principal;
 	int64_t released_at_ms;
 };
-void cf_release_row_free(struct cf_release_row *row);
+void cf_release_row_free(struct cf_release_row *row);	/* its strings */
 void cf_db_release_find_args(struct cf_db_args *args);
 void cf_db_release_find_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
@@ -76,9 +79,9 @@ void cf_db_opened_send(struct cf_db *db, const struct cf_db_args *args);
 
 /* One receipt mail: of a first release, or of a first opening. */
 struct cf_notice_row {
-	const unsigned char *event_id, *key_id;
-	const struct cf_key_row *key;
-	const char *principal;
+	const unsigned char *event_id, *key_id, *message_ref;
+	int64_t account_id;
+	const char *sender, *recipient, *message_id, *assurance, *principal;
 	int64_t released_at_ms;
 	int64_t opened_at_ms;		/* openings only */
 	int64_t not_before_ms;

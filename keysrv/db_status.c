@@ -8,7 +8,8 @@ size_t
 cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256)
 {
 	static const struct cf_db_stmt stmt = { "token_find",
-	    "SELECT a.name, r.check_value FROM counterfoil.api_token t "
+	    "SELECT a.name AS account, r.check_value AS reference "
+	    "FROM counterfoil.api_token t "
 	    "JOIN counterfoil.account a USING (account_id) "
 	    "LEFT JOIN counterfoil.account_reference r USING (account_id) "
 	    "WHERE t.token_sha256 = $1 AND t.revoked_at IS NULL" };
@@ -24,13 +25,18 @@ cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256)
 
 void
 cf_db_token_get(const struct cf_db *db, size_t result,
-    const char **ret_account, const unsigned char **ret_reference)
+    struct cf_token_row *ret)
 {
-	size_t len;
+#define AT(member) offsetof(struct cf_token_row, member)
+	static const struct cf_db_column columns[] = {
+		{ "account", CF_DB_TEXT, AT(account), 0 },
+		{ "reference", CF_DB_IS_THERE, AT(has_reference), 0 },
+		{ "reference", CF_DB_BYTES_OR_NULL, AT(reference),
+		    CF_REF_CHECK_LEN },
+	};
+#undef AT
 
-	*ret_account = cf_db_get_text(db, result, 0, 0);
-	*ret_reference = cf_db_is_null(db, result, 0, 1) ? NULL :
-	    cf_db_get_bytes(db, result, 0, 1, &len);
+	CF_DB_ROW(db, result, 0, columns, ret);
 }
 
 /*
@@ -42,17 +48,19 @@ cf_db_status_send(struct cf_db *db, const struct cf_status_query *q)
 {
 	static const struct cf_db_stmt stmt = { "status_list",
 	    "SELECT i.key_id, i.message_ref, i.message_id, i.sender, "
-	    "i.recipients[1], i.issued_at, "
+	    "i.recipients[1] AS recipient, i.issued_at, "
 	    "CASE WHEN s.first_opened_at IS NOT NULL THEN 'opened' "
 	    "WHEN s.first_released_at IS NOT NULL THEN 'released' "
 	    "WHEN s.revoked_at IS NOT NULL THEN 'revoked' "
 	    "WHEN s.expires_at <= now() THEN 'expired' "
-	    "ELSE 'issued' END, "
-	    "i.assurance, s.first_released_at, s.first_opened_at, "
+	    "ELSE 'issued' END AS status, "
+	    "i.assurance, s.first_released_at AS released_at, "
+	    "s.first_opened_at AS opened_at, "
 	    "CASE (SELECT max(CASE o.state WHEN 'undeliverable' THEN 3 "
 	    "WHEN 'waiting' THEN 2 ELSE 1 END) FROM counterfoil.outbox o "
 	    "WHERE o.key_id = i.key_id) WHEN 3 THEN 'undeliverable' "
 	    "WHEN 2 THEN 'queued' WHEN 1 THEN 'sent' ELSE 'none' END "
+	    "AS receipt "
 	    "FROM counterfoil.api_token t "
 	    "JOIN counterfoil.key_issue i ON i.account_id = t.account_id "
 	    "JOIN counterfoil.key_state s ON s.key_id = i.key_id "
@@ -80,18 +88,23 @@ cf_db_status_send(struct cf_db *db, const struct cf_status_query *q)
 
 void
 cf_db_status_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_status_row *r)
+    struct cf_status_row *ret)
 {
-	cf_db_get_fixed(db, result, row, 0, r->key_id, sizeof r->key_id);
-	cf_db_get_fixed(db, result, row, 1, r->message_ref,
-	    sizeof r->message_ref);
-	r->message_id = cf_db_get_text(db, result, row, 2);
-	r->sender = cf_db_get_text(db, result, row, 3);
-	r->recipient = cf_db_get_text(db, result, row, 4);
-	r->issued_at_ms = cf_db_get_time(db, result, row, 5);
-	r->status = cf_db_get_text(db, result, row, 6);
-	r->assurance = cf_db_get_text(db, result, row, 7);
-	r->released_at_ms = cf_db_get_time(db, result, row, 8);
-	r->opened_at_ms = cf_db_get_time(db, result, row, 9);
-	r->receipt = cf_db_get_text(db, result, row, 10);
+#define AT(member) offsetof(struct cf_status_row, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES, AT(key_id), CF_KEY_ID_LEN },
+		{ "message_ref", CF_DB_BYTES, AT(message_ref), CF_REF_LEN },
+		{ "message_id", CF_DB_TEXT, AT(message_id), 0 },
+		{ "sender", CF_DB_TEXT, AT(sender), 0 },
+		{ "recipient", CF_DB_TEXT, AT(recipient), 0 },
+		{ "issued_at", CF_DB_TIME, AT(issued_at_ms), 0 },
+		{ "status", CF_DB_TEXT, AT(status), 0 },
+		{ "assurance", CF_DB_TEXT, AT(assurance), 0 },
+		{ "released_at", CF_DB_TIME, AT(released_at_ms), 0 },
+		{ "opened_at", CF_DB_TIME, AT(opened_at_ms), 0 },
+		{ "receipt", CF_DB_TEXT, AT(receipt), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, row, columns, ret);
 }

@@ -23,9 +23,13 @@ struct cf_status_row {
 
 /* The account of a token; no row: not known.  Rows for the next. */
 size_t cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256);
-/* *ret_reference is NULL or CF_REF_CHECK_LEN bytes; both are lent. */
+struct cf_token_row {
+	const char *account;		/* its name; lent by the result */
+	bool has_reference;
+	unsigned char reference[CF_REF_CHECK_LEN];
+};
 void cf_db_token_get(const struct cf_db *db, size_t result,
-    const char **ret_account, const unsigned char **ret_reference);
+    struct cf_token_row *ret);
 size_t cf_db_status_send(struct cf_db *db, const struct cf_status_query *q);
 void cf_db_status_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_status_row *ret);

@@ -14,7 +14,7 @@ cf_db_now_send(struct cf_db *db)
 int64_t
 cf_db_now_get(const struct cf_db *db, size_t result)
 {
-	return cf_db_get_time(db, result, 0, 0);
+	return cf_db_get_time(db, result, 0);
 }
 
 /*
@@ -26,8 +26,9 @@ size_t
 cf_db_write_test_send(struct cf_db *db, bool space)
 {
 	static const struct cf_db_stmt test = { "write_test",
-	    "SELECT clock_timestamp(), "
-	    "current_setting('transaction_read_only') = 'on', "
+	    "SELECT clock_timestamp() AS now, "
+	    "current_setting('transaction_read_only') = 'on' "
+	    "AS read_only, "
 	    "pg_logical_emit_message(true, 'counterfoil', '') IS NOT NULL" };
 	static const struct cf_db_stmt memory = { "space_memory",
 	    "SELECT set_config('work_mem', '64kB', true)" };
@@ -47,8 +48,14 @@ void
 cf_db_write_test_get(const struct cf_db *db, size_t result,
     struct cf_db_write_test *ret)
 {
-	ret->now_ms = cf_db_get_time(db, result, 0, 0);
-	ret->read_only = cf_db_get_bool(db, result, 0, 1);
+#define AT(member) offsetof(struct cf_db_write_test, member)
+	static const struct cf_db_column columns[] = {
+		{ "now", CF_DB_TIME, AT(now_ms), 0 },
+		{ "read_only", CF_DB_BOOL, AT(read_only), 0 },
+	};
+#undef AT
+
+	CF_DB_ROW(db, result, 0, columns, ret);
 }
 
 void

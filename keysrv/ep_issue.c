@@ -33,17 +33,17 @@ static const struct cf_field fields[] = {
 };
 
 static const struct cf_field key_fields[] = {
-	{ "key_id", CF_FIELD_BYTES, offsetof(struct cf_issue_key, key_id),
+	{ "key_id", CF_FIELD_BYTES, offsetof(struct cf_item_key, key_id),
 	    CF_KEY_ID_LEN },
-	{ "token", CF_FIELD_SECRET, offsetof(struct cf_issue_key, token),
+	{ "token", CF_FIELD_SECRET, offsetof(struct cf_item_key, token),
 	    CF_TOKEN_LEN },
-	{ "algorithm", CF_FIELD_WORD, offsetof(struct cf_issue_key, algorithm),
-	    sizeof ((struct cf_issue_key *)0)->algorithm - 1 },
+	{ "algorithm", CF_FIELD_WORD, offsetof(struct cf_item_key, algorithm),
+	    sizeof ((struct cf_item_key *)0)->algorithm - 1 },
 	{ "opening_key", CF_FIELD_BYTES,
-	    offsetof(struct cf_issue_key, opening_key), CF_PUBLIC_KEY_LEN },
+	    offsetof(struct cf_item_key, opening_key), CF_PUBLIC_KEY_LEN },
 	{ "possession_key", CF_FIELD_BYTES,
-	    offsetof(struct cf_issue_key, possession_key), CF_PUBLIC_KEY_LEN },
-	{ "policy", CF_FIELD_VALUE, offsetof(struct cf_issue_key, policy), 0 },
+	    offsetof(struct cf_item_key, possession_key), CF_PUBLIC_KEY_LEN },
+	{ "policy", CF_FIELD_VALUE, offsetof(struct cf_item_key, policy), 0 },
 };
 
 struct policy {
@@ -100,7 +100,7 @@ take_domain(struct cf_issue_item *item, struct cf_why *why)
 
 /* The one member that need not be there; it goes from the object. */
 static enum cf_err
-take_expiry(struct cf_issue_key *key, struct cf_why *why)
+take_expiry(struct cf_item_key *key, struct cf_why *why)
 {
 	const json_t *value = json_object_get(key->policy, "expires_in");
 
@@ -117,7 +117,7 @@ take_expiry(struct cf_issue_key *key, struct cf_why *why)
 }
 
 static enum cf_err
-read_policy(struct cf_issue_key *key, struct cf_why *why)
+read_policy(struct cf_item_key *key, struct cf_why *why)
 {
 	struct policy policy;
 	enum cf_err rc;
@@ -139,7 +139,7 @@ static enum cf_err
 read_keys(struct cf_issue_item *item, struct cf_why *why)
 {
 	size_t i, j, n = json_array_size(item->keys);
-	struct cf_issue_key *key;
+	struct cf_item_key *key;
 	enum cf_err rc;
 
 	if (n < 1 || n > CF_ISSUE_KEYS_MAX)
@@ -173,7 +173,7 @@ read_keys(struct cf_issue_item *item, struct cf_why *why)
  * equal hash, equal request.  The names and line ends keep values apart.
  */
 static void
-hash_values(const struct cf_issue_item *item, struct cf_issue_key *key,
+hash_values(const struct cf_issue_item *item, struct cf_item_key *key,
     struct cf_buf *buf)
 {
 	size_t i;

@@ -107,15 +107,15 @@ static enum cf_err
 check_asker(const struct cf_db *db, const struct item *item, size_t token,
     struct cf_why *why)
 {
-	const unsigned char *reference;
-	const char *account;
+	struct cf_token_row row;
 
 	if (cf_db_rows(db, token) == 0)
 		return CF_E_UNAUTHORIZED;
 	if (!item->has_reference)
 		return CF_OK;
-	cf_db_token_get(db, token, &account, &reference);
-	return cf_issue_reference(account, reference, item->reference, why);
+	cf_db_token_get(db, token, &row);
+	return cf_issue_reference(row.account, row.has_reference ?
+	    row.reference : NULL, item->reference, why);
 }
 
 static void

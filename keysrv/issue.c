@@ -40,7 +40,7 @@ struct sealing {
 /* Which request and key position n of the query stands for. */
 struct place {
 	struct cf_issue_item *item;
-	struct cf_issue_key *key;
+	struct cf_item_key *key;
 };
 
 static void
@@ -67,11 +67,11 @@ take_senders(struct cf_batch *batch)
 static void
 take_issued(struct cf_batch *batch, const struct place *place)
 {
-	struct cf_issue_key *key;
+	struct cf_item_key *key;
 	size_t row;
 
 	for (row = 0; row < cf_db_rows(batch->db, 1); row++) {
-		key = place[cf_db_key_number(batch->db, 1, row)].key;
+		key = place[cf_db_number(batch->db, 1, row)].key;
 		cf_db_issued_get(batch->db, 1, row, &key->issued);
 		key->there = true;
 	}
@@ -147,7 +147,7 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 /* ---- decide ---- */
 
 static enum cf_err
-same_values(const struct cf_issue_item *item, const struct cf_issue_key *key,
+same_values(const struct cf_issue_item *item, const struct cf_item_key *key,
     struct cf_why *why)
 {
 	if (key->there && key->issued.account_id == item->account_id &&
@@ -163,7 +163,7 @@ static enum cf_err
 open_again(const struct cf_ks *ks, struct cf_issue_item *item,
     struct cf_why *why)
 {
-	struct cf_issue_key *key;
+	struct cf_item_key *key;
 	enum cf_err rc = CF_OK;
 	size_t i;
 
@@ -187,7 +187,7 @@ static enum cf_err
 make_new(const struct cf_ks *ks, const struct sealing *sealing,
     struct cf_issue_item *item, struct cf_why *why)
 {
-	struct cf_issue_key *key;
+	struct cf_item_key *key;
 	enum cf_err rc = CF_OK;
 	size_t i;
 
@@ -284,14 +284,14 @@ decide(const struct cf_batch *batch, const struct sealing *sealing, size_t i)
 
 /* -1: never. */
 static int64_t
-expires_at(const struct cf_issue_key *key, int64_t now_ms)
+expires_at(const struct cf_item_key *key, int64_t now_ms)
 {
 	return key->expires_in_s > 0 ? now_ms + key->expires_in_s * 1000 : -1;
 }
 
 static void
 write_record(struct cf_buf *rec, const unsigned char *event_id,
-    const struct cf_issue_item *item, const struct cf_issue_key *key,
+    const struct cf_issue_item *item, const struct cf_item_key *key,
     int64_t now_ms)
 {
 	char account[24], expires[CF_TIME_LEN + 1];
@@ -332,7 +332,7 @@ struct writes {
 
 static void
 add_key(struct writes *w, const struct cf_issue_item *item,
-    const struct cf_issue_key *key, int64_t now_ms)
+    const struct cf_item_key *key, int64_t now_ms)
 {
 	const struct cf_new_key row = {
 		.key_id = key->key_id,
@@ -427,7 +427,7 @@ write_all(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 
 static void
 write_key(struct cf_jout *out, const struct cf_ks *ks,
-    const struct cf_issue_key *key)
+    const struct cf_item_key *key)
 {
 	char handle[CF_HANDLE_LEN + 1], locator[CF_LINK_MAX + 1];
 

@@ -15,7 +15,8 @@
 
 #define CF_ISSUE_ACCOUNT_MAX 100
 
-struct cf_issue_key {
+/* One key of a request. */
+struct cf_item_key {
 	unsigned char key_id[CF_KEY_ID_LEN];
 	struct cf_secret token;
 	unsigned char token_sha256[CF_DIGEST_LEN];
@@ -44,7 +45,7 @@ struct cf_issue_item {
 	json_t *recipients, *keys;	/* while parsing */
 	char *recipient[CF_ISSUE_RECIPIENTS_MAX];
 	size_t recipient_count;
-	struct cf_issue_key *key;
+	struct cf_item_key *key;
 	size_t key_count;
 	unsigned char api_token_sha256[CF_DIGEST_LEN];
 	/* done */

@@ -98,7 +98,7 @@ find(struct cf_batch *batch, struct cf_why *why)
 	if (rc != CF_OK)
 		return rc;
 	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
-		item = item_of(batch, cf_db_key_number(batch->db, 0, row));
+		item = item_of(batch, cf_db_number(batch->db, 0, row));
 		cf_db_release_get(batch->db, 0, row, &item->release);
 		item->found = true;
 	}
@@ -137,8 +137,8 @@ check(struct cf_opening_item *item)
 	    item->secret_sha256, item->time, &text, &item->why);
 	if (rc == CF_OK)
 		rc = cf_proof_verify(item->verb == CF_PROOF_OPEN
-		    ? item->release.key.opening_key
-		    : item->release.key.possession_key,
+		    ? item->release.opening_key
+		    : item->release.possession_key,
 		    cf_buf_str(&text), text.len, item->signature, NULL);
 	cf_buf_free(&text);
 	return rc;
@@ -239,7 +239,7 @@ write_record(struct cf_buf *rec, const struct cf_opening_item *item,
     int64_t now_ms)
 {
 	cf_record_begin(rec, event_of(item), item->event_id, item->key_id,
-	    item->release.key.message_ref, now_ms);
+	    item->release.message_ref, now_ms);
 	cf_record_bytes(rec, "release", item->release_id,
 	    sizeof item->release_id);
 	cf_record_bytes(rec, "secret-sha256", item->secret_sha256,
@@ -256,7 +256,12 @@ add_notice(struct writes *w, const struct cf_opening_item *item,
 	const struct cf_notice_row row = {
 		.event_id = item->event_id,
 		.key_id = item->key_id,
-		.key = &item->release.key,
+		.message_ref = item->release.message_ref,
+		.account_id = item->release.account_id,
+		.sender = item->release.sender,
+		.recipient = item->release.recipient,
+		.message_id = item->release.message_id,
+		.assurance = item->release.assurance,
 		.principal = item->release.principal,
 		.released_at_ms = item->release.released_at_ms,
 		.opened_at_ms = now_ms,

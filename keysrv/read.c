@@ -33,7 +33,7 @@ take_rows(struct cf_batch *batch, size_t result)
 	size_t row, n;
 
 	for (row = 0; row < cf_db_rows(batch->db, result); row++) {
-		n = cf_db_key_number(batch->db, result, row);
+		n = cf_db_number(batch->db, result, row);
 		item = batch->req[n]->item;
 		cf_db_key_get(batch->db, result, row, &item->key);
 		item->found = true;

@@ -72,7 +72,7 @@ find(struct cf_batch *batch, struct cf_why *why)
 	if (rc != CF_OK)
 		return rc;
 	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
-		item = item_of(batch, cf_db_key_number(batch->db, 0, row));
+		item = item_of(batch, cf_db_number(batch->db, 0, row));
 		cf_db_key_get(batch->db, 0, row, &item->key);
 		item->found = true;
 	}
@@ -115,27 +115,27 @@ static void
 take_locks(struct cf_batch *batch, const struct positions *p)
 {
 	struct cf_release_item *item;
-	bool used, released;
-	size_t row, n;
+	struct cf_db_seen seen;
+	size_t row;
 
 	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
 		item = item_of(batch,
-		    p->at[cf_db_key_number(batch->db, 0, row)]);
+		    p->at[cf_db_number(batch->db, 0, row)]);
 		cf_db_lock_get(batch->db, 0, row, &item->state);
 		item->locked = true;
 		item->first = item->state.first_released_at_ms < 0;
 	}
 	for (row = 0; row < cf_db_rows(batch->db, 1); row++) {
 		item = item_of(batch,
-		    p->at[cf_db_key_number(batch->db, 1, row)]);
+		    p->at[cf_db_number(batch->db, 1, row)]);
 		cf_db_material_get(batch->db, 1, row, &item->material);
 		item->has_material = true;
 	}
 	for (row = 0; row < cf_db_rows(batch->db, 2); row++) {
-		cf_db_seen_get(batch->db, 2, row, &n, &used, &released);
-		item = item_of(batch, p->at[n]);
-		item->used = used;
-		item->first = item->first && !released;
+		cf_db_seen_get(batch->db, 2, row, &seen);
+		item = item_of(batch, p->at[seen.number]);
+		item->used = seen.used;
+		item->first = item->first && !seen.released;
 	}
 }
 
@@ -247,7 +247,7 @@ ask_networks(struct cf_batch *batch, struct cf_why *why)
 	}
 	for (row = 0; rc == CF_OK && p.count > 0 &&
 	    row < cf_db_rows(batch->db, 0); row++)
-		item_of(batch, p.at[cf_db_key_number(batch->db, 0, row)])->had
+		item_of(batch, p.at[cf_db_number(batch->db, 0, row)])->had
 		    = true;
 	cf_db_args_free(&args);
 	return rc;
@@ -447,7 +447,12 @@ add_notice(struct writes *w, const struct cf_ks *ks,
 	const struct cf_notice_row row = {
 		.event_id = item->event_id,
 		.key_id = item->ask.key_id,
-		.key = &item->key,
+		.message_ref = item->key.message_ref,
+		.account_id = item->key.account_id,
+		.sender = item->key.sender,
+		.recipient = item->key.recipient,
+		.message_id = item->key.message_id,
+		.assurance = item->key.assurance,
 		.principal = BEARER,
 		.released_at_ms = now_ms,
 		.opened_at_ms = now_ms,		/* not used for releases */
