@@ -734,8 +734,7 @@ cf_reading_parse(const void *file, size_t len, struct cf_reading *ret,
 	if (s->reading.count == 0)
 		return cf_fail(CF_E_NOT_SEALED, why, s->link_count == 0 ?
 		    "there is no sealed part in it" : "its link is there, but "
-		    "no sealed part: something on the way took it out; the "
-		    "link may still open the message in a browser");
+		    "no sealed part: something on the way took it out");
 	match_links(s);
 	s->reading.bare = is_bare(&s->reading, p, len);
 	*ret = s->reading;

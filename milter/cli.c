@@ -104,9 +104,11 @@ advice(enum cf_err rc)
 {
 	switch (rc) {
 	case CF_E_NOT_SEALED:
-		return "Give the mail as it was delivered (with all headers "
-		    "and attachments), or the attachment "
-		    CF_CONTAINER_NAME " and --link.";
+		return "If the mail has its link, follow that in a browser: "
+		    "where it leads the sealed part is kept, too.  Else give "
+		    "the mail as it was delivered (with all headers and "
+		    "attachments), or the attachment " CF_CONTAINER_NAME
+		    " and --link.";
 	case CF_E_SEVERAL:
 		return "Each is named by its key id:";
 	case CF_E_LINK_SYNTAX:

@@ -805,6 +805,10 @@ test("stripped of its fragment: the whole mail opens there", async () => {
 		/behind the # .*whole mail.*tell the sender/);
 	await page.getByRole("button", { name: "Choose a file" }).click();
 	assert.equal(await waitForState(page, ["choose"]), "choose");
+	await drop(page, "mail.eml", seal.composite(message.sealed.e,
+		fake.locator(message.sealed)));
+	await openMessage(page);
+	assert.deepEqual(eventsOf(message.sealed), ["released", "opened"]);
 	await close(page);
 });
 

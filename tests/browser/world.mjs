@@ -65,7 +65,7 @@ export const aMoment = page => page.evaluate(
 export async function picture(page, name)
 {
 	if (pictures !== undefined)
-		await fullPicture(page, join(pictures, `${how}.png`));
+		await fullPicture(page, join(pictures, `${name}.png`));
 }
 
 export const readerLink = (sealed, locator, reader = fake.url.reader) =>

@@ -606,9 +606,9 @@ export function showSeveral({ sealed, onChoose, onLeave }: SeveralScreen):
 		heading("There is more than one sealed message in this file"),
 		el("p", {}, "Each has a key of its own. Nothing is recorded yet."),
 		el("ul", { class: "several" }, ...sealed.map(({ handle, name }, i) =>
-			el("li", {}, wayButton("Look at this one", () => onChoose(i)), " ",
-				el("bdi", {}, visible(name)),
-				el("p", { class: "small" }, "Key ", el("code", {}, handle))))),
+			el("li", {}, el("bdi", {}, visible(name)),
+				el("p", { class: "small" }, "Key ", el("code", {}, handle)),
+				wayButton("Look at this one", () => onChoose(i))))),
 		el("p", { class: "ways" }, wayButton("Choose a file", onLeave))));
 }
 
