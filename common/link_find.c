@@ -45,6 +45,7 @@ struct find {
 	int count;
 	bool cut, alike;
 	bool plain;		/* the last URL was http: */
+	bool joined;		/* without the white space */
 };
 
 /* ---- what programs put into a text ---- */
@@ -468,6 +469,40 @@ read_url(struct find *f, const char *s, bool first)
 		read_secret(f, &text, p + 3, '#');
 }
 
+/* Does an address begin at `s`, which may have lost "https:" before it? */
+static bool
+begins_bare(const char *text, const char *s)
+{
+	static const char before[] = " \t\r\n<>()\"'|,;=";
+
+	if (s - text >= 2 && s[-1] == '/' && s[-2] == '/')
+		s -= 2;
+	return s == text || strchr(before, s[-1]) != NULL ||
+	    (s == text + 1 && *text == ':');
+}
+
+/*
+ * At the path of L, whose scheme some programs leave out: then it is https.
+ * Joined to a word before it the host would be another.
+ */
+static void
+read_bare(struct find *f, const char *text, const char *path)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf found =
+	    CF_BUF_INIT_SECRET(CF_LINK_MAX);
+	const char *host = path;
+
+	while (host > text && path - host <= CF_SERVICE_MAX &&
+	    strchr(host_chars, host[-1]) != NULL)
+		host--;
+	if (!f->joined && host < path && begins_bare(text, host) &&
+	    strncasecmp(host, "http", 4) != 0 &&
+	    strspn(path + 3, b64url) == CF_HANDLE_LEN &&
+	    path[3 + CF_HANDLE_LEN] == '#' &&
+	    put_service(&found, false, host, (size_t)(path - host)))
+		read_secret(f, &found, path + 3, '#');
+}
+
 static void
 scan(struct find *f, const char *text)
 {
@@ -484,6 +519,8 @@ scan(struct find *f, const char *text)
 			read_fragment(f, s + 1);
 		else if (strncasecmp(s, "http", 4) == 0)
 			read_url(f, s, s == text);
+		else if (strncasecmp(s, "/k/", 3) == 0)
+			read_bare(f, text, s);
 }
 
 static void
@@ -493,6 +530,7 @@ search(struct find *f, const char *text, bool joined)
 	    CF_BUF_INIT_SECRET(TEXT_MAX);
 	int round;
 
+	f->joined = joined;
 	cf_buf_adds(&now, text);
 	for (round = 0; round <= ROUNDS; round++) {
 		if (round > 0)

@@ -547,6 +547,29 @@ function linkCases()
 		"a reader link, zero width encoded": wide(R, at, "%E2%80%8B"),
 		"a reader link, line break": wide(R, at, "\r\n"),
 		"a reader link, tabulator": wide(R, at, "\t"),
+		"a reader link without its scheme": R.replace("https://", ""),
+		"a reader link, the colon of its scheme lost":
+			R.replace("https:", ""),
+		"a reader link, h of its scheme lost": R.slice(1),
+		"a reader link without its scheme, encoded":
+			percent(R.replace("https://", "")),
+		"a reader link without its scheme, of a tracker":
+			`https://click.example/?u=${percent(R.replace("https://",
+				""))}&id=7`,
+		"a reader link without its scheme, in HTML":
+			html(R.replace("https://", "")),
+		"L without its scheme": L.replace("https://", ""),
+		"L without https:": L.replace("https:", ""),
+		"L without https": L.replace("https", ""),
+		"L without its scheme, in words": `the link is ${
+			L.replace("https://", "")}.`,
+		"L without its scheme, in Markdown": `[message](${
+			L.replace("https://", "")})`,
+		"L without its scheme, of a tracker":
+			`https://click.example/?u=${percent(L.replace("https://",
+				""))}&id=7`,
+		"L beside it without its scheme":
+			`${L} ${L.replace("https://", "")}`,
 		"a reader link in quoted-printable": qp(`href=3D"${R}"`),
 		"a reader link, hxxp": R.replace("https", "hxxps"),
 		"a reader link, defanged": R.replace("https", "hxxps")
@@ -644,6 +667,19 @@ function linkCases()
 			"unknown"],
 		["a user name", L.replace("keys", "keys.example@evil"),
 			"unknown"],
+		["a user name, no scheme", L.replace("https://keys",
+			"keys.example@evil"), "unknown"],
+		["a host behind a path, no scheme", `www.example/${
+			L.replace("https://", "")}`, "unknown"],
+		["the scheme joined to the host", L.replace("https://", "https"),
+			"unknown"],
+		["L without its scheme, broken over lines behind a word",
+			wide(`See ${L.replace("https://", "")}`, 30, "\r\n"),
+			"unknown"],
+		["half a secret, no scheme", cutL.replace("https://", ""),
+			"incomplete"],
+		["L in small letters, no scheme",
+			L.toLowerCase().replace("https://", ""), "lowercase"],
 		["two dots", L.replace("keys.", "keys.."), "unknown"],
 		["a port too large", L.replace("8443", "84430"), "unknown"],
 		["port 0", L.replace("8443", "0"), "unknown"],

@@ -60,6 +60,9 @@ const LOOPBACK = new RegExp("^(?:localhost|\\[::1\\]"
 const URL_HEAD = /(?=(http(s?):(\/{0,4})([A-Za-z0-9.:[\]-]{0,281})))/gi;
 const FRAGMENT = /(?=(?:^|#)([A-Za-z0-9.:[\]-]{1,280})\/)/g;
 const FRAGMENT_SECRET = /([A-Za-z0-9_-]*)(?:\/([A-Za-z0-9_-]*))?/y;
+/* L whose scheme some programs leave out: then it is https. */
+const BARE = new RegExp("(?:^:?|[ \\t\\r\\n<>()\"'|,;=])(?:\\/\\/)?"
+	+ "(?!http)([A-Za-z0-9.:[\\]-]{1,281})(?=\\/k\\/[A-Za-z0-9_-]{22}#)", "gi");
 const SECRET = /\/k\/([A-Za-z0-9_-]*)(?:#([A-Za-z0-9_-]*))?/iy;
 
 interface Found {
@@ -161,7 +164,19 @@ function scanFragments(found: Found, text: string,
 	}
 }
 
-function scan(found: Found, text: string): void
+/* Joined to a word before it the host would be another. */
+function scanBare(found: Found, text: string): void
+{
+	for (const match of text.matchAll(BARE)) {
+		const authority = (match[1] ?? "").toLowerCase();
+
+		if (isService("https", authority))
+			readPath(found, text, match.index + match[0].length,
+				`https://${authority}`);
+	}
+}
+
+function scan(found: Found, text: string, joined: boolean): void
 {
 	/* Cut off within the scheme. */
 	if (/^(?:h|ht|htt|https?)$/i.test(text))
@@ -187,6 +202,8 @@ function scan(found: Found, text: string): void
 			readPath(found, text, end, `${scheme}://${authority}`);
 	}
 	scanFragments(found, text, heads);
+	if (!joined)
+		scanBare(found, text);
 }
 
 /*
@@ -208,7 +225,7 @@ export function findLocator(text: string): LinkResult
 	for (const joined of [false, true])
 		if (found.locators.size === 0)
 			for (const reading of readings(bytes, joined))
-				scan(found, reading);
+				scan(found, reading, joined);
 	const [first, second] = found.locators.values();
 
 	if (second !== undefined)
