@@ -93,8 +93,8 @@ unix_path(const char *listen)
 	return strncmp(listen, "unix:", 5) == 0 ? listen + 5 : NULL;
 }
 
-enum cf_err
-cf_metrics_check(const struct cf_metrics_place *place, const char *user,
+static enum cf_err
+check_place(const struct cf_metrics_place *place, const char *user,
     struct cf_why *why)
 {
 	bool loopback = false;
@@ -113,22 +113,55 @@ cf_metrics_check(const struct cf_metrics_place *place, const char *user,
 	return rc == CF_OK ? cf_listen_check(place->listen, why) : rc;
 }
 
-enum cf_err
-cf_metrics_listen(const struct cf_metrics_place *place, int *ret_fd,
+static enum cf_err
+fail_at(const struct cf_metrics_place *place, const struct cf_why *inner,
     struct cf_why *why)
 {
-	enum cf_err rc = cf_metrics_check(place, place->user, why);
-	const char *path;
+	return cf_conf_fail_at(place->path, place->table, place->count,
+	    "metrics_listen", why, "%s", inner->text);
+}
 
-	*ret_fd = -1;
-	if (rc != CF_OK || place->listen == NULL)
-		return rc;
-	path = unix_path(place->listen);
+void
+cf_metrics_check(const struct cf_metrics_place *place, const char *user,
+    struct cf_findings *findings)
+{
+	struct cf_why inner = { "" }, why = { "" };
+	enum cf_err rc = check_place(place, user, &inner);
+
+	if (rc == CF_OK || rc == CF_E_BUSY)
+		return;
+	(void)fail_at(place, &inner, &why);
+	cf_findings_say(findings, CF_FINDING_ERROR, "%s", why.text);
+}
+
+static enum cf_err
+listen_at(const struct cf_metrics_place *place, int *ret_fd,
+    struct cf_why *why)
+{
+	const char *path = unix_path(place->listen);
+	enum cf_err rc;
+
 	if (path == NULL)
 		return cf_listen_tcp(place->listen, ret_fd, why);
 	rc = cf_listen_unix(path, ret_fd, why);
 	return rc != CF_OK ? rc : cf_listen_unix_grant(path, "0660",
 	    place->user, NULL, why);
+}
+
+enum cf_err
+cf_metrics_listen(const struct cf_metrics_place *place, int *ret_fd,
+    struct cf_why *why)
+{
+	struct cf_why inner = { "" };
+	enum cf_err rc;
+
+	*ret_fd = -1;
+	if (place->listen == NULL)
+		return CF_OK;
+	rc = check_place(place, place->user, &inner);
+	if (rc == CF_OK)
+		rc = listen_at(place, ret_fd, &inner);
+	return rc == CF_OK ? CF_OK : fail_at(place, &inner, why);
 }
 
 enum cf_err

@@ -16,11 +16,15 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/finding.h"
 
 struct cf_metrics_http;
 
-/* What the configuration says; lent to each call. */
+/* What the configuration says, and where; lent to each call. */
 struct cf_metrics_place {
+	const char *path;	/* the file, for errors */
+	const struct cf_conf_opt *table;
+	size_t count;
 	const char *listen;	/* ADDRESS:PORT, unix:/PATH; NULL: none */
 	bool public;		/* others than this machine may reach it */
 	const char *user;	/* to whom a unix socket is given, or NULL */
@@ -36,16 +40,16 @@ struct cf_metrics_place {
 	    "false", 0, 0, NULL, \
 	    "Let metrics_listen be an address that other machines reach." }
 /*
- * Could we listen there, as `user` (NULL: who asks)?
- * CF_E_CONFIG  no, or others than this machine could reach it
- * CF_E_BUSY    somebody listens there
+ * For -n: could we listen there, as `user` (NULL: who asks)?  Says an error
+ * if not.  That somebody listens there is no fault: a daemon may run.
  */
-CF_MUST_USE enum cf_err cf_metrics_check(const struct cf_metrics_place *place,
-    const char *user, struct cf_why *why);
+void cf_metrics_check(const struct cf_metrics_place *place, const char *user,
+    struct cf_findings *findings);
 /*
  * Listen there.  Before privileges are dropped.  *ret_fd is -1 when the option
  * is unset.
- * CF_E_CONFIG  it cannot be had, or others than this machine could reach it
+ * CF_E_CONFIG  it cannot be had, or others than this machine could reach it;
+ *              `why` begins with the place in the file
  */
 CF_MUST_USE enum cf_err cf_metrics_listen(
     const struct cf_metrics_place *place, int *ret_fd, struct cf_why *why);

@@ -122,6 +122,33 @@ cf_prom_process(const struct cf_prom *prom, int64_t began_ms)
 	    open_files());
 }
 
+void
+cf_prom_reloads(const struct cf_prom *prom, const uint64_t reloads[2])
+{
+	cf_prom_head(prom, "reloads_total", "counter",
+	    "Times the configuration was read again.");
+	cf_prom_sample(prom, "reloads_total", (int64_t)reloads[1], "result",
+	    "ok", NULL);
+	cf_prom_sample(prom, "reloads_total", (int64_t)reloads[0], "result",
+	    "failed", NULL);
+}
+
+void
+cf_prom_certificates_head(const struct cf_prom *prom)
+{
+	cf_prom_head(prom, "certificate_end_seconds", "gauge",
+	    "When the certificate in use ends, in seconds since 1970.");
+}
+
+void
+cf_prom_certificate(const struct cf_prom *prom, const char *use,
+    int64_t end_ms)
+{
+	if (end_ms >= 0)
+		cf_prom_sample(prom, "certificate_end_seconds", end_ms / 1000,
+		    "use", use, NULL);
+}
+
 /* ---- a counter with two labels ---- */
 
 void

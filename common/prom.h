@@ -36,6 +36,13 @@ void cf_prom_one(const struct cf_prom *prom, const char *name,
     const char *type, const char *help, int64_t value);
 /* version, start, memory, open files; `began_ms`: clock.h's, at the start. */
 void cf_prom_process(const struct cf_prom *prom, int64_t began_ms);
+/* Of SIGHUP: failed ones, good ones. */
+void cf_prom_reloads(const struct cf_prom *prom, const uint64_t reloads[2]);
+/* When certificates end, by their use; a negative `end_ms` (clock.h's) is no
+ * certificate. */
+void cf_prom_certificates_head(const struct cf_prom *prom);
+void cf_prom_certificate(const struct cf_prom *prom, const char *use,
+    int64_t end_ms);
 
 /* ---- a counter with two labels ---- */
 

@@ -413,10 +413,14 @@ sweep(const char *directory)
 }
 
 static struct cf_metrics_place
-place_of(const struct cf_mconf *conf)
+place_of(const char *path, const struct cf_mconf *conf)
 {
-	return (struct cf_metrics_place){ conf->metrics_listen,
-	    conf->metrics_public, conf->user };
+	struct cf_metrics_place place = { .path = path,
+	    .listen = conf->metrics_listen, .public = conf->metrics_public,
+	    .user = conf->user };
+
+	place.table = cf_mconf_table(&place.count);
+	return place;
 }
 
 static enum cf_err
@@ -424,7 +428,7 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 {
 	struct cf_snapshot *snapshot = NULL;
 	struct cf_why inner = { "" };
-	const struct cf_metrics_place place = place_of(conf);
+	const struct cf_metrics_place place = place_of(path, conf);
 	int metrics_fd = -1;
 	enum cf_err rc;
 
@@ -432,9 +436,9 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 	cf_metrics_begin();
 	if (open_socket(conf, &inner) != CF_OK)
 		return cf_mconf_fail_at(path, "socket", &inner, why);
-	if (cf_metrics_listen(&place, &metrics_fd, &inner) != CF_OK)
-		return cf_mconf_fail_at(path, "metrics_listen", &inner, why);
-	rc = cf_privs_drop(conf->user, conf->group, why);
+	rc = cf_metrics_listen(&place, &metrics_fd, why);
+	if (rc == CF_OK)
+		rc = cf_privs_drop(conf->user, conf->group, why);
 	if (rc == CF_OK && conf->core_dumps)
 		cf_privs_core(true);
 	if (rc == CF_OK)
@@ -461,7 +465,7 @@ static void
 check_places(struct cf_check *findings, const char *path,
     const struct cf_mconf *conf, const char *user)
 {
-	const struct cf_metrics_place place = place_of(conf);
+	const struct cf_metrics_place place = place_of(path, conf);
 	struct cf_why inner = { "" }, whole = { "" };
 	struct stat st;
 	enum cf_err rc;
@@ -480,11 +484,7 @@ check_places(struct cf_check *findings, const char *path,
 			    "another user, give him %s with chown, or set "
 			    "user", conf->store_directory);
 	}
-	rc = cf_metrics_check(&place, user, &inner);
-	if (rc != CF_OK && rc != CF_E_BUSY) {
-		(void)cf_mconf_fail_at(path, "metrics_listen", &inner, &whole);
-		cf_check_say(findings, CF_FINDING_ERROR, "%s", whole.text);
-	}
+	cf_metrics_check(&place, user, &findings->f);
 }
 
 /* *ret_bad: there are errors, which were printed. */

@@ -155,12 +155,7 @@ cf_metrics_write(void *arg, struct cf_buf *out)
 	write_servers(&prom);
 	cf_prom_one(&prom, "connections_total", "counter",
 	    "Connections of mail servers that came.", connections);
-	cf_prom_head(&prom, "reloads_total", "counter",
-	    "Times the configuration was read again.");
-	cf_prom_sample(&prom, "reloads_total", (int64_t)reloads[1], "result",
-	    "ok", NULL);
-	cf_prom_sample(&prom, "reloads_total", (int64_t)reloads[0], "result",
-	    "failed", NULL);
+	cf_prom_reloads(&prom, reloads);
 	pthread_mutex_unlock(&lock);
 	cf_prom_one(&prom, "connections", "gauge",
 	    "Connections of mail servers that are open.",

@@ -43,6 +43,8 @@ struct cf_reader_kind {
 	const char *text;	/* the content itself, or NULL */
 	const char *save_as;	/* attachment's file name, or NULL */
 	const char *log_as;	/* the path as the access log shows it */
+	const char *endpoint;	/* what was asked for, in the counters */
+	const char *result;	/* what became of it */
 };
 
 struct cf_reader_answer {

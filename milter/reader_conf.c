@@ -7,6 +7,7 @@
 
 #include "common/link.h"
 #include "common/listen.h"
+#include "common/metrics_http.h"
 #include "common/network.h"
 
 #define F(field) offsetof(struct cf_reader_conf, field)
@@ -58,6 +59,7 @@ const struct cf_conf_opt cf_reader_options[] = {
 	{ "drain_s", CF_CONF_TIME_S, F(drain_s), "20", 0, 3600, NULL,
 	    "Seconds that answers under way get to finish when the program "
 	    "is told to end." },
+	CF_METRICS_OPTIONS(struct cf_reader_conf),
 	{ "user", CF_CONF_STR, F(user), NULL, 0, 0, cf_conf_check_user,
 	    "User to become after start." },
 	{ "group", CF_CONF_STR, F(group), NULL, 0, 0, cf_conf_check_group,

@@ -18,6 +18,8 @@ struct cf_reader_conf {
 	long threads, connection_limit, connections_per_address;
 	struct cf_conf_list proxies;
 	long request_timeout_s, answer_timeout_s, drain_s;
+	char *metrics_listen;
+	bool metrics_public;
 	char *user, *group;
 	char *log, *log_level;
 	bool tls;	/* both TLS files are given */

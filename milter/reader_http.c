@@ -32,6 +32,7 @@ struct request {
 
 struct cf_reader_http {
 	const struct cf_reader_conf *conf;
+	struct cf_reader_metrics *metrics;
 	struct cf_httpd_options options;
 	struct cf_httpd *httpd;
 	struct cf_httpd_response *fixed[CF_READER__COUNT];
@@ -157,6 +158,18 @@ unsound(struct cf_httpd_req *req)
 	answer(req);
 }
 
+/* A name that is not there was still one of a sealed message. */
+static void
+count(const struct cf_reader_http *http, const struct request *r, bool sent)
+{
+	const struct cf_reader_kind *kind = cf_reader_kind(r->answer.body);
+
+	cf_reader_metrics_request(http->metrics, r->answer.blob[0] != '\0' &&
+	    r->answer.body == CF_READER_NOT_FOUND ?
+	    cf_reader_kind(CF_READER_SEALED)->endpoint : kind->endpoint,
+	    sent ? kind->result : "broken-off");
+}
+
 static void
 end(struct cf_httpd_req *req, bool sent)
 {
@@ -175,6 +188,7 @@ end(struct cf_httpd_req *req, bool sent)
 	    (unsigned long long)r->len,
 	    (long long)(cf_clock_mono_ms() - r->began_ms),
 	    sent ? "" : ", broken off");
+	count(req->server, r, sent);
 	free(r);
 }
 
@@ -234,13 +248,15 @@ load_all(struct cf_reader_http *http, struct cf_why *why)
 
 enum cf_err
 cf_reader_http_new(const struct cf_reader_conf *conf,
-    struct cf_reader_http **ret, struct cf_why *why)
+    struct cf_reader_metrics *metrics, struct cf_reader_http **ret,
+    struct cf_why *why)
 {
 	CF_AUTO(cf_reader_http_free) struct cf_reader_http *http = NULL;
 	enum cf_err rc;
 
 	http = cf_calloc(1, sizeof *http);
 	http->conf = conf;
+	http->metrics = metrics;
 	http->options = (struct cf_httpd_options){
 		.handler = &handler,
 		.arg = http,

@@ -13,15 +13,17 @@
 
 #include "common/err.h"
 #include "milter/reader_conf.h"
+#include "milter/reader_metrics.h"
 
 struct cf_reader_http;
 
 /*
- * Read page files and certificate.  `conf` is lent until the free.  Gives
- * *ret.  CF_E_CONFIG with the file's name.
+ * Read page files and certificate.  `conf` and `metrics` are lent until the
+ * free.  Gives *ret.  CF_E_CONFIG with the file's name.
  */
 CF_MUST_USE enum cf_err cf_reader_http_new(const struct cf_reader_conf *conf,
-    struct cf_reader_http **ret, struct cf_why *why);
+    struct cf_reader_metrics *metrics, struct cf_reader_http **ret,
+    struct cf_why *why);
 /* Serve on `fd`, which is taken.  CF_E_CONFIG if the library refuses. */
 CF_MUST_USE enum cf_err cf_reader_http_start(struct cf_reader_http *http,
     int fd, struct cf_why *why);

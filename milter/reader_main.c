@@ -17,11 +17,13 @@
 #include "common/listen.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics_http.h"
 #include "common/privs.h"
 #include "config.h"
 #include "milter/reader_check.h"
 #include "milter/reader_conf.h"
 #include "milter/reader_http.h"
+#include "milter/reader_metrics.h"
 
 #define NAME "counterfoil-reader"
 
@@ -128,6 +130,15 @@ needs_restart(const char *key)
 	    strcmp(key, "tls_key") != 0 && strcmp(key, "log_level") != 0;
 }
 
+/* What is made at the start. */
+struct server {
+	const char *path;		/* of the configuration */
+	struct cf_reader_conf conf;
+	struct cf_reader_metrics *metrics;
+	struct cf_reader_http *http;
+	struct cf_metrics_http *counters;	/* NULL: none are served */
+};
+
 static enum cf_err
 use(const struct cf_reader_conf *conf, const struct cf_reader_conf *fresh,
     struct cf_why *why)
@@ -146,34 +157,38 @@ use(const struct cf_reader_conf *conf, const struct cf_reader_conf *fresh,
 }
 
 static void
-reload(const char *path, const struct cf_reader_conf *conf)
+reload(struct server *s)
 {
 	CF_AUTO(cf_reader_conf_free) struct cf_reader_conf fresh = { 0 };
 	CF_AUTO(cf_free) char *restart = NULL;
 	struct cf_why why = { "" };
 	enum cf_err rc;
 
-	rc = cf_reader_conf_load(path, &fresh, &why);
+	rc = cf_reader_conf_load(s->path, &fresh, &why);
 	if (rc == CF_OK)
-		rc = use(conf, &fresh, &why);
+		rc = use(&s->conf, &fresh, &why);
+	cf_reader_metrics_reload(s->metrics, rc == CF_OK);
 	if (rc != CF_OK) {
 		cf_log(CF_LOG_ERROR, "reload failed, all stays as it was: %s",
 		    why.text);
 		return;
 	}
+	if (s->conf.tls && fresh.tls)
+		cf_reader_metrics_certificate(s->metrics,
+		    fresh.tls_certificate);
 	cf_log(CF_LOG_INFO, "configuration reloaded");
 	restart = cf_conf_changed(cf_reader_options, cf_reader_options_count,
-	    conf, &fresh, needs_restart);
-	if (restart != NULL || conf->tls != fresh.tls)
+	    &s->conf, &fresh, needs_restart);
+	if (restart != NULL || s->conf.tls != fresh.tls)
 		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
 		    "count:%s%s", restart == NULL ? "" : restart,
-		    conf->tls != fresh.tls ? " tls_certificate tls_key" : "");
+		    s->conf.tls != fresh.tls ? " tls_certificate tls_key" :
+		    "");
 }
 
 /* Serve until told to end. */
 static void
-wait_for_end(const char *path, const struct cf_reader_conf *conf,
-    struct cf_reader_http *http, const sigset_t *set)
+wait_for_end(struct server *s, const sigset_t *set)
 {
 	const struct timespec second = { 1, 0 };
 	int sig;
@@ -181,85 +196,126 @@ wait_for_end(const char *path, const struct cf_reader_conf *conf,
 	for (;;) {
 		sig = sigtimedwait(set, NULL, &second);
 		if (sig == SIGHUP) {
-			reload(path, conf);
+			reload(s);
 			continue;
 		}
 		if (sig > 0) {
 			cf_log(CF_LOG_INFO, "%s: ending", strsignal(sig));
 			return;
 		}
-		if (errno == EAGAIN)
-			cf_reader_http_sweep(http);
+		if (errno == EAGAIN) {
+			cf_reader_http_sweep(s->http);
+			cf_metrics_http_sweep(s->counters);
+		}
 	}
 }
 
-static enum cf_err
-serve(const char *path, const struct cf_reader_conf *conf,
-    struct cf_reader_http *http, struct cf_why *why)
+static struct cf_metrics_place
+place_of(const struct server *s)
 {
+	return (struct cf_metrics_place){ s->path, cf_reader_options,
+	    cf_reader_options_count, s->conf.metrics_listen,
+	    s->conf.metrics_public, s->conf.user };
+}
+
+/* What needs rights that we give up. */
+static enum cf_err
+open_places(const struct server *s, const struct cf_metrics_place *place,
+    int *ret_fd, int *ret_metrics_fd, struct cf_why *why)
+{
+	const struct cf_reader_conf *conf = &s->conf;
 	struct cf_why inner = { "" };
 	enum cf_err rc;
+
+	if (cf_listen_tcp(conf->listen, ret_fd, &inner) != CF_OK)
+		return cf_conf_fail_at(s->path, cf_reader_options,
+		    cf_reader_options_count, "listen", why, "%s", inner.text);
+	rc = cf_metrics_listen(place, ret_metrics_fd, why);
+	if (rc == CF_OK)
+		rc = cf_privs_drop(conf->user, conf->group, why);
+	if (rc != CF_OK)
+		close(*ret_fd);
+	return rc;
+}
+
+static enum cf_err
+serve(struct server *s, struct cf_why *why)
+{
+	const struct cf_reader_conf *conf = &s->conf;
+	const struct cf_metrics_place place = place_of(s);
+	int fd = -1, metrics_fd = -1;
+	enum cf_err rc;
 	sigset_t set;
-	int fd;
 
 	block_signals(&set);
-	if (cf_listen_tcp(conf->listen, &fd, &inner) != CF_OK)
-		return cf_conf_fail_at(path, cf_reader_options,
-		    cf_reader_options_count, "listen", why, "%s", inner.text);
-	rc = cf_privs_drop(conf->user, conf->group, why);
-	if (rc != CF_OK) {
-		close(fd);
+	rc = open_places(s, &place, &fd, &metrics_fd, why);
+	if (rc != CF_OK)
 		return rc;
-	}
 	raise_file_limit(conf->connection_limit);
 	if (geteuid() == 0)
 		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
-	rc = cf_reader_http_start(http, fd, why);
+	rc = cf_reader_http_start(s->http, fd, why);
+	if (rc == CF_OK)
+		rc = cf_metrics_serve(&place, metrics_fd,
+		    cf_reader_metrics_write, s->metrics, &s->counters, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves %s on %s://%s",
 	    conf->reader_url, conf->tls ? "https" : "http", conf->listen);
-	wait_for_end(path, conf, http, &set);
-	cf_reader_http_stop(http);
+	wait_for_end(s, &set);
+	cf_reader_http_stop(s->http);
+	cf_metrics_http_free(&s->counters);
 	cf_log(CF_LOG_INFO, "ended");
 	return CF_OK;
 }
 
 /* *ret_bad: there are errors, which were printed. */
 static enum cf_err
-check(const struct cf_reader_conf *conf, bool *ret_bad, struct cf_why *why)
+check(const struct server *s, bool *ret_bad, struct cf_why *why)
 {
-	struct cf_findings findings = { stdout, "", 0, 0 };
-	CF_AUTO(cf_free) char *user = cf_privs_user(conf->user,
-	    conf->store_directory);
+	const struct cf_metrics_place place = place_of(s);
+	struct cf_findings findings = { stdout, "configuration", 0, 0 };
+	CF_AUTO(cf_free) char *user = cf_privs_user(s->conf.user,
+	    s->conf.store_directory);
 	enum cf_err rc;
 
-	rc = cf_privs_drop(user, conf->group, why);
+	cf_metrics_check(&place, user, &findings);
+	rc = cf_privs_drop(user, s->conf.group, why);
 	if (rc != CF_OK)
 		return rc;
-	cf_reader_check(conf, &findings);
+	cf_reader_check(&s->conf, &findings);
 	*ret_bad = findings.errors > 0;
 	return CF_OK;
+}
+
+static void
+server_free(struct server *s)
+{
+	cf_metrics_http_free(&s->counters);
+	cf_reader_http_free(&s->http);
+	cf_reader_metrics_free(&s->metrics);
+	cf_reader_conf_free(&s->conf);
 }
 
 static enum cf_err
 run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
 {
-	CF_AUTO(cf_reader_conf_free) struct cf_reader_conf conf = { 0 };
-	CF_AUTO(cf_reader_http_free) struct cf_reader_http *http = NULL;
+	CF_AUTO(server_free) struct server s = { .path = path };
 	enum cf_log_level level = CF_LOG_INFO;
 	enum cf_err rc;
 
-	rc = cf_reader_conf_load(path, &conf, why);
+	s.metrics = cf_reader_metrics_new();
+	rc = cf_reader_conf_load(path, &s.conf, why);
 	if (rc == CF_OK)
-		rc = cf_reader_http_new(&conf, &http, why);
+		rc = cf_reader_http_new(&s.conf, s.metrics, &s.http, why);
 	if (rc != CF_OK)
 		return rc;
 	if (task == TASK_CHECK)
-		return check(&conf, ret_bad, why);
-	(void)cf_log_level_parse(conf.log_level, &level);
-	cf_log_open(NAME, conf.log, level);
-	return serve(path, &conf, http, why);
+		return check(&s, ret_bad, why);
+	cf_reader_metrics_certificate(s.metrics, s.conf.tls_certificate);
+	(void)cf_log_level_parse(s.conf.log_level, &level);
+	cf_log_open(NAME, s.conf.log, level);
+	return serve(&s, why);
 }
 
 int

@@ -3,7 +3,6 @@
 """What an operator sees: log lines, counters, limits, leftovers."""
 
 import fcntl
-import http.client
 import http.server
 import os
 import pwd
@@ -18,9 +17,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import prometheus  # noqa: E402
 import rig as lib  # noqa: E402
-from lab import ca, proxy  # noqa: E402
+from lab import ca, prometheus, proxy  # noqa: E402
 from rig import client, end, new, proc, run, tap  # noqa: E402
 
 P = "counterfoil_milter_"
@@ -60,28 +58,11 @@ def one_line(rig, act, **want):
 	return got[0]
 
 
-def get(where, path="/metrics", method="GET"):
-	"""(status, headers, text) from an address or a unix socket."""
-	if where.startswith("unix:"):
-		c = http.client.HTTPConnection("localhost", timeout=60)
-		c.sock = socket.socket(socket.AF_UNIX)
-		c.sock.settimeout(60)
-		c.sock.connect(where[5:])
-	else:
-		c = http.client.HTTPConnection(where, timeout=60)
-	try:
-		c.request(method, path)
-		answer = c.getresponse()
-		return answer.status, answer.headers, answer.read().decode()
-	finally:
-		c.close()
+get = prometheus.fetch
 
 
 def metrics(rig):
-	status, headers, text = get(rig.options["metrics_listen"])
-	tap.equal((status, headers["Content-Type"]),
-	    (200, "text/plain; version=0.0.4; charset=utf-8"), "answer")
-	return prometheus.parse(text)
+	return prometheus.scrape(rig.options["metrics_listen"])
 
 
 @tap.case("one line a message, whatever becomes of it")
@@ -323,14 +304,7 @@ def t_rules():
 	where = "127.0.0.1:%d" % proc.free_port()
 	rig = new(metrics_listen=where).start()
 	rig.send(lib.message())
-	text = get(where)[2]
-	rules = proc.read_text(os.path.join(lib.TOP, "contrib", "prometheus",
-	    "counterfoil.rules.yml"))
-	names = set(re.findall(P + r"\w+", rules))
-	tap.true(len(names) >= 5, "names: %s" % names)
-	for name in names:
-		base = re.sub("_bucket$", "", name)
-		tap.contains(text, "# TYPE %s " % base, "counters")
+	prometheus.check_rules("counterfoil.rules.yml", P, where)
 	rig.stop()
 
 

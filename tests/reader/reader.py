@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(TOP, "contrib"))
 
 warnings.simplefilter("ignore", DeprecationWarning)
 
-from lab import ca, conf, proc, reader, tap, web  # noqa: E402
+from lab import ca, conf, proc, prometheus, reader, tap, web  # noqa: E402
 
 KEYS = ["https://keys.test", "http://127.0.0.1:9"]
 SMALL = "AbCdEfGhIjKlMnOpQrStUg"
@@ -30,6 +30,7 @@ LARGE = "LaRgEfGhIjKlMnOpQrStUg"
 ABSENT = "NoNeEfGhIjKlMnOpQrStUg"
 TOKEN = "tOkEnTOKENtOkEnTOKENtOkEnTOKENtOkEnTOKENtoA"
 MB = 1024 * 1024
+P = "counterfoil_reader_"
 LIMIT_S = 60		# for what happens by itself; a busy machine is slow
 
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self' "
@@ -837,6 +838,83 @@ def t_check_store():
 		tap.contains(lines[-1], "has no message yet", text)
 		tap.equal("looked at as root" in text,
 		    (user, owner) == (None, "root"), text)
+
+
+@tap.case("counters: what was asked for and became of it, the certificate's "
+    "end; where they are served")
+def t_metrics():
+	authority = ca.Authority(os.path.join(World.folder, "ca-metrics"))
+	tls = authority.server("metrics", ("localhost",))
+	path = "unix:" + os.path.join(World.folder, "metrics", "m.sock")
+	r = new_reader("metrics", tls=tls, ca_file=authority.file,
+	    metrics_listen=path).start()
+
+	def value(name, **labels):
+		return prometheus.value(prometheus.scrape(path), P + name,
+		    **labels)
+
+	def counted(number, **labels):
+		proc.wait_for(lambda: value("requests_total", **labels) ==
+		    number, LIMIT_S, "%d times %s" % (number, labels))
+	try:
+		healthy = value("requests_total", endpoint="healthz")
+		for asked in ("/", "/m/" + SMALL, "/page.js", "/e/" + SMALL,
+		    "/e/" + ABSENT, "/x", "/e/" + "a" * 3000):
+			r.request("GET", asked)
+		r.request("POST", "/")
+		for endpoint, result, number in (("page", "ok", 2),
+		    ("script", "ok", 1), ("sealed", "ok", 1),
+		    ("sealed", "not-found", 1), ("other", "not-found", 1),
+		    ("other", "too-long", 1),
+		    ("other", "method-not-allowed", 1)):
+			counted(number, endpoint=endpoint, result=result)
+		counted(healthy + 8)
+		slow = http.client.HTTPSConnection("localhost", r.port,
+		    timeout=120, context=ssl.create_default_context(
+		    cafile=authority.file))
+		slow.request("GET", "/e/" + LARGE)
+		slow.getresponse().read(100)
+		slow.close()
+		counted(1, endpoint="sealed", result="broken-off")
+		text = prometheus.fetch(path)[2]
+		for secret in (SMALL, ABSENT, "127.0.0.1", "localhost"):
+			tap.lacks(text, secret, "nothing personal")
+		tap.equal(value("certificate_end_seconds", use="tls"),
+		    ends(tls[0]), "end of the certificate")
+		for old, fresh in zip(tls, authority.server("renewed",
+		    ("localhost",), days=(0, 20))):
+			os.replace(fresh, old)
+		r.process.send(signal.SIGHUP)
+		proc.wait_for(lambda: value("reloads_total", result="ok") == 1,
+		    LIMIT_S, "a reload")
+		tap.equal(value("certificate_end_seconds", use="tls"),
+		    ends(tls[0]), "end of the renewed one")
+		prometheus.check_rules("counterfoil-reader.rules.yml", P, path)
+		status, _, text = findings(r)
+		tap.equal(status, 0, "-n while it runs: %s" % text)
+	finally:
+		r.stop()
+	tap.true(not os.path.exists(path[5:]), "the socket is gone")
+	for where, words in (("0.0.0.0:9999", "metrics_public"),
+	    ("nonsense", "ADDRESS:PORT"), ("unix:/tmp/m.sock",
+	    "others could put")):
+		r.options["metrics_listen"] = where
+		conf.write(r.config, r.options)
+		for flags in ((), ("-n",)):
+			done = proc.run([proc.program("counterfoil-reader"),
+			    "-c", r.config, *flags], check=False)
+			text = (done.stdout + done.stderr).decode()
+			tap.equal(done.returncode, 1, where)
+			tap.contains(text, words, where)
+			tap.true(re.search(r"conf:\d+: metrics_listen: ", text),
+			    text)
+
+
+def ends(file):
+	"""When a certificate ends, as openssl has it."""
+	text = proc.run(["openssl", "x509", "-noout", "-enddate", "-in", file]
+	    ).stdout.decode()
+	return ssl.cert_time_to_seconds(text.strip().split("=")[1])
 
 
 @tap.case("the milter's -n finds this page where its links lead")

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A strict reader of the Prometheus text format 0.0.4."""
+"""Counters of a daemon: a strict reader of the Prometheus text format 0.0.4,
+and of the alert rules that use them."""
 
+import http.client
+import os
 import re
+import socket
+
+from lab import proc, tap
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"'
@@ -90,3 +96,45 @@ def value(found, name, **labels):
 	"""Sum of the samples of that name that have these labels."""
 	return sum(v for (n, have), v in found.items()
 	    if n == name and labels.items() <= dict(have).items())
+
+
+def fetch(where, path="/metrics", method="GET"):
+	"""(status, headers, text) from an address or a unix socket."""
+	if where.startswith("unix:"):
+		c = http.client.HTTPConnection("localhost", timeout=60)
+		c.sock = socket.socket(socket.AF_UNIX)
+		c.sock.settimeout(60)
+		c.sock.connect(where[5:])
+	else:
+		c = http.client.HTTPConnection(where, timeout=60)
+	try:
+		c.request(method, path)
+		answer = c.getresponse()
+		return answer.status, answer.headers, answer.read().decode()
+	finally:
+		c.close()
+
+
+def scrape(where):
+	"""What is counted there, as parse() gives it."""
+	status, headers, text = fetch(where)
+	tap.equal((status, headers["Content-Type"]),
+	    (200, "text/plain; version=0.0.4; charset=utf-8"), "answer")
+	return parse(text)
+
+
+def check_rules(file, prefix, where):
+	"""The alert rules of contrib/prometheus/FILE name counters that
+	are served, and labels that they have."""
+	rules = proc.read_text(os.path.join(proc.repository(), "contrib",
+	    "prometheus", file))
+	text = fetch(where)[2]
+	names = set(re.findall(prefix + r"\w+", rules))
+	tap.true(len(names) >= 2, "names: %s" % names)
+	for name in names:
+		base = re.sub("_bucket$", "", name)
+		tap.contains(text, "# TYPE %s " % base, "counters")
+	for name, labels in re.findall(r"(%s\w+)\{([^}]*)\}" % prefix, rules):
+		for label, _ in re.findall(r'(\w+)!?=~?"([^"]*)"', labels):
+			tap.true(re.search(r'%s\{[^}]*\b%s="' % (name, label),
+			    text), "no %s has the label %s" % (name, label))
