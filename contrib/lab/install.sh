@@ -18,10 +18,15 @@ CF_BUILD_PACKAGES="build-essential autoconf automake pkg-config m4
 CF_WORLD_PACKAGES="postfix postgresql-15 postgresql-client-15 openssl python3
 	util-linux"
 CF_BROWSER_PACKAGES="chromium"
-CF_CHECK_PACKAGES="libcmocka-dev libnss3-tools clang libclang-rt-14-dev llvm
-	procps xz-utils mandoc git opendkim mutt s-nail nginx adduser
-	binutils systemd poppler-utils rspamd spamassassin spamc spamd
-	amavisd-new clamav-daemon altermime dovecot-imapd tinyproxy-bin"
+# contrib/check: to build all tests and to run them at all.
+CF_CHECK_PACKAGES="libcmocka-dev procps python3 openssl git"
+CF_SANITIZER_PACKAGES="clang libclang-rt-14-dev llvm"
+CF_NSS_PACKAGES="libnss3-tools"	# an authority for Chromium
+CF_PROXY_PACKAGES="tinyproxy-bin"
+CF_LINT_PACKAGES="mandoc binutils systemd"
+CF_E2E_PACKAGES="opendkim mutt s-nail nginx adduser xz-utils rspamd
+	spamassassin spamc spamd amavisd-new clamav-daemon altermime
+	dovecot-imapd"
 # What Sendmail's programs need; see unpack_sendmail.
 CF_SENDMAIL_PACKAGES="libdb5.3 libldap-2.5-0 liblockfile1 libnsl2 libsasl2-2
 	libwrap0 m4"
@@ -115,6 +120,24 @@ libssl_can_be_had()
 	dpkg --compare-versions \
 	    "$(apt-cache policy libssl3 | awk '/Candidate:/ { print $2 }')" \
 	    ge "$CF_LIBSSL_MINIMUM"
+}
+
+# packages_of_suite NAME: what its tests need beside what builds them.
+# shellcheck disable=SC2086
+packages_of_suite()
+{
+	case $1 in
+	unit)	;;
+	lint)	printf '%s ' $CF_LINT_PACKAGES ;;
+	keysrv|reader|milter|fault|soak)
+		printf '%s ' $CF_WORLD_PACKAGES $CF_PROXY_PACKAGES ;;
+	browser)
+		printf '%s ' $CF_WORLD_PACKAGES $CF_BROWSER_PACKAGES \
+		    $CF_NSS_PACKAGES poppler-utils ;;
+	*)	printf '%s ' $CF_WORLD_PACKAGES $CF_BROWSER_PACKAGES \
+		    $CF_NSS_PACKAGES $CF_LINT_PACKAGES $CF_PROXY_PACKAGES \
+		    $CF_E2E_PACKAGES $CF_SENDMAIL_PACKAGES poppler-utils ;;
+	esac
 }
 
 # The state that an installation must not change: every enabled unit and

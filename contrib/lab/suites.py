@@ -5,11 +5,16 @@
         [--passed N] [SUITE | FILE...]
 
 The programs are those of CF_BUILDDIR.  FILE gets two numbers: passed, failed.
+
+As many run side by side as there are processors: they wait more than they
+work, and have ports and folders of their own.  The longest begin first.
 """
 
 import argparse
+import collections
 import glob
 import os
+import queue
 import re
 import subprocess
 import sys
@@ -20,29 +25,45 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import proc, rules  # noqa: E402
 
-LIMIT_S = 1800
+LIMIT_S = 1800		# with sanitizers
 LONG_LIMIT_S = 30 * 24 * 3600
+HANGS = 5		# times its budget: it will not end
+HANGS_S = 300		# and not before, however small
+WORKERS_MAX = 4		# more was never tried
 REASON_LINES = 40	# of one failure
 BEFORE_LINES = 15	# said before it
 LINE_LIMIT = 2000
 BESIDE = ("soak",)	# these take their time whatever the machine
 
 
-def manifest():
-	"""[(suite, file)], in the order of tests/SUITES."""
+# budget_s: what it may take; alone: nothing else may run then.
+Row = collections.namedtuple("Row", "suite name budget_s alone")
+
+
+def parse_manifest(text):
 	rows = []
-	for line in proc.read_text(os.path.join(proc.repository(), "tests",
-	    "SUITES")).splitlines():
-		words = line.split("#")[0].split()
-		if words:
-			rows.append((words[0], words[1]))
+	for line in text.splitlines():
+		m = re.fullmatch(r"(?:(-)|(\S+))\s+(\S+)(?:\s+(\d+)(\s+alone)?)?",
+		    line.split("#")[0].strip())
+		if m is None and line.split("#")[0].strip() or \
+		    m and bool(m.group(1)) == bool(m.group(4)):
+			raise ValueError("not suite, file, seconds: " + line)
+		if m:
+			rows.append(Row(m.group(1) or m.group(2), m.group(3),
+			    int(m.group(4) or 0), bool(m.group(5))))
 	return rows
+
+
+def manifest():
+	"""[Row], in the order of tests/SUITES."""
+	return parse_manifest(proc.read_text(os.path.join(proc.repository(),
+	    "tests", "SUITES")))
 
 
 def unlisted(rows):
 	"""Runnable files below tests/ that tests/SUITES does not know."""
 	top = proc.repository()
-	listed = {name for _, name in rows}
+	listed = {row.name for row in rows}
 	found = []
 	for pattern in ("*.py", "*.t", "*.mjs", "*.sh"):
 		for path in glob.glob(os.path.join(top, "tests", "*", pattern)):
@@ -60,6 +81,7 @@ class Counts:
 		self.ended = 0		# programs
 		self.why = []		# (program, what failed and why)
 		self.printing = threading.Lock()
+		self.running = []	# subprocess.Popen
 
 
 def said_of(lines, at):
@@ -146,7 +168,7 @@ def check_rules(names, options, counts):
 def environment(suite, slug, options):
 	env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
 	    top_srcdir=proc.repository())
-	env["CF_NORMAL_BUILDDIR"] = env["CF_BUILDDIR"]
+	env["CF_NORMAL_BUILDDIR"] = proc.builddir()
 	if suite == "fault" and options.fault_build:
 		env["CF_BUILDDIR"] = options.fault_build
 	if options.reports:	# each test's reports under a name of its own
@@ -188,49 +210,99 @@ def tell_again(counts):
 	sys.stdout.flush()
 
 
-def run_one(suite, name, options, counts, beside=False):
-	"""`beside`: runs while others do, and is told of when it has ended."""
-	slug = name.replace("/", "-")
-	log = log_of(name, options)
-	env = environment(suite, slug, options)
-	limit = LONG_LIMIT_S if os.environ.get("CF_LONG") else LIMIT_S
+def limit_of(row, options):
+	"""After how many seconds is it taken to hang?"""
+	if os.environ.get("CF_LONG"):
+		return LONG_LIMIT_S
+	if options.reports:
+		return LIMIT_S
+	return max(HANGS * row.budget_s, HANGS_S)
+
+
+def took(row, seconds, options):
+	"""What is said of the time it took."""
+	if options.reports or os.environ.get("CF_LONG"):
+		return "%d s" % seconds
+	text = "%d s of %d" % (seconds, row.budget_s)
+	return text + ", OVER its budget" if seconds > row.budget_s else text
+
+
+def execute(row, env, out, limit, counts):
+	"""How it ended: its status, or a text."""
+	try:
+		done = subprocess.Popen(command(row.suite, row.name),
+		    stdout=out, stderr=subprocess.STDOUT, env=env,
+		    stdin=subprocess.DEVNULL, cwd=proc.repository())
+	except OSError as e:
+		return str(e)
+	counts.running.append(done)
+	try:
+		return done.wait(limit)
+	except subprocess.TimeoutExpired:
+		return "no end in %d s" % limit
+	finally:
+		done.kill()
+		done.wait()
+		counts.running.remove(done)
+
+
+def run_one(row, options, counts):
+	"""It is told of when it has ended: others run as well."""
+	slug = row.name.replace("/", "-")
+	log = log_of(row.name, options)
+	env = environment(row.suite, slug, options)
 	began = time.monotonic()
-	title = "%-8s %-44s" % (suite, name)
-	if not beside:
-		counts.printing.acquire()
-		print(title, end=" ", flush=True)
 	with open(log, "wb") as out:
-		try:
-			code = subprocess.run(command(suite, name), stdout=out,
-			    stderr=subprocess.STDOUT, env=env, timeout=limit,
-			    stdin=subprocess.DEVNULL,
-			    cwd=proc.repository()).returncode
-		except subprocess.TimeoutExpired:
-			code = "no end in %d s" % limit
-		except OSError as e:
-			code = str(e)
+		code = execute(row, env, out, limit_of(row, options), counts)
+	seconds = time.monotonic() - began
 	text = proc.read_text(log)
 	passed, bad = judge(code, text)
 	for report in sanitizer_reports(slug, options):
 		bad.append("sanitizer report %s:\n%s" % (report,
 		    proc.read_text(report)[:6000]))
-	if beside:
-		counts.printing.acquire()
-		print(title, end=" ")
-	counts.ended += 1
-	counts.passed += passed
-	counts.failed += len(bad)
-	counts.why += [(name, line) for line in bad]
-	print("%4d ok%s (%d s)" % (passed, ", %d FAILED" % len(bad) if bad
-	    else "", time.monotonic() - began), flush=True)
-	for line in bad:
-		print(indented(line))
-	if bad:
-		print("         log: %s, the end:" % log)
-		for line in text.splitlines()[-40:]:
-			print("         | " + line[:400])
-	sys.stdout.flush()
-	counts.printing.release()
+	with counts.printing:
+		counts.ended += 1
+		counts.passed += passed
+		counts.failed += len(bad)
+		counts.why += [(row.name, line) for line in bad]
+		print("%-8s %-44s %4d ok%s (%s)" % (row.suite, row.name, passed,
+		    ", %d FAILED" % len(bad) if bad else "", took(row, seconds,
+		    options)))
+		for line in bad:
+			print(indented(line))
+		if bad:
+			print("         log: %s, the end:" % log)
+			for line in text.splitlines()[-40:]:
+				print("         | " + line[:400])
+		sys.stdout.flush()
+
+
+def run_all(rows, options, counts):
+	"""Those that need the machine for themselves last, one by one."""
+	waiting = queue.SimpleQueue()
+	for row in sorted((r for r in rows if not r.alone and r.suite
+	    not in BESIDE), key=lambda r: -r.budget_s):
+		waiting.put(row)
+
+	def work():
+		while True:
+			try:
+				row = waiting.get_nowait()
+			except queue.Empty:
+				return
+			run_one(row, options, counts)
+	# Daemons: if we end by an exception they are not waited for.
+	threads = [threading.Thread(target=run_one, args=(row, options,
+	    counts), daemon=True) for row in rows if row.suite in BESIDE]
+	threads += [threading.Thread(target=work, daemon=True)
+	    for _ in range(min(os.cpu_count(), WORKERS_MAX))]
+	for thread in threads:
+		thread.start()
+	for thread in threads:
+		thread.join()
+	for row in rows:
+		if row.alone:
+			run_one(row, options, counts)
 
 
 def complain(counts, text):
@@ -254,29 +326,23 @@ def main():
 	rows = manifest()
 	for name in unlisted(rows):
 		complain(counts, "%s is not listed in tests/SUITES" % name)
-	rows = [row for row in rows if row[0] != "-"]
-	known = list(dict.fromkeys(suite for suite, _ in rows))
+	rows = [row for row in rows if row.suite != "-"]
+	known = list(dict.fromkeys(row.suite for row in rows))
 	for word in options.suites:
-		if not any(word in row for row in rows):
+		if not any(word in row[:2] for row in rows):
 			complain(counts, "unknown suite or file %s (suites: %s)"
 			    % (word, " ".join(known)))
 	chosen = [row for row in rows if not options.suites or
-	    any(word in row for word in options.suites)]
-	# Daemons: if we end by an exception they are not waited for.
-	beside = [threading.Thread(target=run_one, args=(suite, name, options,
-	    counts, True), daemon=True) for suite, name in chosen
-	    if suite in BESIDE]
-	for thread in beside:
-		thread.start()
-	for suite, name in chosen:
-		if suite not in BESIDE:
-			run_one(suite, name, options, counts)
-	for thread in beside:
-		thread.join()
+	    any(word in row[:2] for word in options.suites)]
+	try:
+		run_all(chosen, options, counts)
+	finally:
+		for left in list(counts.running):
+			left.terminate()
 	if counts.ended != len(chosen):
 		complain(counts, "%d programs were to run, %d did"
 		    % (len(chosen), counts.ended))
-	check_rules([name for _, name in chosen], options, counts)
+	check_rules([row.name for row in chosen], options, counts)
 	tell_again(counts)
 	proc.write_file(options.count, "%d %d\n" % (counts.passed,
 	    counts.failed))

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """contrib/check says why a test failed, at once and again at its end."""
 
+import argparse
+import contextlib
+import io
 import os
+import re
 import subprocess
 import sys
 
@@ -105,6 +109,90 @@ def t_whole():
 	tap.equal(bad, ["not ok 1 - a\n# a.c:6: error"], "of cmocka")
 	tap.equal(suites.judge(0, "1..1\nok 1\n# ok - all\n"), (1, []),
 	    "when nothing failed")
+
+
+def options(**more):
+	return argparse.Namespace(**dict({"logs": folder, "reports": None,
+	    "fault_build": None}, **more))
+
+
+def rows(*programs):
+	"""Runs these as if they stood in tests/SUITES; what is printed."""
+	made = []
+	for name, budget_s, alone, text in programs:
+		path = os.path.join(folder, name)
+		proc.write_file(path, "#!/usr/bin/python3\n" + text)
+		os.chmod(path, 0o755)
+		made.append(suites.Row("x", path, budget_s, alone))
+	return made
+
+
+def run(made):
+	counts, out = suites.Counts(), io.StringIO()
+	with contextlib.redirect_stdout(out):
+		suites.run_all(made, options(), counts)
+	return counts, out.getvalue()
+
+
+# Says when it began and ended.
+TIMED = """import time
+began = time.monotonic()
+%s
+print("1..1\\nok 1 # %%f %%f" %% (began, time.monotonic()))
+"""
+
+
+@tap.case("what takes longer than it may is told, and what hangs has failed")
+def t_budget():
+	made = rows(("fast.py", 1000, False, TIMED % ""), ("slow.py", 0, False,
+	    TIMED % "time.sleep(1.1)"), ("hangs.py", 0, False,
+	    TIMED % "time.sleep(1000)"))
+	least, suites.HANGS_S = suites.HANGS_S, 3
+	try:
+		counts, text = run(made)
+	finally:
+		suites.HANGS_S = least
+	tap.equal((counts.passed, counts.ended), (2, 3), text)
+	tap.true(re.search(r"fast\.py +1 ok \(\d s of 1000\)", text), text)
+	tap.true(re.search(r"slow\.py +1 ok \(1 s of 0, OVER its budget\)",
+	    text), text)
+	tap.contains(text, "hangs.py", "it")
+	tap.contains(text, "no end in 3 s", "it")
+	tap.equal([name for name, _ in counts.why], [made[2].name],
+	    "failed")
+	tap.equal(suites.limit_of(suites.Row("x", "y", 100, False),
+	    options()), 500, "when it hangs")
+	tap.equal(suites.limit_of(suites.Row("x", "y", 100, False),
+	    options(reports="/")), suites.LIMIT_S, "with sanitizers")
+
+
+@tap.case("programs run side by side, but for those that must be alone")
+def t_alone():
+	made = rows(*(("p%d.py" % n, 10, n == 1, TIMED % "time.sleep(0.5)")
+	    for n in range(5)))
+	counts, text = run(made)
+	tap.equal((counts.passed, counts.failed), (5, 0), text)
+	times = [[float(word) for word in re.search(r"# (\S+) (\S+)",
+	    proc.read_text(suites.log_of(row.name, options()))).groups()]
+	    for row in made]
+
+	def together(a, b):
+		return a[0] < b[1] and b[0] < a[1]
+	tap.true(not any(together(times[1], t) for n, t in enumerate(times)
+	    if n != 1), "alone: %s" % times)
+	tap.equal(any(together(a, b) for a in times for b in times
+	    if a is not b), os.cpu_count() > 1, "two at once: %s" % times)
+
+
+@tap.case("a line of tests/SUITES has suite, file and seconds")
+def t_manifest():
+	tap.equal(suites.parse_manifest("# a\n\nunit  a  3 # b\ne2e b 40 alone"
+	    "\n- c\n"), [("unit", "a", 3, False), ("e2e", "b", 40, True),
+	    ("-", "c", 0, False)], "rows")
+	for text in ("unit a", "- a 3", "unit a b", "unit a 3 alon",
+	    "unit 3 a", "a"):
+		tap.raises(ValueError, lambda: suites.parse_manifest(text),
+		    text)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ GOOD = """\
 
 
 def listed():
-	return {name for suite, name in suites.manifest() if suite != "-"}
+	return {row.name for row in suites.manifest() if row.suite != "-"}
 
 
 def example(change=lambda text: text):
