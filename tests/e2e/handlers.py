@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What others make of a sealed mail on its way, it still opens: disclaimers
 of altermime and amavis, lists of Mailman, in front of a recipient's gateway
-with our milter.
+with our milter; and Roundcube behind it.
 """
 
 import base64
+import html as markup
 import json
 import os
 import quopri
@@ -16,7 +17,8 @@ from concurrent import futures
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     "..", "..", "contrib"))
 
-from lab import mail, mailman, proc, sample, scanners, sink, tap, world  # noqa: E402
+from lab import mail, mailman, proc, sample, scanners, sink, tap  # noqa: E402
+from lab import webmail, world  # noqa: E402
 
 CONFIDENTIAL = "This e-mail is confidential"
 TEXT = (CONFIDENTIAL + ". If it is not for you,\nplease tell the sender. "
@@ -346,6 +348,51 @@ def t_text():
 	tap.contains(log, TOOK, "the log")
 	page(sample.link(got[0]), wanted)
 	recorded(sample.link(got[0]), 1)
+
+
+# ---- web mail ----
+
+def roundcube(user):
+	"""What webmail.mjs says of the user's mail."""
+	site = webmail.Webmail(w.path("webmail"), w.b)
+	try:
+		site.start()
+		return json.loads(proc.run([*proc.node(), os.path.join(
+		    os.path.dirname(os.path.abspath(__file__)), "webmail.mjs"),
+		    site.url, user, webmail.PASSWORD, w.path("webmail.png")],
+		    limit_s=400).stdout)
+	finally:
+		site.stop()
+
+
+@tap.case("Roundcube shows the notice, its link, and a file like any other")
+def t_roundcube():
+	send(w.a.port, sample.simple("webmail", to="ruth@b.test"),
+	    "ruth@b.test")
+	got = arrived("ruth")
+	link = rewritten(got, container(got))
+	seen = roundcube("ruth")
+	# As it reads, whatever it does with blanks.
+	tap.equal(seen["text"].split(), words(sample.notice_html(got)),
+	    "the notice")
+	tap.equal(seen["links"], [link, link], "its links")
+	tap.equal([p for p in seen["plain"] if not p.startswith("mailto:")],
+	    [link], "links of its plain text")
+	tap.equal([(f["shown"].split()[0], f["kind"], f["name"])
+	    for f in seen["files"]], [("message.counterfoil",
+	    "application octet-stream counterfoil", "message.counterfoil")],
+	    "files: shown, by its icon, as saved")
+	tap.equal(base64.b64decode(seen["files"][0]["content"]),
+	    container(got), "E as saved")
+	tap.equal(seen["outside"], [], "asked of other hosts")
+	tap.equal(seen["opened"], "Hello.\nwebmail\n", "what the page shows")
+
+
+def words(page):
+	"""The text of simple HTML."""
+	body = page[page.index("<body"):]
+	return markup.unescape(re.sub(r"<[^>]*>", "", re.sub(r"</p>", " ",
+	    body))).split()
 
 
 if __name__ == "__main__":
