@@ -14,10 +14,11 @@
 
 #include "common/mem.h"
 
-static enum cf_err
-io_fail(struct cf_why *why, const char *path)
+enum cf_err
+cf_file_fail(struct cf_why *why, const char *what)
 {
-	return cf_fail(CF_E_IO, why, "%s: %s", path, strerrordesc_np(errno));
+	return cf_fail(errno == ENOSPC || errno == EDQUOT ? CF_E_FULL :
+	    CF_E_IO, why, "%s: %s", what, strerrordesc_np(errno));
 }
 
 enum cf_err
@@ -31,7 +32,7 @@ cf_file_write_all(int fd, const void *data, size_t len, struct cf_why *why)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return io_fail(why, "write");
+			return cf_file_fail(why, "write");
 		p += n;
 		len -= (size_t)n;
 	}
@@ -47,10 +48,10 @@ cf_file_sync_parent(const char *path, struct cf_why *why)
 
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return io_fail(why, dir);
+		return cf_file_fail(why, dir);
 	bad = fsync(fd);
 	close(fd);
-	return bad ? io_fail(why, dir) : CF_OK;
+	return bad ? cf_file_fail(why, dir) : CF_OK;
 }
 
 enum cf_err
@@ -63,14 +64,14 @@ cf_file_write_new(const char *path, mode_t mode, const void *data, size_t len,
 
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
-		return io_fail(why, path);
+		return cf_file_fail(why, path);
 	rc = cf_file_write_all(fd, data, len, why);
 	if (rc == CF_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
-		rc = io_fail(why, tmp);
+		rc = cf_file_fail(why, tmp);
 	close(fd);
 	/* link(2), not rename(2): it refuses to replace what is there. */
 	if (rc == CF_OK && link(tmp, path) != 0)
-		rc = io_fail(why, path);
+		rc = cf_file_fail(why, path);
 	unlink(tmp);
 	return rc == CF_OK ? cf_file_sync_parent(path, why) : rc;
 }
@@ -86,16 +87,16 @@ cf_file_replace(const char *path, const void *data, size_t len,
 	int fd;
 
 	if (real == NULL || stat(real, &st) != 0)
-		return io_fail(why, path);
+		return cf_file_fail(why, path);
 	tmp = cf_asprintf("%s.XXXXXX", real);
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
-		return io_fail(why, path);
+		return cf_file_fail(why, path);
 	if (cf_file_write_all(fd, data, len, NULL) != CF_OK ||
 	    fchown(fd, st.st_uid, st.st_gid) != 0 ||
 	    fchmod(fd, st.st_mode & 07777) != 0 || fsync(fd) != 0 ||
 	    rename(tmp, real) != 0)
-		rc = io_fail(why, path);
+		rc = cf_file_fail(why, path);
 	close(fd);
 	if (rc != CF_OK) {
 		unlink(tmp);
@@ -116,7 +117,7 @@ cf_file_read_fd(int fd, struct cf_buf *buf, struct cf_why *why)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			rc = io_fail(why, "read");
+			rc = cf_file_fail(why, "read");
 		} else {
 			cf_buf_add(buf, chunk, (size_t)n);
 			rc = cf_buf_check(buf, why);
@@ -136,7 +137,7 @@ cf_file_read(const char *path, struct cf_buf *buf, struct cf_why *why)
 		return cf_file_read_fd(STDIN_FILENO, buf, why);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return io_fail(why, path);
+		return cf_file_fail(why, path);
 	rc = cf_file_read_fd(fd, buf, why);
 	close(fd);
 	return rc;
@@ -153,7 +154,7 @@ cf_file_spool(const char *dir, int *ret_fd, struct cf_why *why)
 		tmp = cf_asprintf("%s/.spool.XXXXXX", dir);
 		fd = mkostemp(tmp, O_CLOEXEC);
 		if (fd < 0)
-			return io_fail(why, dir);
+			return cf_file_fail(why, dir);
 		unlink(tmp);
 	}
 	*ret_fd = fd;

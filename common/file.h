@@ -14,6 +14,11 @@
 #include "common/err.h"
 
 /*
+ * What errno says of `what`: CF_E_FULL when the disk or a quota is full, else
+ * CF_E_IO.  The same wherever CF_E_IO stands below, and its likes.
+ */
+enum cf_err cf_file_fail(struct cf_why *why, const char *what);
+/*
  * Write `len` bytes to a new file with `mode`: temporary name in the same
  * directory, fsync, link into place, fsync of the directory.  CF_E_IO if
  * `path` exists or anything fails; then no file of ours is left.

@@ -13,6 +13,7 @@
 struct cf_sealer {
 	EVP_CIPHER_CTX *gcm;
 	struct cf_digest *digest;	/* over ciphertext, then tag */
+	unsigned char sum[CF_DIGEST_LEN];	/* its end */
 	struct cf_secret cek;
 	unsigned char nonce[CF_NONCE_LEN];
 	unsigned char tag[CF_TAG_LEN];
@@ -82,7 +83,7 @@ enum cf_err
 cf_sealer_final(struct cf_sealer *s, struct cf_why *why)
 {
 	CF_AUTO(cf_secret_wipe) struct cf_secret seed = CF_SECRET_EMPTY;
-	unsigned char digest[CF_DIGEST_LEN], none[1];
+	unsigned char none[1];
 	int len;
 
 	if (s->final)
@@ -92,13 +93,22 @@ cf_sealer_final(struct cf_sealer *s, struct cf_why *why)
 	    s->tag) != 1)
 		return cf_evp_fail(CF_E_INTERNAL, why, "ending the seal");
 	cf_digest_add(s->digest, s->tag, CF_TAG_LEN);
-	cf_digest_end(s->digest, digest);
+	cf_digest_end(s->digest, s->sum);
 	cf_proof_opening_seed(&s->cek, &seed);
 	cf_proof_public_key(&seed, s->opening);
-	cf_proof_possession_seed(s->nonce, digest, &seed);
+	cf_proof_possession_seed(s->nonce, s->sum, &seed);
 	cf_proof_public_key(&seed, s->possession);
 	s->final = true;
 	return CF_OK;
+}
+
+void
+cf_sealer_digest(const struct cf_sealer *s,
+    unsigned char ret_digest[CF_DIGEST_LEN])
+{
+	if (!s->final)
+		cf_bug("the digest before final");
+	memcpy(ret_digest, s->sum, CF_DIGEST_LEN);
 }
 
 uint64_t

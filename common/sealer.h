@@ -42,6 +42,9 @@ CF_MUST_USE enum cf_err cf_sealer_update(struct cf_sealer *sealer,
 /* The end of the plaintext: tag and digest are fixed now. */
 CF_MUST_USE enum cf_err cf_sealer_final(struct cf_sealer *sealer,
     struct cf_why *why);
+/* SHA-256(ciphertext || tag), after cf_sealer_final(). */
+void cf_sealer_digest(const struct cf_sealer *sealer,
+    unsigned char ret_digest[CF_DIGEST_LEN]);
 /* How many bytes went in. */
 uint64_t cf_sealer_len(const struct cf_sealer *sealer);
 /* The public halves to register with the key request (see proofs.h). */

@@ -219,3 +219,22 @@ cf_secret_write_file(const char *path, const struct cf_secret *s,
 	OPENSSL_cleanse(text, sizeof text);
 	return rc;
 }
+
+enum cf_err
+cf_secret_read_or_make(const char *path, size_t len, struct cf_secret *ret,
+    bool *ret_made, struct cf_why *why)
+{
+	CF_AUTO(cf_secret_wipe) struct cf_secret fresh = CF_SECRET_EMPTY;
+	enum cf_err rc;
+
+	*ret_made = false;
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		cf_secret_random(&fresh, len);
+		rc = cf_secret_write_file(path, &fresh, why);
+		*ret_made = rc == CF_OK;
+		/* Another process may have been faster; its file counts. */
+		if (rc != CF_OK && access(path, F_OK) != 0)
+			return rc;
+	}
+	return cf_secret_read_file(path, len, ret, why);
+}

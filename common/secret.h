@@ -68,6 +68,14 @@ CF_MUST_USE enum cf_err cf_secret_read_line(const char *path, char *out,
 CF_MUST_USE enum cf_err cf_secret_write_file(const char *path,
     const struct cf_secret *s, struct cf_why *why);
 /*
+ * Read such a file; when there is none, make one with a fresh secret, and set
+ * *ret_made (else false).  Of several processes that do so at the same time
+ * all get the same secret.  CF_E_CONFIG; CF_E_IO and CF_E_FULL: it could not
+ * be made.
+ */
+CF_MUST_USE enum cf_err cf_secret_read_or_make(const char *path, size_t len,
+    struct cf_secret *ret, bool *ret_made, struct cf_why *why);
+/*
  * Keep the pages with these `len` bytes, which hold secrets for long, out of
  * swap.  CF_E_CONFIG: it is not allowed, `why` says what to do; they serve as
  * well without.

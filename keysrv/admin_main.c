@@ -134,7 +134,7 @@ run(const struct command *command, const char *config, int argc, char **argv)
 	fprintf(stderr, "counterfoil-admin: %s\n", why.text[0] == '\0'
 	    ? cf_err_text(rc) : why.text);
 	return cf_err_class(rc) == CF_CLASS_TEMP && rc != CF_E_CONFIG &&
-	    rc != CF_E_IO ? 75 : 1;
+	    rc != CF_E_IO && rc != CF_E_FULL ? 75 : 1;
 }
 
 int

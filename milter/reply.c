@@ -52,7 +52,7 @@ too_large(const struct cf_mctx *m, struct cf_reply *ret)
 static const char *
 cause_of(enum cf_err rc)
 {
-	return rc == CF_E_IO ? "file" : cf_err_slug(rc);
+	return rc == CF_E_IO || rc == CF_E_FULL ? "file" : cf_err_slug(rc);
 }
 
 static const char *
@@ -62,7 +62,8 @@ not_sealed(const struct cf_mctx *m, enum cf_err rc, struct cf_reply *ret)
 		return too_large(m, ret);
 	if (rc == CF_E_POLICY)
 		return options_not_offered(m, ret);
-	if (rc == CF_E_IO || cf_err_class(rc) == CF_CLASS_BUG)
+	if (rc == CF_E_IO || rc == CF_E_FULL ||
+	    cf_err_class(rc) == CF_CLASS_BUG)
 		reply_to(rc, ret,
 		    "This message asks for a return receipt and could not be "
 		    "sealed because of trouble at this mail gateway; nothing "
