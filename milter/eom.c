@@ -79,7 +79,6 @@ rewrite(struct cf_mctx *m, const struct cf_eom_ops *ops,
 	rc = cf_inbound_write(m->inbound, ops->write, ops->arg, why);
 	if (rc != CF_OK)
 		return rc;
-	cf_inbound_keep(m->inbound);
 	*ret_verdict = cf_action_name(CF_ACTION_REWRITE);
 	return CF_OK;
 }

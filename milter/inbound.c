@@ -26,8 +26,7 @@ struct cf_inbound {
 	bool large;			/* has the slot */
 	struct cf_reading reading;	/* count 0: not read, or nothing */
 	struct cf_composite composite;
-	char blob[CF_BLOB_LEN + 1];
-	bool stored, kept;
+	struct cf_blob blob;
 	struct cf_buf text, html;
 	uint64_t size;
 };
@@ -39,8 +38,6 @@ cf_inbound_free(struct cf_inbound **in)
 
 	if (i == NULL)
 		return;
-	if (i->stored && !i->kept)
-		cf_store_remove(i->snapshot->conf.store_directory, i->blob);
 	cf_reading_free(&i->reading);
 	cf_spool_free(&i->message);
 	if (i->large)
@@ -158,20 +155,37 @@ is_ours(struct cf_inbound *in, struct cf_why *why)
 	return false;
 }
 
+static void
+name_blob(struct cf_inbound *in)
+{
+	const struct cf_sealed *part = &in->reading.part[0];
+	const struct cf_mconf *conf = &in->snapshot->conf;
+	unsigned char digest[CF_DIGEST_LEN];
+
+	cf_container_digest(&part->container, digest);
+	cf_store_name(&in->snapshot->store_secret, cf_buf_str(&part->e),
+	    part->container.ciphertext_off, digest, in->blob.name);
+	in->blob.directory = conf->store_directory;
+	in->blob.head = &part->e;
+	in->blob.keep_s = conf->store_keep_s;
+}
+
+/*
+ * What is stored stays, even when the mail server does not take the message
+ * after all: its next attempt needs the same file, and another message may
+ * already do.
+ */
 static enum cf_err
 store(struct cf_inbound *in, struct cf_why *why)
 {
-	struct cf_spool nothing;
-	struct cf_buf none = CF_BUF_INIT(0);
+	bool there = false, made;
 	enum cf_err rc;
 
-	cf_spool_init(&nothing, "", 0);
-	cf_store_name(in->blob);
 	if (in->snapshot->trial)
 		return CF_OK;
-	rc = cf_store_put(in->snapshot->conf.store_directory, in->blob,
-	    &in->reading.part[0].e, &nothing, &none, why);
-	in->stored = rc == CF_OK;
+	rc = cf_store_renew(&in->blob, &there, why);
+	if (rc == CF_OK && !there)
+		rc = cf_store_put(&in->blob, &made, why);
 	return rc;
 }
 
@@ -183,7 +197,7 @@ write_notice(struct cf_inbound *in, struct cf_why *why)
 	enum cf_err rc;
 
 	cf_link_format_reader(&in->reading.part[0].link,
-	    in->snapshot->conf.reader_url, in->blob, link);
+	    in->snapshot->conf.reader_url, in->blob.name, link);
 	/* The envelope's sender is what somebody said it is. */
 	notice.sender = in->sender;
 	notice.service = in->reading.part[0].link.service;
@@ -236,9 +250,8 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 		return rc;
 	if (!is_ours(in, why))
 		return CF_OK;
-	rc = store(in, why);
-	if (rc == CF_OK)
-		rc = write_notice(in, why);
+	name_blob(in);
+	rc = write_notice(in, why);
 	if (rc == CF_OK)
 		rc = cf_inbound_write(in, count_bytes, &in->size, why);
 	if (rc != CF_OK)
@@ -248,8 +261,9 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 		    "it would be over message_size_limit");
 		return CF_OK;
 	}
-	*ret_rewrite = true;
-	return CF_OK;
+	rc = store(in, why);
+	*ret_rewrite = rc == CF_OK;
+	return rc;
 }
 
 enum cf_err
@@ -259,12 +273,6 @@ cf_inbound_write(struct cf_inbound *in, cf_composite_write_fn *write,
 	return cf_composite_rewrite(in->bytes, in->message.len,
 	    &in->composite, cf_buf_str(&in->text), cf_buf_str(&in->html),
 	    write, arg, why);
-}
-
-void
-cf_inbound_keep(struct cf_inbound *in)
-{
-	in->kept = true;
 }
 
 void

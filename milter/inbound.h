@@ -41,8 +41,6 @@ CF_MUST_USE enum cf_err cf_inbound_finish(struct cf_inbound *in,
     struct cf_progress *progress, bool *ret_rewrite, struct cf_why *why);
 CF_MUST_USE enum cf_err cf_inbound_write(struct cf_inbound *in,
     cf_composite_write_fn *write, void *arg, struct cf_why *why);
-/* The new body was handed over whole: E stays in the store. */
-void cf_inbound_keep(struct cf_inbound *in);
 void cf_inbound_facts(const struct cf_inbound *in,
     struct cf_inbound_facts *ret);
 void cf_inbound_free(struct cf_inbound **in);

@@ -35,7 +35,9 @@
 #include "milter/metrics.h"
 #include "milter/mf_callbacks.h"
 #include "milter/sock.h"
+#include "milter/store.h"
 #include "milter/sweep.h"
+#include "milter/tend.h"
 #include "milter/tryout.h"
 
 #define NAME "counterfoil-milter"
@@ -248,7 +250,7 @@ keep_in_memory(const struct cf_snapshot *snapshot)
 
 /* A new gateway, or one that lost its file: flagged mail may wait. */
 static void
-tell_of_new_secret(const struct cf_snapshot *s)
+tell_of_secrets(const struct cf_snapshot *s)
 {
 	if (s->ref_secret_made)
 		cf_log(CF_LOG_WARN, "made a new reference secret, as there "
@@ -257,6 +259,11 @@ tell_of_new_secret(const struct cf_snapshot *s)
 		    "flagged mail waits (cause reference-secret) until "
 		    "counterfoil-admin gateway reference accepts the new one",
 		    s->conf.ref_secret_file);
+	if (s->store_secret_unsaved)
+		cf_log(CF_LOG_WARN, "there is no room for %s" CF_STORE_SECRET
+		    ": sealed mail that is stored again will be stored twice, "
+		    "until a start or a reload finds room",
+		    s->conf.store_directory);
 }
 
 static void
@@ -274,13 +281,14 @@ reload(const char *path)
 		return;
 	}
 	keep_in_memory(fresh);
-	tell_of_new_secret(fresh);
+	tell_of_secrets(fresh);
 	before = cf_snapshot_get();
 	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
 	cf_snapshot_put(&before);
 	(void)cf_log_level_parse(fresh->conf.log_level, &level);
 	cf_log_set_level(level);
 	cf_snapshot_swap(fresh);
+	cf_tend_wake();
 	cf_metrics_reload(true);
 	cf_log(CF_LOG_INFO, "configuration reloaded");
 	if (restart != NULL)
@@ -344,6 +352,7 @@ stop(pthread_t milter)
 	until.tv_sec += STOP_WAIT_S;
 	(void)pthread_timedjoin_np(milter, NULL, &until);
 	cf_sock_remove();
+	cf_tend_stop();
 	cf_metrics_http_free(&metrics);
 	cf_log(CF_LOG_INFO, "stopped");
 	if (left == 0)
@@ -451,13 +460,13 @@ start(const char *path, const struct cf_mconf *conf, struct cf_why *why)
 		return rc;
 	}
 	keep_in_memory(snapshot);
-	tell_of_new_secret(snapshot);
+	tell_of_secrets(snapshot);
 	cf_snapshot_swap(snapshot);
 	sweep(conf->store_directory);
 	sweep(conf->spool_directory);
 	if (geteuid() == 0)
 		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
-	return CF_OK;
+	return cf_tend_start(why);
 }
 
 /* What the start would say of where it listens. */

@@ -18,6 +18,7 @@
 #include "common/metrics_http.h"
 #include "milter/budget.h"
 #include "milter/rules.h"
+#include "milter/store.h"
 
 #define REF_SECRET_LEN 32
 #define API_TOKEN_LEN 32
@@ -96,6 +97,10 @@ static const struct cf_conf_opt table[] = {
 	STR(spool_directory, NULL, NULL,
 	    "Directory of the temporary files of large messages, which never "
 	    "have a name; unset means store_directory."),
+	TIME(store_keep_s, "34560000", 0, 3155760000,
+	    "Seconds that a sealed message is kept after it was last stored, "
+	    "0 for ever; one with an end of its own is kept for 30 days after "
+	    "that."),
 	LIST(allowed_key_servers, NULL, cf_conf_check_service_url,
 	    "Key servers whose messages are rewritten inbound; others are "
 	    "delivered as they came."),
@@ -300,11 +305,17 @@ check_failure(const char *value, struct cf_why *why)
 	return cf_fail(CF_E_CONFIG, why, "must be tempfail or pass");
 }
 
+static bool
+is_absent(const char *path)
+{
+	return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
 /* It is made at the first start. */
 static enum cf_err
 check_ref_secret(const char *value, struct cf_why *why)
 {
-	if (access(value, F_OK) != 0 && errno == ENOENT)
+	if (is_absent(value))
 		return CF_OK;
 	return cf_conf_check_secret_file(value, why);
 }
@@ -387,6 +398,7 @@ snapshot_free(struct cf_snapshot *s)
 	cf_rules_free(&s->rules);
 	cf_secret_wipe(&s->api_token);
 	cf_secret_wipe(&s->ref_secret);
+	cf_secret_wipe(&s->store_secret);
 	free(s->networks);
 	free(s->down_until_ms);
 	cf_mconf_free(&s->conf);
@@ -496,18 +508,35 @@ load_ref_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 	const char *path = s->conf.ref_secret_file;
 	enum cf_err rc;
 
-	if (access(path, F_OK) != 0 && errno == ENOENT) {
-		if (check_only)
-			return CF_OK;
-		cf_secret_random(&s->ref_secret, REF_SECRET_LEN);
-		rc = cf_secret_write_file(path, &s->ref_secret, why);
-		s->ref_secret_made = rc == CF_OK;
-		/* Another instance may have been faster; its file counts. */
-		if (rc != CF_OK && access(path, F_OK) != 0)
-			return rc;
+	if (check_only && is_absent(path))
+		return CF_OK;
+	rc = cf_secret_read_or_make(path, REF_SECRET_LEN, &s->ref_secret,
+	    &s->ref_secret_made, why);
+	if (rc == CF_E_CONFIG)
+		s->wrong = "ref_secret_file";
+	return rc;
+}
+
+/* Only names hang on it: without a file of it, mail goes on all the same. */
+static enum cf_err
+load_store_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *path = cf_asprintf("%s" CF_STORE_SECRET,
+	    s->conf.store_directory);
+	enum cf_err rc = CF_OK;
+	bool made;
+
+	if (!check_only || !is_absent(path))
+		rc = cf_secret_read_or_make(path, CF_STORE_SECRET_LEN,
+		    &s->store_secret, &made, why);
+	s->store_secret_unsaved = rc == CF_E_FULL;
+	if (rc != CF_OK && rc != CF_E_FULL) {
+		s->wrong = "store_directory";
+		return rc;
 	}
-	return read_secret(s, "ref_secret_file", path, REF_SECRET_LEN,
-	    &s->ref_secret, why);
+	if (s->store_secret.len == 0)
+		cf_secret_random(&s->store_secret, CF_STORE_SECRET_LEN);
+	return CF_OK;
 }
 
 static enum cf_err
@@ -579,6 +608,8 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 	if (rc == CF_OK)
 		rc = check_directory(s, "store_directory",
 		    s->conf.store_directory, why);
+	if (rc == CF_OK)
+		rc = load_store_secret(s, check_only, why);
 	if (rc == CF_OK && s->conf.spool_directory != NULL)
 		rc = check_directory(s, "spool_directory",
 		    s->conf.spool_directory, why);

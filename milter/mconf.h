@@ -39,6 +39,7 @@ struct cf_mconf {
 	char *proxy, *proxy_login_file;
 	struct cf_conf_list proxy_except;
 	char *store_directory, *spool_directory;
+	long store_keep_s;
 	struct cf_conf_list allowed_key_servers;
 	struct cf_conf_list networks, entitled_daemons, local_domains;
 	bool trust_authenticated, sender_is_login;
@@ -74,6 +75,8 @@ struct cf_snapshot {
 	struct cf_secret api_token;	/* empty: none configured */
 	struct cf_secret ref_secret;
 	bool ref_secret_made;	/* by this load */
+	struct cf_secret store_secret;
+	bool store_secret_unsaved;	/* no room for it */
 	/* Per key server: not asked before this time (monotonic ms). */
 	_Atomic int64_t *down_until_ms;
 };

@@ -16,6 +16,7 @@
 #include "common/sealer.h"
 #include "common/wire.h"
 #include "milter/edits.h"
+#include "milter/keep.h"
 #include "milter/metrics.h"
 #include "milter/store.h"
 #include "milter/subject.h"
@@ -48,7 +49,7 @@ struct cf_outbound {
 	struct cf_issue_key key;
 	struct cf_issue_answer answer;
 	struct cf_buf head, tail;	/* of E */
-	char blob[CF_BLOB_LEN + 1];
+	struct cf_blob blob;
 	bool stored, kept;
 	struct cf_buf text, html;	/* notice */
 	char locator[CF_LINK_MAX + 1];
@@ -65,7 +66,7 @@ cf_outbound_free(struct cf_outbound **out)
 	if (o == NULL)
 		return;
 	if (o->stored && !o->kept)
-		cf_store_remove(o->snapshot->conf.store_directory, o->blob);
+		cf_store_remove(&o->blob);
 	cf_sealer_free(&o->sealer);
 	cf_spool_free(&o->cipher);
 	cf_digest_free(&o->digest);
@@ -447,7 +448,7 @@ write_notice(struct cf_outbound *o, struct cf_why *why)
 	enum cf_err rc;
 
 	cf_link_format_reader(&o->answer.locator,
-	    o->snapshot->conf.reader_url, o->blob, link);
+	    o->snapshot->conf.reader_url, o->blob.name, link);
 	notice.sender = o->sender;
 	notice.sender_known = true;
 	notice.service = o->answer.locator.service;
@@ -479,15 +480,24 @@ fill_parts(struct cf_outbound *o)
 static enum cf_err
 store(struct cf_outbound *o, struct cf_why *why)
 {
-	enum cf_err rc;
+	const struct cf_mconf *conf = &o->snapshot->conf;
+	int64_t expires_s = o->decision->want.expires_s;
+	unsigned char digest[CF_DIGEST_LEN];
 
-	cf_store_name(o->blob);
+	cf_sealer_digest(o->sealer, digest);
+	cf_store_name(&o->snapshot->store_secret, cf_buf_str(&o->head),
+	    o->head.len, digest, o->blob.name);
 	if (o->snapshot->trial)
 		return CF_OK;
-	rc = cf_store_put(o->snapshot->conf.store_directory, o->blob,
-	    &o->head, &o->cipher, &o->tail, why);
-	o->stored = rc == CF_OK;
-	return rc;
+	o->blob.directory = conf->store_directory;
+	o->blob.head = &o->head;
+	o->blob.spool = &o->cipher;
+	o->blob.tail = &o->tail;
+	o->blob.keep_s = conf->store_keep_s;
+	if (expires_s > 0)
+		o->blob.end = cf_clock_ms() / 1000 + expires_s +
+		    CF_KEEP_AFTER_END_S;
+	return cf_store_put(&o->blob, &o->stored, why);
 }
 
 enum cf_err

@@ -12,22 +12,21 @@
 #include <unistd.h>
 
 #include "common/b64url.h"
+#include "common/clock.h"
+#include "common/container.h"
 #include "common/fault.h"
 #include "common/file.h"
 #include "common/mem.h"
-#include "common/secret.h"
+#include "milter/keep.h"
 
+#define LABEL "counterfoil blob v1"
+#define BLOB_BYTES 16
 #define COPY_LEN 65536
 #define AHEAD_LEN (1u << 20)	/* the disk is busy before the end comes */
 /* The reader may run under another user of the directory's group. */
 #define BLOB_MODE 0640
 #define SHARD_MODE 0750
-
-static enum cf_err
-io_fail(struct cf_why *why, const char *path)
-{
-	return cf_fail(CF_E_IO, why, "%s: %s", path, strerrordesc_np(errno));
-}
+#define LINK_TRIES 5	/* against a sweep that takes it away each time */
 
 /* A sentence that names no place gets the directory in front. */
 static enum cf_err
@@ -75,7 +74,7 @@ copy_spool(int fd, const struct cf_spool *spool, struct cf_why *why)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return io_fail(why, "spool file");
+			return cf_file_fail(why, "spool file");
 		rc = cf_file_write_all(fd, chunk, (size_t)n, why);
 		if (rc != CF_OK)
 			return rc;
@@ -120,7 +119,7 @@ open_spool(const struct cf_spool *spool, uint64_t base, int *ret_fd,
 	if (lseek(fd, (off_t)base, SEEK_SET) >= 0)
 		return CF_OK;
 	close(fd);
-	return io_fail(why, spool->directory);
+	return cf_file_fail(why, spool->directory);
 }
 
 /* Into a file, or into another one with more room in front. */
@@ -200,7 +199,7 @@ cf_spool_map(struct cf_spool *spool, const void **ret_data, struct cf_why *why)
 		map = mmap(NULL, spool->len, PROT_READ, MAP_PRIVATE,
 		    spool->fd, 0);
 		if (map == MAP_FAILED)
-			return io_fail(why, "mmap");
+			return cf_file_fail(why, "mmap");
 		spool->map = map;
 	}
 	*ret_data = spool->map;
@@ -221,12 +220,22 @@ cf_spool_free(struct cf_spool *spool)
 }
 
 void
-cf_store_name(char ret_blob[CF_BLOB_LEN + 1])
+cf_store_name(const struct cf_secret *secret, const void *head,
+    size_t head_len, const unsigned char digest[CF_DIGEST_LEN],
+    char ret_name[CF_BLOB_LEN + 1])
 {
-	unsigned char random[16];
+	struct cf_buf text = CF_BUF_INIT(sizeof LABEL + CF_DIGEST_LEN +
+	    CF_CONTAINER_HEAD_MAX);
+	unsigned char mac[CF_DIGEST_LEN];
 
-	cf_random(random, sizeof random);
-	cf_b64url_encode(random, sizeof random, ret_blob);
+	cf_buf_add(&text, LABEL, sizeof LABEL);
+	cf_buf_add(&text, digest, CF_DIGEST_LEN);
+	cf_buf_add(&text, head, head_len);
+	if (text.full)
+		cf_bug("a head of E that is too long");
+	cf_hmac(secret, text.data, text.len, mac);
+	cf_b64url_encode(mac, BLOB_BYTES, ret_name);
+	cf_buf_free(&text);
 }
 
 char *
@@ -258,7 +267,7 @@ fresh_named(const char *directory, struct fresh *f, struct cf_why *why)
 	if (f->fd >= 0)
 		(void)flock(f->fd, LOCK_EX | LOCK_NB);
 	f->named = f->fd >= 0;
-	return f->fd >= 0 ? CF_OK : io_fail(why, directory);
+	return f->fd >= 0 ? CF_OK : cf_file_fail(why, directory);
 }
 
 /* The subdirectory of the names; a new one is made durable, too. */
@@ -267,7 +276,7 @@ make_shard(const char *shard, struct cf_why *why)
 {
 	if (mkdir(shard, SHARD_MODE) == 0)
 		return cf_file_sync_parent(shard, why);
-	return errno == EEXIST ? CF_OK : io_fail(why, shard);
+	return errno == EEXIST ? CF_OK : cf_file_fail(why, shard);
 }
 
 static enum cf_err
@@ -292,15 +301,6 @@ fresh_open(const char *directory, const char *shard, struct fresh *f,
 	return CF_OK;
 }
 
-/* link(2), not rename(2): it refuses to replace what is there. */
-static enum cf_err
-fresh_link(const struct fresh *f, const char *path, struct cf_why *why)
-{
-	if (linkat(AT_FDCWD, f->path, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0)
-		return io_fail(why, path);
-	return CF_OK;
-}
-
 static void
 fresh_close(struct fresh *f)
 {
@@ -311,111 +311,226 @@ fresh_close(struct fresh *f)
 	free(f->path);
 }
 
-/* ---- store ---- */
+/* ---- one that is there ---- */
+
+/* Is the file that `path` names the one with these facts? */
+static bool
+is_named(const char *path, const struct stat *file)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_dev == file->st_dev &&
+	    st.st_ino == file->st_ino;
+}
 
 static enum cf_err
-make_durable(int fd, struct cf_why *why)
+set_time(int fd, int64_t mtime, const char *path, struct cf_why *why)
+{
+	const struct timespec times[2] = { { 0, UTIME_OMIT },
+	    { (time_t)mtime, 0 } };
+
+	return futimens(fd, times) == 0 ? CF_OK : cf_file_fail(why, path);
+}
+
+/* The name tells what is in it, but a disk may have lost some of it. */
+static enum cf_err
+renew_locked(int fd, const char *path, const struct cf_blob *blob,
+    bool *ret_there, struct cf_why *why)
+{
+	int64_t mtime;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return cf_file_fail(why, path);
+	if (!is_named(path, &st))
+		return CF_OK;
+	if (!S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size != cf_store_size(blob))
+		return unlink(path) == 0 ? CF_OK : cf_file_fail(why, path);
+	mtime = cf_keep_again(st.st_mtim.tv_sec, st.st_ctim.tv_sec,
+	    blob->keep_s, blob->end, cf_clock_ms() / 1000);
+	*ret_there = true;
+	return set_time(fd, mtime, path, why);
+}
+
+/* With the lock of sweep.c: not while it takes the file away. */
+static enum cf_err
+renew(const char *path, const struct cf_blob *blob, bool *ret_there,
+    struct cf_why *why)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	enum cf_err rc;
+	int bad;
+
+	*ret_there = false;
+	if (fd < 0 && errno == ENOENT)
+		return CF_OK;
+	if (fd < 0)
+		return cf_file_fail(why, path);
+	do
+		bad = flock(fd, LOCK_EX);
+	while (bad != 0 && errno == EINTR);
+	rc = bad != 0 ? cf_file_fail(why, path) :
+	    renew_locked(fd, path, blob, ret_there, why);
+	close(fd);
+	return rc;
+}
+
+enum cf_err
+cf_store_renew(const struct cf_blob *blob, bool *ret_there,
+    struct cf_why *why)
+{
+	CF_AUTO(cf_free) char *path = cf_store_path(blob->directory,
+	    blob->name);
+	struct cf_why inner = { "" };
+	enum cf_err rc;
+
+	rc = renew(path, blob, ret_there, &inner);
+	/* Who linked it may not have come to this yet. */
+	if (rc == CF_OK && *ret_there)
+		rc = cf_file_sync_parent(path, &inner);
+	return fail_in(blob->directory, rc, &inner, why);
+}
+
+/* ---- store ---- */
+
+uint64_t
+cf_store_size(const struct cf_blob *blob)
+{
+	return blob->head->len + (blob->spool == NULL ? 0 : blob->spool->len) +
+	    (blob->tail == NULL ? 0 : blob->tail->len);
+}
+
+static enum cf_err
+make_durable(int fd, const struct cf_blob *blob, struct cf_why *why)
 {
 	enum cf_err rc = CF_OK;
 
 	cf_fault("store-written");
-	if (fchmod(fd, BLOB_MODE) != 0 || fsync(fd) != 0)
-		rc = io_fail(why, "fsync");
+	if (blob->end != 0)
+		rc = set_time(fd, blob->end, blob->name, why);
+	if (rc == CF_OK && (fchmod(fd, BLOB_MODE) != 0 || fsync(fd) != 0))
+		rc = cf_file_fail(why, "fsync");
 	cf_fault("store-synced");
 	return rc;
 }
 
 static enum cf_err
-fill(int fd, const struct cf_buf *head, const struct cf_spool *spool,
-    const struct cf_buf *tail, struct cf_why *why)
+write_buf(int fd, const struct cf_buf *buf, struct cf_why *why)
+{
+	return buf == NULL ? CF_OK : cf_file_write_all(fd, cf_buf_str(buf),
+	    buf->len, why);
+}
+
+static enum cf_err
+fill(int fd, const struct cf_blob *blob, struct cf_why *why)
 {
 	enum cf_err rc;
 
-	rc = cf_file_write_all(fd, cf_buf_str(head), head->len, why);
+	rc = write_buf(fd, blob->head, why);
+	if (rc == CF_OK && blob->spool != NULL)
+		rc = copy_bytes(fd, blob->spool, why);
 	if (rc == CF_OK)
-		rc = copy_bytes(fd, spool, why);
-	if (rc == CF_OK)
-		rc = cf_file_write_all(fd, cf_buf_str(tail), tail->len, why);
-	return rc == CF_OK ? make_durable(fd, why) : rc;
+		rc = write_buf(fd, blob->tail, why);
+	return rc == CF_OK ? make_durable(fd, blob, why) : rc;
 }
 
 /* The spool's file has room for the head, and ends where the tail begins. */
 static enum cf_err
-complete(const struct cf_spool *spool, const struct cf_buf *head,
-    const struct cf_buf *tail, struct cf_why *why)
+complete(const struct cf_blob *blob, struct cf_why *why)
 {
+	const struct cf_spool *spool = blob->spool;
 	enum cf_err rc;
 
 	if (lseek(spool->fd, 0, SEEK_SET) != 0)
-		return io_fail(why, "spool file");
-	rc = cf_file_write_all(spool->fd, cf_buf_str(head), head->len, why);
+		return cf_file_fail(why, "spool file");
+	rc = write_buf(spool->fd, blob->head, why);
 	if (rc == CF_OK && lseek(spool->fd, 0, SEEK_END) !=
 	    (off_t)(spool->base + spool->len))
-		rc = io_fail(why, "spool file");
+		rc = cf_file_fail(why, "spool file");
 	if (rc == CF_OK)
-		rc = cf_file_write_all(spool->fd, cf_buf_str(tail), tail->len,
-		    why);
-	return rc == CF_OK ? make_durable(spool->fd, why) : rc;
+		rc = write_buf(spool->fd, blob->tail, why);
+	return rc == CF_OK ? make_durable(spool->fd, blob, why) : rc;
+}
+
+/* link(2), not rename(2): it refuses to replace what is there. */
+static enum cf_err
+link_or_renew(const struct fresh *f, const char *path,
+    const struct cf_blob *blob, bool *ret_made, struct cf_why *why)
+{
+	bool there = false;
+	enum cf_err rc;
+	int i;
+
+	for (i = 0; i < LINK_TRIES; i++) {
+		*ret_made = linkat(AT_FDCWD, f->path, AT_FDCWD, path,
+		    AT_SYMLINK_FOLLOW) == 0;
+		if (*ret_made)
+			return CF_OK;
+		if (errno != EEXIST)
+			return cf_file_fail(why, path);
+		rc = renew(path, blob, &there, why);
+		if (rc != CF_OK || there)
+			return rc;
+	}
+	return cf_fail(CF_E_IO, why, "%s: it comes and goes", path);
 }
 
 static enum cf_err
-put_new(const char *directory, const char *shard, const char *path,
-    const struct cf_buf *head, const struct cf_spool *spool,
-    const struct cf_buf *tail, struct cf_why *why)
+put_new(const char *shard, const char *path, const struct cf_blob *blob,
+    bool *ret_made, struct cf_why *why)
 {
 	CF_AUTO(fresh_close) struct fresh f = { -1, NULL, false };
 	enum cf_err rc;
 
-	rc = fresh_open(directory, shard, &f, why);
+	rc = fresh_open(blob->directory, shard, &f, why);
 	if (rc == CF_OK)
-		rc = fill(f.fd, head, spool, tail, why);
-	return rc == CF_OK ? fresh_link(&f, path, why) : rc;
+		rc = fill(f.fd, blob, why);
+	return rc == CF_OK ? link_or_renew(&f, path, blob, ret_made, why) : rc;
 }
 
 static enum cf_err
-put_spool(const char *shard, const char *path, const struct cf_buf *head,
-    const struct cf_spool *spool, const struct cf_buf *tail,
-    struct cf_why *why)
+put_spool(const char *shard, const char *path, const struct cf_blob *blob,
+    bool *ret_made, struct cf_why *why)
 {
 	CF_AUTO(cf_free) char *from = cf_asprintf("/proc/self/fd/%d",
-	    spool->fd);
-	const struct fresh f = { spool->fd, from, false };
+	    blob->spool->fd);
+	const struct fresh f = { blob->spool->fd, from, false };
 	enum cf_err rc;
 
 	rc = make_shard(shard, why);
 	if (rc == CF_OK)
-		rc = complete(spool, head, tail, why);
-	return rc == CF_OK ? fresh_link(&f, path, why) : rc;
+		rc = complete(blob, why);
+	return rc == CF_OK ? link_or_renew(&f, path, blob, ret_made, why) : rc;
 }
 
 enum cf_err
-cf_store_put(const char *directory, const char *blob,
-    const struct cf_buf *head, const struct cf_spool *spool,
-    const struct cf_buf *tail, struct cf_why *why)
+cf_store_put(const struct cf_blob *blob, bool *ret_made, struct cf_why *why)
 {
-	CF_AUTO(cf_free) char *path = cf_store_path(directory, blob);
-	CF_AUTO(cf_free) char *shard = cf_asprintf("%s/%.2s", directory, blob);
+	CF_AUTO(cf_free) char *path = cf_store_path(blob->directory,
+	    blob->name);
+	CF_AUTO(cf_free) char *shard = cf_asprintf("%s/%.2s", blob->directory,
+	    blob->name);
+	const struct cf_spool *spool = blob->spool;
 	struct cf_why inner = { "" };
 	enum cf_err rc;
 
-	if (spool->linkable && spool->base == head->len)
-		rc = put_spool(shard, path, head, spool, tail, &inner);
+	*ret_made = false;
+	if (spool != NULL && spool->linkable && spool->base == blob->head->len)
+		rc = put_spool(shard, path, blob, ret_made, &inner);
 	else
-		rc = put_new(directory, shard, path, head, spool, tail,
-		    &inner);
-	if (rc != CF_OK)
-		return fail_in(directory, rc, &inner, why);
-	rc = cf_file_sync_parent(path, &inner);
+		rc = put_new(shard, path, blob, ret_made, &inner);
+	if (rc == CF_OK)
+		rc = cf_file_sync_parent(path, &inner);
 	cf_fault("store-linked");
-	if (rc != CF_OK)
-		unlink(path);
-	return fail_in(directory, rc, &inner, why);
+	return fail_in(blob->directory, rc, &inner, why);
 }
 
 void
-cf_store_remove(const char *directory, const char *blob)
+cf_store_remove(const struct cf_blob *blob)
 {
-	CF_AUTO(cf_free) char *path = cf_store_path(directory, blob);
+	CF_AUTO(cf_free) char *path = cf_store_path(blob->directory,
+	    blob->name);
 
 	unlink(path);
 }

@@ -310,7 +310,8 @@ live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
 		    "message, and nothing was stored");
 	else if (strcmp(verdict, "rewritten") == 0)
 		say(report, "note", "nothing was stored: the link to the "
-		    "reader leads nowhere");
+		    "reader opens nothing, unless the message is there "
+		    "already");
 	return EX_OK;
 }
 

@@ -304,6 +304,8 @@ class Gateways:
 		    self.world.b_milter.store):
 			for folder, _, files in os.walk(store):
 				for name in files:
+					if name.startswith("."):
+						continue
 					path = os.path.join(folder, name)
 					try:
 						if os.stat(path).st_mtime < before:

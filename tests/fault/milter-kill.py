@@ -95,6 +95,8 @@ def t_store():
 	for folder, _, files in os.walk(w.a_milter.store):
 		for name in files:
 			path = os.path.join(folder, name)
+			if name == ".secret":
+				continue
 			if name.startswith(".new."):
 				tap.note("a rest, under no name: " + name)
 				continue

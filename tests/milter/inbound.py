@@ -6,10 +6,12 @@ import base64
 import os
 import re
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rig as lib  # noqa: E402
-from rig import client, tap  # noqa: E402
+from rig import client, proc, tap  # noqa: E402
 
 sender = None
 rig = None
@@ -84,6 +86,130 @@ def t_again():
 	twice = lib.Sealed(result.message)
 	tap.equal(twice.e, lib.Sealed(once).e, "E")
 	tap.true(twice.link.startswith(OTHER_READER), "link")
+
+
+def path_of(at, sealed):
+	return os.path.join(at.store, sealed.blob[:2], sealed.blob)
+
+
+@tap.case("the identical mail again: the same file, whose time begins anew")
+def t_repeat():
+	p = seal(lib.message(os.urandom(300000)))
+	before = rig.blobs()
+	once = lib.Sealed(rig.send(p).message)
+	path = path_of(rig, once)
+	tap.equal(sorted(rig.blobs()), sorted(before + [path]), "one file")
+	inode = os.stat(path).st_ino
+	for _ in range(3):
+		long_ago = time.time() - 300 * 86400
+		os.utime(path, (long_ago, long_ago))
+		result = rig.send(p)
+		tap.equal(lib.Sealed(result.message).link, once.link, "link")
+		tap.equal(sorted(rig.blobs()), sorted(before + [path]),
+		    "one file")
+		tap.true(os.stat(path).st_mtime > time.time() - 600, "anew")
+		tap.equal(os.stat(path).st_ino, inode, "nothing was written")
+	# Kept longer than that by somebody else, it stays so.
+	later = time.time() + 900 * 86400
+	os.utime(path, (later, later))
+	rig.send(p)
+	tap.equal(int(os.stat(path).st_mtime), int(later), "not shortened")
+	# Another message of the same sender is another file.
+	rig.send(seal(lib.message(os.urandom(300000))))
+	tap.equal(len(rig.blobs()), len(before) + 2, "two files")
+
+
+@tap.case("E changed in any part has another name: nobody occupies one")
+def t_changed_e():
+	p = seal()
+	honest = lib.Sealed(p)
+	names = set()
+	for at in (len(honest.e) - 1, len(honest.e) // 2, 90):
+		e = bytearray(honest.e)
+		e[at] ^= 1
+		cut = p.rindex(b"\r\n\r\n") + 4
+		end = p.index(b"\r\n--", cut)
+		result = rig.send(p[:cut] + base64.encodebytes(bytes(e)).strip()
+		    .replace(b"\n", b"\r\n") + p[end:])
+		names.add(lib.Sealed(result.message).blob)
+	names.add(lib.Sealed(rig.send(p).message).blob)
+	tap.equal(len(names), 4, "names")
+	with open(path_of(rig, lib.Sealed(rig.send(p).message)), "rb") as f:
+		tap.equal(f.read(), honest.e, "E")
+
+
+@tap.case("mail inside one site has one file, kept as long as either needs")
+def t_one_site():
+	both = lib.Rig(mode="both", local_domains=["b.test"])
+	both.options["allowed_key_servers"] = both.options["key_servers"]
+	both.start()
+	try:
+		for flag in (b"yes", b"expires=1d"):
+			before = both.blobs()
+			p = both.send(lib.message(flag=b"X-Return-Receipt: " +
+			    flag)).message
+			blob, = set(both.blobs()) - set(before)
+			result = both.send(p)
+			tap.equal(lib.Sealed(result.message).blob,
+			    lib.Sealed(p).blob, "the name")
+			tap.equal(len(both.blobs()), len(before) + 1, "files")
+			tap.true(abs(os.stat(blob).st_mtime - time.time()) <
+			    600, "400 days from now")
+			both.key_server.reset()
+	finally:
+		both.close()
+
+
+@tap.case("several milters with one store make the same names, also at once")
+def t_shared():
+	p = seal(lib.message(os.urandom(100000)))
+	first = lib.Rig(mode="inbound",
+	    allowed_key_servers=[sender.key_server.url]).start()
+	twins = [lib.Rig(mode="inbound", store_directory=first.store,
+	    allowed_key_servers=[sender.key_server.url]).start()
+	    for _ in range(2)]
+	links = []
+	try:
+		crowd = [threading.Thread(target=lambda at=at: links.append(
+		    lib.Sealed(at.send(p).message).link))
+		    for at in [first, *twins] * 6]
+		for one in crowd:
+			one.start()
+		for one in crowd:
+			one.join()
+		tap.equal((len(links), len(set(links))), (18, 1), "links")
+		tap.equal(len(first.blobs()), 1, "files")
+		tap.equal(first.half_files(), [], "half files")
+		secret = os.stat(os.path.join(first.store, ".secret"))
+		tap.equal(secret.st_mode & 0o7777, 0o600, "the secret's mode")
+		# Lost: another name, and nothing else.
+		first.stop()
+		os.unlink(os.path.join(first.store, ".secret"))
+		first.start()
+		tap.true(lib.Sealed(first.send(p).message).link not in links,
+		    "another name")
+		tap.equal(len(first.blobs()), 2, "files")
+	finally:
+		for one in twins + [first]:
+			one.close()
+
+
+@tap.case("a secret of the store that is not one: no start, and what to do")
+def t_bad_secret():
+	one = lib.Rig(mode="inbound")
+	try:
+		with open(os.path.join(one.store, ".secret"), "w") as f:
+			f.write("x\n")
+		os.chmod(f.name, 0o600)
+		one.write_config()
+		done = proc.run([proc.program("counterfoil-milter"), "-c",
+		    one.config], check=False)
+		tap.equal(done.returncode, 78, "exit status")
+		err = done.stderr.decode()
+		tap.contains(err, f.name, "the file is named")
+		tap.contains(err, "store_directory", "the option")
+	finally:
+		one.close()
 
 
 @tap.case("a key server that is not allowed: delivered as it came, logged")

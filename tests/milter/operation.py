@@ -133,7 +133,7 @@ def t_causes():
 	# Trouble goes by the error's own word, but for a file.
 	found |= set(re.findall(r'CF_CLASS_(?:TEMP|BUG), \d+, "([a-z-]+)"',
 	    proc.read_text(os.path.join(lib.TOP, "common", "errors.def"))))
-	found -= {"io", "configuration", "mail-deferred", "mail-away"}
+	found -= {"io", "full", "configuration", "mail-deferred", "mail-away"}
 	for word in ("flag", "size", "stopping", "limit", "mail-server",
 	    "internal", "flag-value", "recipient-address", "file"):
 		tap.true(word in found, "%s is found: %s" % (word, found))
@@ -590,7 +590,7 @@ def t_try_sealed():
 	    % report)
 	notice = lib.Sealed(out)
 	tap.equal(notice.e, real_sealed.e, "the sealed part")
-	tap.true(notice.blob != real_sealed.blob, "another link")
+	tap.equal(notice.blob, real_sealed.blob, "the link it would have")
 	tap.equal(len(rig.blobs()), 1, "the store")
 	rig.stop()
 
@@ -866,7 +866,7 @@ def t_sweep():
 	spool = os.path.join(rig.folder, "spool")
 	os.mkdir(spool, 0o700)
 	names = [".new.AAAAAA", ".new.LOCKED", ".new.YOUNG1", ".new.short",
-	    "ab", ".spool.AAAAAA", ".new.FOLDER"]
+	    "ab", ".spool.AAAAAA", ".secret.AAAAAA", ".new.FOLDER"]
 	for folder in (rig.store, spool):
 		for name in names[:-1]:
 			path = os.path.join(folder, name)
@@ -884,8 +884,9 @@ def t_sweep():
 		since = rig.log_from()
 		rig.start(spool_directory=spool)
 		kept = [n for n in names if "AAAAAA" not in n] + [".new.ALINK1"]
-		tap.equal(sorted(os.listdir(rig.store)), sorted(kept), "store")
-		tap.contains(since(), "removed 2 half-written files from "
+		tap.equal(sorted(os.listdir(rig.store)), sorted(kept +
+		    [".secret"]), "store")
+		tap.contains(since(), "removed 3 half-written files from "
 		    + rig.store, "log")
 		kept.remove(".new.LOCKED")
 		tap.equal(sorted(os.listdir(spool)), sorted(kept), "spool")
@@ -896,32 +897,76 @@ def t_sweep():
 	rig.stop()
 
 
-@tap.case("old sealed messages: the command of counterfoil-expire.service")
+DAY = 86400
+
+
+@tap.case("sealed messages whose time is over go: at the start, at a reload, "
+    "several milters at a time")
 def t_expire():
-	unit = proc.read_text(os.path.join(lib.TOP, "contrib", "systemd",
-	    "counterfoil-expire.service.in"))
-	days = int(re.search(r"(?m)^Environment=DAYS=(\d+)$", unit).group(1))
 	rig = new().start()
-	for _ in range(3):
+	for flag in (b"yes", b"yes", b"yes", b"expires=2d"):
 		rig.key_server.reset()
-		rig.send(lib.message())
-	old, edge, new_one = rig.blobs()
-	age(old, (days + 2) * 86400)
-	age(edge, (days - 1) * 86400)
+		content = lib.message(flag=b"X-Return-Receipt: " + flag)
+		lib.check_sealed(rig, rig.send(content), content)
+	own, = [b for b in rig.blobs() if os.stat(b).st_mtime >
+	    time.time() + DAY]
+	tap.true(abs(os.stat(own).st_mtime - time.time() - 32 * DAY) < 3600,
+	    "30 days after its end")
+	old, edge, new_one = [b for b in rig.blobs() if b != own]
+	age(old, 402 * DAY)
+	age(edge, 399 * DAY)
 	other = os.path.join(os.path.dirname(old), "notes.txt")
 	with open(other, "w"):
 		pass
-	age(other, (days + 2) * 86400)
-	command = re.search(r"(?m)^ExecStart=(.*)$", unit).group(1)
-	tap.contains(command, " /var/lib/counterfoil/store ", "its place")
-	words = [w.replace("${DAYS}", str(days)) for w in command.replace(
-	    "/var/lib/counterfoil/store", rig.store).split()]
-	proc.run(words)
-	tap.equal(sorted(rig.blobs()), sorted([edge, new_one, other]),
+	age(other, 402 * DAY)
+	since = rig.log_from()
+	rig.stop()
+	rig.start()
+	rig.wait_log(since, "removed 1 sealed messages from " + rig.store)
+	rig.wait_log(since, " has 3 sealed messages, ")
+	tap.equal(sorted(rig.blobs()), sorted([edge, new_one, own, other]),
 	    "what is left")
+	def reload(left, **changes):
+		since = rig.log_from()
+		rig.write_config(**changes)
+		rig.process.send(signal.SIGHUP)
+		rig.wait_log(since, " has %d sealed messages, " % left)
+	# For ever, then less: what is there goes by it, but for its own end.
+	reload(3, store_keep_s=0)
+	reload(2, store_keep_s=300 * DAY)
+	tap.equal(sorted(rig.blobs()), sorted([new_one, own, other]), "less")
+	# Another one that shares the store, as many do.
+	for blob in (new_one, own):
+		age(blob, 500 * DAY)
+	twin = new(store_directory=rig.store).start()
+	reload(0)
+	tap.equal(rig.blobs(), [other], "all went")
+	tap.lacks(rig.log_text() + twin.log_text(), "cannot be removed", "log")
 	content = lib.message()
 	rig.key_server.reset()
 	lib.check_sealed(rig, rig.send(content), content)
+	twin.stop()
+	rig.stop()
+
+
+@tap.case("what cannot be removed is told, and stays")
+def t_expire_not():
+	rig = new().start()
+	rig.send(lib.message())
+	blob, = rig.blobs()
+	age(blob, 402 * DAY)
+	proc.run(["mount", "--bind", os.path.dirname(blob),
+	    os.path.dirname(blob)])
+	try:
+		proc.run(["mount", "-o", "remount,bind,ro",
+		    os.path.dirname(blob)])
+		since = rig.log_from()
+		rig.process.send(signal.SIGHUP)
+		rig.wait_log(since, "1 sealed messages in %s, whose time is over, "
+		    "cannot be removed: Read-only" % rig.store)
+		tap.equal(rig.blobs(), [blob], "the store")
+	finally:
+		proc.run(["umount", os.path.dirname(blob)])
 	rig.stop()
 
 

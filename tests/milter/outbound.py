@@ -249,8 +249,7 @@ def t_spooled():
 				content = lib.message(b"q" * n)
 				lib.check_sealed(spool, spool.send(content),
 				    content)
-			tap.equal([n for n in os.listdir(spool.store)
-			    if n.startswith(".")], [], "half files")
+			tap.equal(spool.half_files(), [], "half files")
 		finally:
 			spool.close()
 

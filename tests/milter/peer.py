@@ -365,6 +365,29 @@ def t_calls():
 	    failed["smfi_replacebody"] >= 2, "calls that failed: %r" % failed)
 
 
+@tap.case("sealed mail that is not taken after all: its file stays for the "
+    "next attempt, and for another message")
+def t_not_taken():
+	seal = rig.send(lib.message()).message
+	failing = Failing(mode="inbound",
+	    allowed_key_servers=[rig.key_server.url])
+	at = failing.rig
+	try:
+		failing.told("smfi_replacebody", 1)
+		lib.check_refused(at.send(seal), "451")
+		tap.true(failing.happened(), "it failed")
+		blob, = at.blobs()
+		inode = os.stat(blob).st_ino
+		link = lib.Sealed(at.send(seal).message).link
+		failing.told("smfi_replacebody", 1)
+		lib.check_refused(at.send(seal), "451")
+		tap.equal(at.blobs(), [blob], "the file of the one in between")
+		tap.equal(os.stat(blob).st_ino, inode, "the same")
+		tap.contains(link, os.path.basename(blob), "its link")
+	finally:
+		at.close()
+
+
 def refuses_session(failing):
 	"""Does a connection end whose data cannot be kept?"""
 	# The end of a session makes this call, too.

@@ -134,6 +134,11 @@ class Rig:
 	def blobs(self):
 		return sorted(glob.glob(os.path.join(self.store, "??", "*")))
 
+	def half_files(self):
+		"""What is no message in the store, nor its secret."""
+		return [n for n in os.listdir(self.store)
+		    if n.startswith(".") and n != ".secret"]
+
 	def connections(self):
 		"""How many the kernel has on the socket, the milter's ends.
 
