@@ -151,7 +151,8 @@ on_ready(void *arg, char *ip, char *local_ip, int port, int local_port)
 
 /*
  * A line of the answer's header; before the way is open, of the proxy's to
- * CONNECT.  What is behind a refusal of its is not read, however long it is.
+ * CONNECT.  What is behind a refusal of its is not read: curl would do so to
+ * the end, and look at no clock meanwhile.
  */
 static size_t
 on_header(char *data, size_t size, size_t n, void *arg)

@@ -22,9 +22,10 @@ fail_by_login(const struct cf_httpc_end *end, struct cf_why *why)
 	if (end->proxy->login[0] == '\0')
 		return cf_fail(CF_E_PROXY, why, "%s: the proxy %s wants a user "
 		    "name and a password: name a file with them in "
-		    "proxy_login_file", end->service, place);
+		    "the option \"proxy_login_file\"", end->service, place);
 	return cf_fail(CF_E_PROXY, why, "%s: the proxy %s does not take the "
-	    "user name and password that are in proxy_login_file",
+	    "user name and password in the file of the option "
+	    "\"proxy_login_file\"",
 	    end->service, place);
 }
 
@@ -41,12 +42,12 @@ fail_by_status(const struct cf_httpc_end *end, struct cf_why *why)
 	if (status >= 500 || status == 408 || status == 429)
 		return cf_fail(CF_E_NETWORK, why, "%s: the proxy %s does not "
 		    "get there (it answers %ld); if the host is in your own "
-		    "network, name it in proxy_except", end->service, place,
-		    status);
+		    "network, name it in the option \"proxy_except\"",
+		    end->service, place, status);
 	return cf_fail(CF_E_PROXY, why, "%s: the proxy %s refuses to connect "
 	    "there (it answers %ld): ask who runs it to allow it, or, if the "
-	    "host is in your own network, name it in proxy_except",
-	    end->service, place, status);
+	    "host is in your own network, name it in the option "
+	    "\"proxy_except\"", end->service, place, status);
 }
 
 static enum cf_err
@@ -68,10 +69,12 @@ fail_by_proxy(const struct cf_httpc_end *end, struct cf_why *why)
 		    place);
 	case CURLE_COULDNT_CONNECT:
 		return cf_fail(rc, why, "%s: the proxy %s cannot be reached; "
-		    "check the option \"proxy\"", end->service, place);
+		    "check the option \"proxy\", or ask who runs it",
+		    end->service, place);
 	case CURLE_OPERATION_TIMEDOUT:
 		return cf_fail(CF_E_TIMEOUT, why, "%s: the proxy %s did not "
-		    "answer in time", end->service, place);
+		    "answer in time; check the option \"proxy\", or ask who "
+		    "runs it", end->service, place);
 	case CURLE_PEER_FAILED_VERIFICATION:
 		trouble = cf_tls_certificate_trouble(end->proxy_verdict);
 		break;

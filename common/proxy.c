@@ -3,6 +3,7 @@
 #include "common/proxy.h"
 
 #include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/link.h"
@@ -124,6 +125,22 @@ cf_proxy_carries(const struct cf_proxy *proxy, const char *service)
 		if (is_excepted(proxy->except->item[i], host, len))
 			return false;
 	return true;
+}
+
+const char *
+cf_proxy_of_environment(void)
+{
+	static const char *const names[] = { "https_proxy", "HTTPS_PROXY",
+	    "all_proxy", "ALL_PROXY" };
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		value = getenv(names[i]);
+		if (value != NULL && *value != '\0')
+			return names[i];
+	}
+	return NULL;
 }
 
 const char *

@@ -51,6 +51,11 @@ void cf_proxy_wipe(struct cf_proxy *proxy);
  * Not to this machine, whatever name it has, and not to the exceptions.
  */
 bool cf_proxy_carries(const struct cf_proxy *proxy, const char *service);
+/*
+ * The name of a variable by which other programs would have found a proxy
+ * for https:, or NULL.  For advice alone: it counts for nothing.
+ */
+const char *cf_proxy_of_environment(void);
 /* "host:port", for sentences.  Lends. */
 const char *cf_proxy_place(const struct cf_proxy *proxy);
 

@@ -106,6 +106,13 @@ cf_check_key_servers(struct cf_check *check)
 		    "the key server answers and takes our token",
 		    "%s; %s", why.text, advice(rc, status));
 	}
+	if (good < list->count && s->proxy.url == NULL &&
+	    cf_proxy_of_environment() != NULL) {
+		check->f.subject = "configuration";
+		cf_check_say(check, CF_FINDING_WARNING, "the environment's %s "
+		    "counts for nothing here; if there is no other way out "
+		    "than a proxy, set proxy", cf_proxy_of_environment());
+	}
 	check->f.subject = "key_servers";
 	if (good == 0 && list->count > 1)
 		cf_check_say(check, CF_FINDING_ERROR,

@@ -163,6 +163,21 @@ cf_cli_fail(enum cf_err rc, const struct cf_why *why)
 	    CF_EXIT_TEMPORARY;
 }
 
+int
+cf_cli_fail_asking(const struct cf_cli_conf *conf, enum cf_err rc,
+    const struct cf_why *why)
+{
+	const char *name = cf_proxy_of_environment();
+	int status = cf_cli_fail(rc, why);
+
+	if ((rc == CF_E_NETWORK || rc == CF_E_TIMEOUT) &&
+	    conf->proxy == NULL && name != NULL)
+		fprintf(stderr, "counterfoil: The environment's %s counts for "
+		    "nothing here: if there is no other way out than a proxy, "
+		    "name it in the option \"proxy\".\n", name);
+	return status;
+}
+
 char *
 cf_cli_clean(const char *text)
 {

@@ -62,6 +62,12 @@ void cf_cli_sealed_free(struct cf_cli_sealed *sealed);
  * the exit status that goes with `rc`.
  */
 int cf_cli_fail(enum cf_err rc, const struct cf_why *why);
+/*
+ * The same for a request to a key server, with one more line when it was not
+ * reached and only the environment names a proxy.
+ */
+int cf_cli_fail_asking(const struct cf_cli_conf *conf, enum cf_err rc,
+    const struct cf_why *why);
 /* Text from outside, for a terminal, in its visible form (visible.h). */
 void cf_cli_put(const char *text, FILE *out);
 /* The same to a string.  Gives. */

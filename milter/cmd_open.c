@@ -412,7 +412,8 @@ cf_cmd_open(const struct cf_cli_conf *conf, int argc, char **argv)
 	if (!parse_arguments(argc, argv, &a))
 		return usage();
 	rc = run(conf, &a, &sealed, &out, &why);
-	status = rc == CF_OK ? CF_EXIT_OK : cf_cli_fail(rc, &why);
+	status = rc == CF_OK ? CF_EXIT_OK :
+	    cf_cli_fail_asking(conf, rc, &why);
 	if (rc == CF_E_SEVERAL)
 		list_parts(&sealed.reading);
 	return status;

@@ -246,6 +246,6 @@ cf_cmd_status(const struct cf_cli_conf *conf, int argc, char **argv)
 	if (rc == CF_OK)
 		rc = print(&answer, as_json, &why);
 	if (rc != CF_OK)
-		return cf_cli_fail(rc, &why);
+		return cf_cli_fail_asking(conf, rc, &why);
 	return fflush(stdout) == 0 ? CF_EXIT_OK : CF_EXIT_TEMPORARY;
 }

@@ -6,7 +6,8 @@
 
 Words: ok, 500, 503, 401, 403, 422, garbage, empty, half, close, silent, lost (the
 key is issued, the reply is not sent), hold (waits for server.go), and lies:
-other-id, other-request, other-commitment, other-locator, no-key, huge.
+other-id, other-request, other-commitment, other-locator, no-key, huge,
+long-head (fields without end).
 A repeat with the same key id must bring the same values (else 409) and gets
 the same key.
 """
@@ -206,6 +207,15 @@ class KeyServer:
 			h.connection.sendall(b"\x16\x03 this is no HTTP\r\n\r\n")
 			h.close_connection = True
 			return
+		if word == "long-head":
+			self.over(h)
+			h.close_connection = True
+			h.send_response(201)
+			try:
+				while True:
+					h.wfile.write(b"X: y\r\n" * 1000)
+			except OSError:
+				return
 		if word == "empty":
 			return self.reply(h, 201, b"")
 		if word == "huge":

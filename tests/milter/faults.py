@@ -43,7 +43,7 @@ def tries():
 @tap.case("a key server that refuses, lies, or talks nonsense: 451")
 def t_bad_server():
 	for word in ("500", "503", "401", "403", "garbage", "empty", "half",
-	    "close", "huge", "other-id", "other-request", "other-commitment",
+	    "close", "huge", "long-head", "other-id", "other-request", "other-commitment",
 	    "other-locator", "no-key"):
 		rig.key_server.reset()
 		rig.key_server.usual = word

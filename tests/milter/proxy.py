@@ -125,7 +125,7 @@ def t_tinyproxy_refuses():
 	World.proxies.append(there)
 	rig.start(proxy=there.url)
 	waits(rig, " cause=proxy ", "wants a user name and a password: name a "
-	    "file with them in proxy_login_file")
+	    "file with them in the option \"proxy_login_file\"")
 	write_login(rig, "gate:wrong")
 	for login, server, words in (
 	    ("gate:wrong", rig.key_server.url, (" cause=proxy ",
@@ -259,7 +259,7 @@ def t_other_login():
 			    "kind than user name and password (Basic)")
 		proxy.offers = ["Negotiate", "Basic realm=\"x\""]
 		waits(rig, "does not take the user name" if login else
-		    "name a file with them in proxy_login_file")
+		    "name a file with them in the option")
 		has_no_secret(rig, LOGIN)
 
 
@@ -274,7 +274,7 @@ def t_slow():
 	began = time.monotonic()
 	out = findings(rig)[1]
 	tap.contains(out, "error: %s: the proxy localhost:%d did not answer in "
-	    "time; flagged mail waits" % (rig.key_server.url, proxy.port), "-n")
+	    "time; check the option \"proxy\", or ask who runs it; flagged mail waits" % (rig.key_server.url, proxy.port), "-n")
 	tap.true(time.monotonic() - began < 60, "-n: %.1f s"
 	    % (time.monotonic() - began))
 
@@ -374,22 +374,32 @@ def t_check():
 	    "takes our token\n" % service, "-n")
 	tap.contains(out, "warning: %s: the proxy localhost:%d does not get "
 	    "there (it answers 502); if the host is in your own network, name "
-	    "it in proxy_except; links in notices" % (rig.options["reader_url"],
+	    "it in the option \"proxy_except\"; links in notices" % (rig.options["reader_url"],
 	    proxy.port), "-n")
 	write_login(rig, "gate:wrong")
 	status, out, _ = findings(rig)
 	tap.equal(status, 78, out)
 	tap.contains(out, "error: %s: the proxy localhost:%d does not take "
-	    "the user name and password that are in proxy_login_file; flagged "
-	    "mail waits until then\n" % (service, proxy.port), "-n")
+	    "the user name and password in the file of the option "
+	    "\"proxy_login_file\"; flagged mail waits until then\n" % (service, proxy.port), "-n")
 	proxy.fault = "403"
 	status, out, _ = findings(rig)
 	tap.contains(out, "error: %s: the proxy localhost:%d refuses" % (
 	    service, proxy.port), "-n")
 	rig.options["proxy"] = "http://127.0.0.1:%d" % proc.free_port()
 	tap.contains(findings(rig)[1], "cannot be reached; check the option "
-	    "\"proxy\"; flagged mail waits", "-n")
-	rig.options.update(proxy=None, proxy_except=["keys.test"])
+	    "\"proxy\", or ask who runs it; flagged mail waits", "-n")
+	rig.options["proxy"] = None
+	os.environ["ALL_PROXY"] = proxy.url
+	try:
+		out = findings(rig)[1]
+	finally:
+		del os.environ["ALL_PROXY"]
+	tap.contains(out, "warning: configuration: the environment's ALL_PROXY "
+	    "counts for nothing here; if there is no other way out than a "
+	    "proxy, set proxy\n", "-n")
+	tap.lacks(findings(rig)[1], "environment", "-n without")
+	rig.options["proxy_except"] = ["keys.test"]
 	out = findings(rig, "--offline")[1]
 	for name in ("proxy_login_file", "proxy_except"):
 		tap.contains(out, "warning: configuration: %s is set, but proxy "

@@ -109,6 +109,9 @@ def t_environment():
 	done = counterfoil("open", World.mail, env=env, deadline_s=1)
 	tap.equal((done.returncode, World.proxy.requests), (75, []),
 	    done.stderr.decode())
+	tap.contains(done.stderr.decode(), "\ncounterfoil: The environment's "
+	    "https_proxy counts for nothing here: if there is no other way "
+	    "out than a proxy, name it in the option \"proxy\".\n", "advice")
 	must_open(counterfoil("open", World.mail, proxy=World.proxy.url,
 	    env=dict(os.environ, no_proxy="*", NO_PROXY=forward.HOST)))
 	tap.equal(len(World.proxy.requests), 1, "requests")
@@ -121,12 +124,12 @@ def t_refuses():
 	    World.proxy.port)
 	for fault, login, words in (
 	    ("407", None, "wants a user name and a password: name a file "
-	    "with them in proxy_login_file"),
-	    ("407", LOGIN, "does not take the user name and password that are "
-	    "in proxy_login_file"),
+	    "with them in the option \"proxy_login_file\""),
+	    ("407", LOGIN, "does not take the user name and password in "
+	    "the file of the option \"proxy_login_file\""),
 	    ("403", None, "refuses to connect there (it answers 403): ask who "
 	    "runs it to allow it, or, if the host is in your own network, "
-	    "name it in proxy_except")):
+	    "name it in the option \"proxy_except\"")):
 		World.proxy.fault = fault
 		World.proxy.requests.clear()
 		done = counterfoil("open", World.mail, proxy=World.proxy.url,
@@ -141,7 +144,7 @@ def t_refuses():
 	tap.equal((done.returncode, done.stderr.decode()), (75, "counterfoil: "
 	    "The key server could not be reached. (%s does not get there (it "
 	    "answers 503); if the host is in your own network, name it in "
-	    "proxy_except) Nothing is lost; try again later.\n" % where), "503")
+	    "the option \"proxy_except\") Nothing is lost; try again later.\n" % where), "503")
 	tap.equal(World.server.calls, [], "requests of the key server")
 
 
