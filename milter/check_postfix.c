@@ -328,12 +328,14 @@ check_filter(const struct postfix *p, const struct cf_postfix_service *s,
 	if (leads)
 		cf_check_say(p->check, WARNING, "flagged mail from %s goes to "
 		    "the hop, and not to content_filter = %s: what is to be "
-		    "scanned, a milter must scan there", s->name, filter);
+		    "scanned or get a disclaimer, a milter must see there",
+		    s->name, filter);
 	if (ours && p->check->snapshot->mode & CF_MODE_INBOUND)
 		cf_check_say(p->check, WARNING, "content_filter = %s takes "
 		    "the mail of %s behind us: it sees the body that we "
-		    "wrote, and what the sender signed fails; filter with a "
-		    "milter before us", filter, s->name);
+		    "wrote, and what the sender signed fails; disclaimers "
+		    "are well there, but scan with a milter before us",
+		    filter, s->name);
 }
 
 /* ---- the way of flagged mail ---- */

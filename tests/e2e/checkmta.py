@@ -276,9 +276,10 @@ def t_filters():
 	hop = "    -o milter_macro_daemon_name=COUNTERFOIL\n"
 	scan = "    -o content_filter=scan:[127.0.0.1]:10024\n"
 	proxy = "    -o smtpd_proxy_filter=127.0.0.1:10024\n"
-	finds("warning", "and not to content_filter = scan",
+	finds("warning", "and not to content_filter = scan:[127.0.0.1]:10024: "
+	    "what is to be scanned or get a disclaimer",
 	    master=[(front, front + scan)])
-	finds("warning", "behind us: it sees the body that we wrote",
+	finds("warning", "disclaimers are well there, but scan with a milter",
 	    master=[(outside, scan + outside)])
 	for place in (outside, hop):
 		finds("error", "shows us no content",
