@@ -2,19 +2,19 @@
 /* cf_composite - see composite.h. */
 #include "common/composite.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <gmime/gmime.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "common/b64.h"
 #include "common/b64url.h"
 #include "common/mem.h"
+#include "common/qp.h"
 #include "common/secret.h"
 
 #define NOTICE_MAX ((size_t)4 << 20)	/* both texts, quoted-printable */
@@ -23,12 +23,8 @@
 #define COLON_MAX 20000		/* lines that may be header fields */
 #define DEPTH_MAX 8		/* multiparts around the notice */
 
-/* base64: 57 bytes make one line of 76 characters. */
-#define LINE_IN 57
-#define LINE_OUT 76
-#define READ_MAX (LINE_IN * 840)
+#define READ_MAX (CF_B64_LINE_IN * 840)
 #define PIECE_MAX 65535	/* what libmilter sends in one packet */
-#define PAIRS 4096
 
 void
 cf_composite_init(void)
@@ -151,67 +147,6 @@ cf_edits_free(struct cf_edits *edits)
 	*edits = none;
 }
 
-/* ---- quoted-printable ---- */
-
-/* RFC 2045 6.7; a lone dot and "From " are encoded for the MTAs' sake. */
-static bool
-is_literal(const char *p, size_t col)
-{
-	if (*p == ' ' || *p == '\t')
-		return p[1] != '\0' && p[1] != '\n' &&
-		    (p[1] != '\r' || p[2] != '\n');
-	if (col == 0 && (*p == '.' || strncmp(p, "From ", 5) == 0))
-		return false;
-	return *p > ' ' && *p <= '~' && *p != '=';
-}
-
-/* How many characters from here may stand as they are, `max` at most. */
-static size_t
-literal_run(const char *text, size_t col, size_t max)
-{
-	size_t n = 0;
-
-	while (n < max && is_literal(text + n, col + n))
-		n++;
-	return n;
-}
-
-void
-cf_composite_quote(const char *text, struct cf_buf *ret)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	const size_t room = LINE_OUT - 1;	/* and "=" */
-	char code[3] = "=";
-	size_t col = 0, n;
-
-	while (*text != '\0') {
-		if (*text == '\n' || (*text == '\r' && text[1] == '\n')) {
-			text += *text == '\r' ? 2 : 1;
-			cf_buf_add(ret, "\r\n", 2);
-			col = 0;
-			continue;
-		}
-		n = literal_run(text, col, room - col);
-		cf_buf_add(ret, text, n);
-		text += n;
-		col += n;
-		if (n > 0)
-			continue;
-		if (col + 3 > room) {
-			cf_buf_add(ret, "=\r\n", 3);
-			col = 0;
-			continue;
-		}
-		code[1] = hex[(unsigned char)*text >> 4];
-		code[2] = hex[(unsigned char)*text & 15];
-		cf_buf_add(ret, code, 3);
-		col += 3;
-		text++;
-	}
-	if (col > 0)
-		cf_buf_add(ret, "\r\n", 2);
-}
-
 /* ---- writing ---- */
 
 void
@@ -238,11 +173,11 @@ add_prologue(const struct cf_composite_parts *p, struct cf_buf *out)
 	    "\r\n--=_cn_%s\r\n", p->boundary, id, id);
 	cf_buf_adds(out, "Content-Type: text/plain; charset=utf-8\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-	cf_composite_quote(p->text, out);
+	cf_qp_add(out, p->text);
 	cf_buf_addf(out, "\r\n--=_cn_%s\r\n"
 	    "Content-Type: text/html; charset=utf-8\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n", id);
-	cf_composite_quote(p->html, out);
+	cf_qp_add(out, p->html);
 	cf_buf_addf(out, "\r\n--=_cn_%s--\r\n--%s\r\n"
 	    "Content-Type: " CF_CONTAINER_TYPE ";\r\n"
 	    " name=\"" CF_CONTAINER_NAME "\"\r\n"
@@ -267,23 +202,10 @@ struct writer {
 	void *arg;
 	size_t len, used;		/* of `out`: now, and at most so far */
 	size_t part_len;
-	unsigned char part[LINE_IN];	/* of a line that is not full yet */
-	unsigned char out[PIECE_MAX + 1];	/* the encoder adds a NUL */
-	char pair[PAIRS][2];		/* base64 of each twelve bits */
+	unsigned char part[CF_B64_LINE_IN];	/* of a line not full yet */
+	unsigned char out[PIECE_MAX];
+	struct cf_b64_table table;
 };
-
-static void
-fill_pairs(char pair[PAIRS][2])
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	size_t i;
-
-	for (i = 0; i < PAIRS; i++) {
-		pair[i][0] = letters[i >> 6];
-		pair[i][1] = letters[i & 63];
-	}
-}
 
 static void
 writer_free(struct writer **w)
@@ -321,28 +243,6 @@ put(struct writer *w, const char *data, size_t len, struct cf_why *why)
 	return rc;
 }
 
-/*
- * base64 by pairs of characters, six bytes a turn: half the time of libcrypto,
- * which was a sixth of all that a large message costs the milter.
- */
-static size_t
-encode_line(const struct writer *w, unsigned char *out,
-    const unsigned char *in, size_t len)
-{
-	unsigned char *p = out;
-	uint64_t bits;
-	int shift;
-
-	/* Eight are read, the last two of them once more the next time. */
-	for (; len >= sizeof bits; in += 6, len -= 6) {
-		memcpy(&bits, in, sizeof bits);
-		bits = be64toh(bits);
-		for (shift = 52; shift >= 16; shift -= 12, p += 2)
-			memcpy(p, w->pair[bits >> shift & (PAIRS - 1)], 2);
-	}
-	return (size_t)(p - out) + (size_t)EVP_EncodeBlock(p, in, (int)len);
-}
-
 /* One line of base64. */
 static enum cf_err
 put_line(struct writer *w, const unsigned char *bytes, size_t len,
@@ -350,13 +250,11 @@ put_line(struct writer *w, const unsigned char *bytes, size_t len,
 {
 	enum cf_err rc = CF_OK;
 
-	if (PIECE_MAX - w->len < LINE_OUT + 2)
+	if (PIECE_MAX - w->len < CF_B64_LINE_OUT)
 		rc = flush(w, why);
 	if (rc != CF_OK)
 		return rc;
-	w->len += encode_line(w, w->out + w->len, bytes, len);
-	memcpy(w->out + w->len, "\r\n", 2);
-	w->len += 2;
+	w->len += cf_b64_line(&w->table, bytes, len, w->out + w->len);
 	return CF_OK;
 }
 
@@ -377,15 +275,15 @@ encode(struct writer *w, const void *data, size_t len, struct cf_why *why)
 	size_t n;
 
 	while (len > 0 && rc == CF_OK) {
-		if (w->part_len == 0 && len >= LINE_IN) {
-			n = LINE_IN;
+		if (w->part_len == 0 && len >= CF_B64_LINE_IN) {
+			n = CF_B64_LINE_IN;
 			rc = put_line(w, p, n, why);
 		} else {
-			n = LINE_IN - w->part_len;
+			n = CF_B64_LINE_IN - w->part_len;
 			n = len < n ? len : n;
 			memcpy(w->part + w->part_len, p, n);
 			w->part_len += n;
-			if (w->part_len == LINE_IN)
+			if (w->part_len == CF_B64_LINE_IN)
 				rc = end_lines(w, why);
 		}
 		p += n;
@@ -455,7 +353,7 @@ cf_composite_write(const struct cf_composite_parts *parts,
 	cf_link_wipe(&link);
 	w->write = write;
 	w->arg = arg;
-	fill_pairs(w->pair);
+	cf_b64_fill(&w->table);
 	add_prologue(parts, &text);
 	rc = cf_buf_check(&text, why);
 	if (rc == CF_OK)
@@ -475,13 +373,12 @@ cf_composite_size(const struct cf_composite_parts *parts)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf text =
 	    CF_BUF_INIT_SECRET(NOTICE_MAX);
-	uint64_t e_len, chars;
+	uint64_t e_len;
 
 	add_prologue(parts, &text);
 	add_epilogue(parts, &text);
 	e_len = parts->head_len + parts->ciphertext_len + parts->tail_len;
-	chars = (e_len + 2) / 3 * 4;
-	return text.len + chars + 2 * ((chars + LINE_OUT - 1) / LINE_OUT);
+	return text.len + cf_b64_size(e_len);
 }
 
 /* ---- finding the notice ---- */
@@ -791,8 +688,6 @@ cf_composite_parse(const void *message, size_t len, const char *handle,
 static void
 add_base64(const char *text, struct cf_buf *out)
 {
-	unsigned char line[LINE_OUT + 1];
-	size_t len, i, n;
 	CF_AUTO(cf_buf_free) struct cf_buf wire =
 	    CF_BUF_INIT_SECRET(NOTICE_MAX);
 
@@ -802,14 +697,7 @@ add_base64(const char *text, struct cf_buf *out)
 			cf_buf_addc(&wire, '\r');
 		cf_buf_addc(&wire, *text);
 	}
-	len = wire.len;
-	for (i = 0; i < len; i += n) {
-		n = len - i < LINE_IN ? len - i : LINE_IN;
-		cf_buf_add(out, line, (size_t)EVP_EncodeBlock(line,
-		    (unsigned char *)wire.data + i, (int)n));
-		cf_buf_adds(out, "\r\n");
-	}
-	OPENSSL_cleanse(line, sizeof line);
+	cf_b64_add(out, wire.data, wire.len);
 }
 
 /* `text` in the place of what stands there, in the same encoding. */
@@ -824,7 +712,7 @@ write_place(const struct cf_place *place, const char *text,
 	if (place->base64)
 		add_base64(text, &out);
 	else
-		cf_composite_quote(text, &out);
+		cf_qp_add(&out, text);
 	rc = cf_buf_check(&out, why);
 	return rc == CF_OK ? write(arg, out.data, out.len, why) : rc;
 }

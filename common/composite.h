@@ -116,8 +116,6 @@ CF_MUST_USE enum cf_err cf_composite_write(
     void *arg, struct cf_why *why);
 /* How many bytes cf_composite_write() will write. */
 uint64_t cf_composite_size(const struct cf_composite_parts *parts);
-/* Append `text` in quoted-printable, CRLF lines of at most 76 characters. */
-void cf_composite_quote(const char *text, struct cf_buf *ret);
 
 /* ---- the notice, in what has arrived ---- */
 

@@ -9,6 +9,7 @@
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/qp.h"
 #include "common/visible.h"
 #include "keysrv/mailer.h"
 
@@ -17,7 +18,6 @@
 #define HANDLE_LEN 22
 #define TEXT_MAX 16384		/* bytes of text before encoding */
 #define OUTSIDE_MAX 400		/* bytes shown of one value from outside */
-#define QP_LINE_MAX 75		/* and "=": RFC 2045 6.7 rule 5 */
 #define LINE_MAX_CHARS 998	/* RFC 5322 2.1.1 */
 #define ORIGINAL_ID_MAX 400
 
@@ -256,48 +256,6 @@ add_text(struct cf_buf *text, const struct cf_receipt *r)
 }
 
 static bool
-qp_plain(unsigned char c)
-{
-	return c > 0x20 && c < 0x7f && c != '=';
-}
-
-/*
- * Quoted-printable (RFC 2045 6.7) with CRLF line ends.  A line's first
- * character is encoded where a mail server might change it and so break the
- * signature: "." and the "F" of "From " (RFC 8551 3.1.2).
- */
-static void
-add_qp(struct cf_buf *out, const char *text, size_t len)
-{
-	size_t i, column = 0, width;
-	unsigned char c;
-	bool plain;
-
-	for (i = 0; i < len; i++) {
-		c = (unsigned char)text[i];
-		if (c == '\n') {
-			cf_buf_adds(out, "\r\n");
-			column = 0;
-			continue;
-		}
-		plain = qp_plain(c) || (c == ' ' && i + 1 < len &&
-		    text[i + 1] != '\n');
-		if (column + 3 > QP_LINE_MAX) {
-			cf_buf_adds(out, "=\r\n");
-			column = 0;
-		}
-		if (column == 0 && (c == '.' || c == 'F' || c == '-'))
-			plain = false;
-		width = plain ? 1 : 3;
-		if (plain)
-			cf_buf_addc(out, (char)c);
-		else
-			cf_buf_addf(out, "=%02X", c);
-		column += width;
-	}
-}
-
-static bool
 is_ascii(const char *s, size_t len)
 {
 	size_t i;
@@ -322,7 +280,7 @@ add_text_part(struct cf_buf *out, const struct cf_receipt *r,
 		cf_buf_addf(out, "Content-Type: text/plain; charset=%s\r\n"
 		    "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
 		    is_ascii(text.data, text.len) ? "us-ascii" : "utf-8");
-		add_qp(out, text.data, text.len);
+		cf_qp_add(out, cf_buf_str(&text));
 		rc = cf_buf_check(out, why);
 	}
 	cf_buf_free(&text);

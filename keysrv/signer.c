@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "common/address.h"
+#include "common/b64.h"
 #include "common/b64url.h"
 #include "common/crypto_evp.h"
 #include "common/file.h"
@@ -166,20 +167,6 @@ sign(const struct cf_signer *s, const char *entity, size_t len,
 	return CF_OK;
 }
 
-static void
-add_base64(struct cf_buf *out, const unsigned char *bytes, size_t len)
-{
-	unsigned char line[80];
-	size_t n;
-
-	for (; len > 0; bytes += n, len -= n) {
-		n = len < 57 ? len : 57;
-		(void)EVP_EncodeBlock(line, bytes, (int)n);
-		cf_buf_adds(out, (const char *)line);
-		cf_buf_adds(out, "\r\n");
-	}
-}
-
 enum cf_err
 cf_signer_wrap(const struct cf_signer *s, const char *entity, size_t len,
     struct cf_buf *out, struct cf_why *why)
@@ -208,7 +195,7 @@ cf_signer_wrap(const struct cf_signer *s, const char *entity, size_t len,
 	    "Content-Transfer-Encoding: base64\r\n"
 	    "Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n",
 	    boundary);
-	add_base64(out, der, der_len);
+	cf_b64_add(out, der, der_len);
 	cf_buf_addf(out, "\r\n--=_cf_s_%s--\r\n", boundary);
 	OPENSSL_free(der);
 	return cf_buf_check(out, why);

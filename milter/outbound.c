@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/b64.h"
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "common/issue.h"
@@ -25,8 +26,6 @@
 #define HEAD_SPARE 65536
 /* Header and trace lines that the mail server adds to what we send. */
 #define SIZE_SPARE 4096
-#define BASE64_IN 57		/* bytes of one line of 76 characters */
-#define BASE64_OUT 78		/* with CRLF */
 #define MESSAGE_ID_LEN 400
 
 struct cf_outbound {
@@ -338,8 +337,7 @@ check_size_early(const struct cf_outbound *o, struct cf_why *why)
 {
 	uint64_t e = cf_container_size(cf_sealer_len(o->sealer));
 
-	if (limit(o) == 0 || (e + BASE64_IN - 1) / BASE64_IN * BASE64_OUT +
-	    outer_len(o) <= limit(o))
+	if (limit(o) == 0 || cf_b64_size(e) + outer_len(o) <= limit(o))
 		return CF_OK;
 	return cf_fail(CF_E_TOO_LARGE, why, "too large when sealed");
 }
@@ -552,11 +550,11 @@ cf_outbound_keep(struct cf_outbound *out)
 uint64_t
 cf_outbound_largest(const struct cf_outbound *out)
 {
-	uint64_t fixed = outer_len(out) + 2 * CF_NOTICE_MAX / 2 +
+	uint64_t fixed = outer_len(out) + CF_NOTICE_MAX +
 	    (out->head_len + CF_CONTAINER_HEAD_MAX) * 2;
 	uint64_t room = limit(out) > fixed ? limit(out) - fixed : 0;
 
-	return room / BASE64_OUT * BASE64_IN / 1000 * 1000;
+	return room / CF_B64_LINE_OUT * CF_B64_LINE_IN / 1000 * 1000;
 }
 
 void

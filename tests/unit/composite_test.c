@@ -245,60 +245,6 @@ t_written_lines_pass_any_mta(void **state)
 	cf_buf_free(&mail);
 }
 
-/* GMime's decoder is the judge of our quoted-printable. */
-static void
-assert_quoted(const char *text, const char *want)
-{
-	struct cf_buf quoted = CF_BUF_INIT(MAIL_MAX);
-	struct cf_buf got = CF_BUF_INIT(MAIL_MAX);
-	GMimeEncoding decoder;
-
-	cf_composite_quote(text, &quoted);
-	assert_true(cf_buf_reserve(&got, quoted.len + 10));
-	g_mime_encoding_init_decode(&decoder,
-	    GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
-	got.len = g_mime_encoding_step(&decoder, cf_buf_str(&quoted),
-	    quoted.len, got.data);
-	if (got.len != strlen(want) || memcmp(got.data, want, got.len) != 0)
-		fail_msg("\"%s\" became \"%.*s\"", want, (int)got.len,
-		    got.data);
-	cf_buf_free(&quoted);
-	cf_buf_free(&got);
-}
-
-static void
-t_quoted_text_decodes(void **state)
-{
-	char text[400], want[500];
-	uint64_t seed = 5;
-	size_t i, n, w;
-	int round;
-
-	(void)state;
-	assert_quoted("", "");
-	assert_quoted("a", "a\r\n");
-	assert_quoted("a \n", "a \r\n");
-	assert_quoted("\t", "\t\r\n");
-	for (round = 0; round < 20000; round++) {
-		n = fixture_next(&seed) % (sizeof text - 2);
-		for (i = w = 0; i < n; i++) {
-			static const char some[] = "aaaa  \t=.F\xc3\xa4\n\rxy";
-
-			text[i] = some[fixture_next(&seed) >> 8 & 15];
-			if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r'))
-				want[w++] = '\r';
-			want[w++] = text[i];
-		}
-		text[n] = '\0';
-		if (n > 0 && text[n - 1] != '\n') {
-			want[w++] = '\r';
-			want[w++] = '\n';
-		}
-		want[w] = '\0';
-		assert_quoted(text, want);
-	}
-}
-
 static char *
 sealed_part(const struct cf_buf *mail)
 {
@@ -796,7 +742,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_written_is_read_back),
 		cmocka_unit_test(t_written_lines_pass_any_mta),
-		cmocka_unit_test(t_quoted_text_decodes),
 		cmocka_unit_test(t_base64_is_right_at_every_split),
 		cmocka_unit_test(t_write_errors_come_through),
 		cmocka_unit_test(t_boundaries_are_fresh),
