@@ -57,6 +57,7 @@ static const struct {
 	{ "\u200b", "" }, { "\u200c", "" }, { "\u200d", "" },
 	{ "\u200e", "" }, { "\u200f", "" }, { "\u2060", "" },
 	{ "\ufeff", "" }, { "\u00ad", "" }, { "\u00a0", " " },
+	{ "\u2028", " " }, { "\u2029", " " },
 	{ "\u202a", "" }, { "\u202b", "" }, { "\u202c", "" },
 	{ "\u2066", "" }, { "\u2067", "" }, { "\u2068", "" },
 	{ "\u2069", "" },
@@ -70,6 +71,7 @@ static const struct {
 	{ "&colon;", ":" }, { "&period;", "." }, { "&lowbar;", "_" },
 	{ "&percnt;", "%" }, { "&equals;", "=" }, { "&nbsp;", " " },
 	{ "&shy;", "" }, { "&zwnj;", "" }, { "&ZeroWidthSpace;", "" },
+	{ "<wbr>", "" }, { "<wbr/>", "" }, { "<wbr />", "" },
 	/* quoted-printable: the soft line break */
 	{ "=\r\n", "" }, { "=\n", "" },
 };
@@ -146,7 +148,7 @@ change(const char *s, struct cf_buf *out)
 {
 	size_t i, n;
 
-	if (strchr("hH[(&=\xc2\xe2\xef", *s) == NULL)
+	if (strchr("hH[(&<=\xc2\xe2\xef", *s) == NULL)
 		return 0;
 	for (i = 0; i < sizeof changes / sizeof changes[0]; i++) {
 		n = strlen(changes[i].from);
@@ -158,19 +160,24 @@ change(const char *s, struct cf_buf *out)
 	return 0;
 }
 
-/* White space within a link, with the marks of a quoted reply. */
+/*
+ * White space within a link, or the soft line break of quoted-printable,
+ * with the marks of a quoted reply.
+ */
 static size_t
 join(const char *s, struct cf_buf *out)
 {
-	size_t n = 0, i;
+	static const char space[] = " \t\n\v\f\r";
+	size_t n = s[0] == '=' && s[1 + strspn(s + 1, "\r")] == '\n', i;
 	int lines = 0;
 
-	if (strchr(" \t\r\n", *s) != NULL)
-		n = strspn(s, " \t\r\n>");
+	if (strchr(space, s[n]) == NULL)
+		return 0;
+	n += strspn(s + n, " \t\n\v\f\r>|");
 	for (i = 0; i < n; i++)
 		lines += s[i] == '\n';
 	if (lines > 1)		/* an empty line is in no link */
-		cf_buf_addc(out, '\n');
+		cf_buf_adds(out, "\n\n");
 	return n;
 }
 
@@ -535,9 +542,11 @@ search(struct find *f, const char *text, bool joined)
 	for (round = 0; round <= ROUNDS; round++) {
 		if (round > 0)
 			rewrite(&now, undo);
+		if (joined)
+			rewrite(&now, join);
 		rewrite(&now, escape);
 		rewrite(&now, change);
-		if (joined)
+		if (joined)		/* what was written as an escape */
 			rewrite(&now, join);
 		scan(f, cf_buf_str(&now));
 	}

@@ -638,6 +638,19 @@ function linkCases()
 			percent(R)}`,
 		"a service's link beside it":
 			`https://bit.ly/3abc ${R}`,
+		"a reader link, places to break it": wide(R, at, "<wbr>"),
+		"a reader link, places in XHTML": wide(R, at, "<WBR />"),
+		"a reader link, lines of an old mail program":
+			`| ${R.slice(0, 50)}\n| ${R.slice(50)}\n| \n| Ann`,
+		"a reader link, soft breaks of a quoted source":
+			`> ${R.slice(0, 60)}=\r\n> ${R.slice(60)}\r\n> \r\n> Ann`,
+		"a reader link, line separator": wide(R, at, "\u2028"),
+		"a reader link, vertical tab": wide(R, at, "\v"),
+		"a reader link, all of it encoded": R.replace(/[^]/g,
+			c => `%${c.charCodeAt(0).toString(16)}`),
+		"a reader link, all of it in numeric HTML": R.replace(/[^]/g,
+			c => `&#${c.charCodeAt(0)};`),
+		"a reader link without its scheme": R.replace(/^.*\/\//, ""),
 	};
 	const rest = [
 		["another fragment with slashes", "#a/b/c", "unknown"],

@@ -16,10 +16,10 @@ const ENTITIES: Record<string, string> = {
 	period: ".", lowbar: "_", percnt: "%", equals: "=", nbsp: " ", shy: "",
 	zwnj: "", zerowidthspace: "",
 };
-const ESCAPE = new RegExp("&#(?:x([0-9a-f]{1,7})|([0-9]{1,7}));"	/* HTML */
-	+ "|\\\\u([0-9a-f]{4})"					/* JSON */
-	+ "|=([0-9a-f]{2})"				/* quoted-printable */
-	+ "|\\\\([/_#.:-])", "gi");			/* Markdown, JSON */
+const ESCAPE = new RegExp("&#(?:[xX]([0-9A-Fa-f]{1,7})|([0-9]{1,7}));" /* HTML */
+	+ "|\\\\u([0-9A-Fa-f]{4})"			/* JSON */
+	+ "|=([0-9A-F]{2})"	/* quoted-printable: its digits are capitals */
+	+ "|\\\\([/_#.:-])", "g");			/* Markdown, JSON */
 
 /* In UTF-8: zero width, soft hyphen, marks of direction, byte order mark. */
 const INVISIBLE = new RegExp("\xe2\x80[\x8b-\x8f\xaa-\xac]|\xe2\x81\xa0"
@@ -28,8 +28,9 @@ const INVISIBLE = new RegExp("\xe2\x80[\x8b-\x8f\xaa-\xac]|\xe2\x81\xa0"
 const REWRITTEN = new RegExp("%([0-9A-Fa-f]{2})|%[0-9A-Fa-f]?$"
 	+ "|(aHR0c[A-Za-z0-9+/_-]*)"		/* "http" in base64 */
 	+ "|/v2/url\\?u=([^& \\t\\r\\n]*)"		/* Proofpoint */
-	+ `|/v3/__([^]{0,${MAX_V3 - 3}}?)__;([A-Za-z0-9+/_-]*)`, "g");
+	+ "|(/v3/__)", "g");
 
+const BASE64 = /[A-Za-z0-9+/_-]*/y;
 const B64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 function ofCode(code: number): string
@@ -54,23 +55,27 @@ function clean(text: string): string
 			return ofCode(parseInt(hex ?? json ?? "", 16));
 		if (decimal !== undefined)
 			return ofCode(parseInt(decimal, 10));
-		if (quoted !== undefined)	/* its digits are capitals */
-			return /[a-f]/.test(quoted) ? whole : ofByte(quoted, whole);
+		if (quoted !== undefined)
+			return ofByte(quoted, whole);
 		return plain ?? whole;
-	}).replace(INVISIBLE, "").replace(/\xc2\xa0/g, " ")
+	}).replace(INVISIBLE, "").replace(/\xc2\xa0|\xe2\x80[\xa8\xa9]/g, " ")
 		.replace(/hxxp/gi, "http")
 		.replace(/\[(\.|:|:\/\/)\]|\((\.)\)|\[dot\]|\(dot\)/gi,
 			(_, one?: string, other?: string) => one ?? other ?? ".")
 		.replace(/&([a-z]+);/gi, (whole, name: string) =>
 			ENTITIES[name.toLowerCase()] ?? whole)
+		.replace(/<wbr ?\/?>/gi, "")
 		.replace(/=\r?\n/g, "");
 }
 
-/* White space within a link, with the marks of a quoted reply. */
+/*
+ * White space within a link, or the soft line break of quoted-printable,
+ * with the marks of a quoted reply.
+ */
 function join(text: string): string
 {
-	return text.replace(/[ \t\r\n][ \t\r\n>]*/g, space =>
-		space.split("\n").length > 2 ? "\n" : "");
+	return text.replace(/(?:=(?=\r*\n)|[ \t-\r])[ \t-\r>|]*/g, space =>
+		space.split("\n").length > 2 ? "\n\n" : "");
 }
 
 /* Base64 of either alphabet, as far as it makes whole bytes. */
@@ -119,17 +124,33 @@ function ofProofpoint3(link: string, bytes: string): string
 /* One step back of what rewriters do; a stray % stays, a cut one goes. */
 function undo(text: string): string
 {
-	return text.replace(REWRITTEN, (whole, hex?: string, base64?: string,
-		v2?: string, v3?: string, bytes?: string) => {
-		if (hex !== undefined)
-			return ofByte(hex, whole);
-		if (base64 !== undefined)
-			return ofBase64(base64);
-		if (v2 !== undefined)
-			return ofProofpoint2(v2);
-		return v3 === undefined ? ""
-			: ofProofpoint3(v3, ofBase64(bytes ?? ""));
-	});
+	let out = "", done = 0, v3End = 0, match;
+
+	REWRITTEN.lastIndex = 0;
+	while ((match = REWRITTEN.exec(text)) !== null) {
+		const [whole, hex, base64, v2, v3] = match;
+		const at = REWRITTEN.lastIndex;
+
+		if (v3 !== undefined) {
+			if (v3End >= 0 && v3End < at)
+				v3End = text.indexOf("__;", at);
+			if (v3End < 0 || v3End - at > MAX_V3 - 3)
+				continue;
+			BASE64.lastIndex = v3End + 3;
+			const [bytes = ""] = BASE64.exec(text) ?? [];
+
+			out += text.slice(done, match.index)
+				+ ofProofpoint3(text.slice(at, v3End), ofBase64(bytes));
+			done = REWRITTEN.lastIndex = v3End + 3 + bytes.length;
+			continue;
+		}
+		out += text.slice(done, match.index)
+			+ (hex !== undefined ? ofByte(hex, whole)
+				: base64 !== undefined ? ofBase64(base64)
+				: v2 !== undefined ? ofProofpoint2(v2) : "");
+		done = at;
+	}
+	return out + text.slice(done);
 }
 
 /* `text` as it is and one, two, three steps back. */
@@ -138,8 +159,8 @@ export function readings(text: string, joined: boolean): string[]
 	const all: string[] = [];
 
 	for (let now = text; all.length <= ROUNDS; now = undo(now)) {
-		now = clean(now);
-		if (joined)
+		now = clean(joined ? join(now) : now);
+		if (joined)		/* what was written as an escape */
 			now = join(now);
 		all.push(now);
 	}
