@@ -13,22 +13,26 @@
 #include "common/mem.h"
 
 /* What a hostile file can make us do; counterfoil-format(7) has them too. */
-#define DEPTH_MAX 4		/* encodings around one another */
+#define DEPTH_MAX 8		/* encodings around one another */
 #define LAYERS_MAX 1000		/* decoded texts in all */
 #define GROWTH_MAX 4		/* times the file: their bytes in all */
 #define ATTEMPTS_MAX 32		/* E's that are decoded whole and are none */
 #define LINKS_MAX 256		/* different L's */
-#define WORDS_MAX (512 * 1024)	/* bytes of words that may have an L in them */
+#define WORDS_MAX (512 * 1024)	/* bytes of words, and of fields, with an L */
 #define WORD_MIN 60		/* no L is shorter */
 #define WORD_MAX 8192
 #define LINES_MAX 2048		/* bytes of a link that was broken */
 
 #define B64_LINE 60		/* a longer line of base64 is no text */
 #define B64_RUN 16		/* a shorter one is a word */
-#define LOOK 48			/* bytes that tell text from other things */
+#define B64_HEAD 160		/* the head of E, and what may be between */
+#define WIDE_RUN 8		/* characters of UTF-16 that are no accident */
 
 static const unsigned char oid[] = { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7,
     0x0d, 0x01, 0x09, 0x10, 0x01, 0x17 };
+#define OID_HEAD 3		/* what a change of its bytes as text leaves */
+#define OID_TAIL 5
+#define OID_SPAN 32		/* how far they can come to be apart */
 #define HEAD_LEN (6 + sizeof oid)	/* of the longest DER length */
 
 static const char field[] = "Counterfoil-Locator:";
@@ -42,9 +46,11 @@ struct scan {
 	struct cf_reading reading;
 	struct found *link;
 	size_t link_count;
-	size_t attempts, words, layers;
+	size_t attempts, layers;
+	size_t words, fields;	/* their bytes, so far */
 	size_t left;		/* bytes that may still be decoded */
 	struct cf_why damage;	/* of what looked like E */
+	bool packed, packed_whole;	/* zip or the like: in it; all of it */
 };
 
 static void
@@ -160,6 +166,24 @@ take_der(struct scan *s, const char *p, const char *end, size_t total)
 	return good ? p + total : NULL;
 }
 
+/* What remains of E where a program took its bytes for letters. */
+static void
+find_ruins(struct scan *s, const char *p, const char *end)
+{
+	const unsigned char *tail = oid + sizeof oid - OID_TAIL;
+	const char *at = p, *from;
+
+	while ((at = memmem(at, (size_t)(end - at), tail, OID_TAIL)) != NULL) {
+		from = at - p > OID_SPAN ? at - OID_SPAN : p;
+		from = memmem(from, (size_t)(at - from), oid, OID_HEAD);
+		at += OID_TAIL;
+		if (from != NULL && ((size_t)(at - from) != sizeof oid ||
+		    memcmp(from, oid, sizeof oid) != 0))
+			note_damage(s, "its bytes were changed: a program on "
+			    "the way took them for text");
+	}
+}
+
 static void
 find_der(struct scan *s, const char *p, const char *end)
 {
@@ -198,7 +222,7 @@ static const unsigned char b64_value[256] = {
 	['v'] = 48, ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52,
 	['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57,
 	['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62,
-	['+'] = 63, ['/'] = 64
+	['+'] = 63, ['/'] = 64, ['-'] = 63, ['_'] = 64
 };
 
 static bool
@@ -208,8 +232,9 @@ is_b64(char c)
 }
 
 /*
- * Decode up to `want` bytes of base64, over line ends, blanks and the marks
- * of a quoted text, to the first character of another kind.  Gives its place.
+ * Decode up to `want` bytes of base64, over all that is none (RFC 2045 6.8),
+ * to a line that begins with "--": there the part ends.  Padding ends a piece,
+ * and another may follow.  Gives the place behind.
  */
 static const char *
 decode_b64(const char *p, const char *end, unsigned char *out, size_t want,
@@ -223,10 +248,12 @@ decode_b64(const char *p, const char *end, unsigned char *out, size_t want,
 	for (; p < end && len < want; p++) {
 		v = b64_value[(unsigned char)*p];
 		if (v == 0) {
-			if (*p == '\n' || *p == '\r' || *p == ' ' ||
-			    *p == '\t' || *p == '>')
-				continue;
-			break;
+			if (*p == '=')
+				count = 0;
+			else if (*p == '\n' && end - p > 2 && p[1] == '-' &&
+			    p[2] == '-')
+				break;
+			continue;
 		}
 		bits = bits << 6 | (v - 1);
 		count += 6;
@@ -239,20 +266,27 @@ decode_b64(const char *p, const char *end, unsigned char *out, size_t want,
 	return p;
 }
 
+/* The length of the E that begins with this base64, 0 = none does. */
+static size_t
+b64_total(const char *p, const char *end)
+{
+	unsigned char head[HEAD_LEN];
+	size_t len;
+
+	(void)decode_b64(p, end - p > B64_HEAD ? p + B64_HEAD : end, head,
+	    sizeof head, &len);
+	return der_total(head, len);
+}
+
 /* E in base64.  Gives the end of what was taken, or NULL. */
 static const char *
 take_b64(struct scan *s, const char *p, const char *end)
 {
-	unsigned char head[HEAD_LEN];
 	struct cf_buf e = CF_BUF_INIT(SIZE_MAX - 1);
+	size_t total = b64_total(p, end);
 	const char *next;
-	size_t len, total;
 	bool good = false;
 
-	/* No more than its own characters and some line ends. */
-	(void)decode_b64(p, end - p > 3 * LOOK ? p + 3 * LOOK : end, head,
-	    sizeof head, &len);
-	total = der_total(head, len);
 	if (total == 0)
 		return NULL;
 	if (total / 3 * 4 > (size_t)(end - p))
@@ -278,7 +312,7 @@ find_b64(struct scan *s, const char *p, const char *end)
 	const char *at = p, *next;
 
 	while ((at = memmem(at, (size_t)(end - at), "MI", 2)) != NULL) {
-		next = at > p && is_b64(at[-1]) ? NULL : take_b64(s, at, end);
+		next = take_b64(s, at, end);
 		at = next == NULL ? at + 2 : next;
 	}
 }
@@ -311,6 +345,7 @@ read_field(struct scan *s, const char *p, const char *end)
 	    CF_BUF_INIT_SECRET(WORD_MAX);
 	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
 	struct cf_why why = { "" };
+	const char *from = p;
 
 	for (; p < end && !text.full; p++) {
 		if (*p == '\n' && (p + 1 == end ||
@@ -319,6 +354,7 @@ read_field(struct scan *s, const char *p, const char *end)
 		if (strchr(" \t\r\n", *p) == NULL)
 			cf_buf_addc(&text, *p);
 	}
+	s->fields += (size_t)(p - from);
 	if (cf_link_find(cf_buf_str(&text), &link, &why) == CF_OK)
 		add_link(s, &link, true);
 	else
@@ -331,7 +367,8 @@ find_fields(struct scan *s, const char *p, const char *end)
 {
 	const char *eol;
 
-	for (; (size_t)(end - p) > sizeof field; p = eol + 1) {
+	for (; (size_t)(end - p) > sizeof field && s->fields < WORDS_MAX;
+	    p = eol + 1) {
 		if ((*p == 'C' || *p == 'c') &&
 		    strncasecmp(p, field, sizeof field - 1) == 0)
 			read_field(s, p + sizeof field - 1, end);
@@ -341,21 +378,52 @@ find_fields(struct scan *s, const char *p, const char *end)
 	}
 }
 
+/* A `<wbr>` is where a long word may be broken, and no end. */
 static bool
-ends_word(char c)
+ends_word(const char *p, const char *end)
 {
-	return (unsigned char)c <= ' ' || c == '"' || c == '\'' || c == '<' ||
-	    c == '>';
+	return (unsigned char)*p <= ' ' || *p == '"' || *p == '\'' ||
+	    *p == '>' || (*p == '<' && (end - p < 4 ||
+	    strncasecmp(p, "<wbr", 4) != 0));
 }
 
-/* "http", or what a text in which no link is to be one makes of it. */
+/* Where the word ends that begins at `p`. */
+static const char *
+end_of_word(const char *p, const char *end)
+{
+	for (; p < end && !ends_word(p, end); p++)
+		if (*p == '<' && (p = memchr(p, '>', (size_t)(end - p))) ==
+		    NULL)
+			return end;
+	return p;
+}
+
+static bool
+has_one(const char *p, size_t len, const char *const *marks)
+{
+	for (; *marks != NULL; marks++)
+		if (memmem(p, len, *marks, strlen(*marks)) != NULL)
+			return true;
+	return false;
+}
+
+/* A scheme, or what is made of it where no link is to be one. */
 static bool
 may_begin_link(const char *p, size_t len)
 {
-	return len <= WORD_MAX && (memmem(p, len, "ttp", 3) != NULL ||
-	    memmem(p, len, "TTP", 3) != NULL ||
-	    memmem(p, len, "hxxp", 4) != NULL || memmem(p, len, "aHR0c", 5) !=
-	    NULL);
+	static const char *const marks[] = { "ttp", "TTP", "hxxp", "aHR0c",
+	    NULL };
+
+	return len <= WORD_MAX && has_one(p, len, marks);
+}
+
+/* Whole, but perhaps without its scheme, or all of it in escapes. */
+static bool
+may_be_link(const char *p, size_t len)
+{
+	static const char *const marks[] = { "#", "%", NULL };
+
+	return len >= WORD_MIN && len <= WORD_MAX && has_one(p, len, marks);
 }
 
 static bool
@@ -407,22 +475,33 @@ end_of_lines(const char *p, const char *end)
 	return stop;
 }
 
+static bool
+ends_line(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	return p < end && (*p == '\n' || *p == '\r');
+}
+
 static void
 find_words(struct scan *s, const char *p, const char *end)
 {
 	const char *from;
+	size_t len;
+	bool begins;
 
 	for (; p < end && s->words < WORDS_MAX; p++) {
-		if (ends_word(*p))
+		if (ends_word(p, end))
 			continue;
-		for (from = p; p < end && !ends_word(*p); p++)
-			continue;
-		if (!may_begin_link(from, (size_t)(p - from)) ||
-		    (p - from >= WORD_MIN &&
-		    read_word(s, from, (size_t)(p - from))))
+		from = p;
+		p = end_of_word(p, end);
+		len = (size_t)(p - from);
+		begins = may_begin_link(from, len);
+		if (((begins && len >= WORD_MIN) || may_be_link(from, len)) &&
+		    read_word(s, from, len))
 			continue;
 		/* Broken at the end of its line? */
-		if (p < end && (*p == '\n' || *p == '\r'))
+		if (begins && ends_line(p, end))
 			(void)read_word(s, from, (size_t)(end_of_lines(from,
 			    end) - from));
 	}
@@ -581,27 +660,13 @@ read_quoted(struct scan *s, const char *p, const char *end, int depth)
 	cf_buf_free(&out);
 }
 
-/* Nothing in it that no text has. */
-static bool
-is_text(const unsigned char *p, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (p[i] < ' ' && strchr("\t\r\n\f\033", p[i]) == NULL)
-			return false;
-	return len > 0 && memchr(p, '\0', len) == NULL;
-}
-
 static void
 read_run(struct scan *s, const char *p, const char *end, int depth)
 {
 	struct cf_buf out = layer_buf(s, (size_t)(end - p) / 4 * 3 + 3);
-	unsigned char look[LOOK];
-	size_t len;
 
-	(void)decode_b64(p, end, look, sizeof look, &len);
-	if (!may_decode(s, depth) || !is_text(look, len) ||
+	/* E itself is most of a large mail, and has been looked at. */
+	if (!may_decode(s, depth) || b64_total(p, end) > 0 ||
 	    !cf_buf_reserve(&out, out.max))
 		return;
 	(void)decode_b64(p, end, (unsigned char *)out.data, out.max,
@@ -609,7 +674,7 @@ read_run(struct scan *s, const char *p, const char *end, int depth)
 	read_decoded(s, &out, depth);
 }
 
-/* Each run of lines of base64 that has text in it: a text, a message. */
+/* Each run of lines of base64: a text, a message, a file with E in it. */
 static void
 read_runs(struct scan *s, const char *p, const char *end, int depth)
 {
@@ -675,28 +740,76 @@ read_uuencoded(struct scan *s, const char *p, const char *end, int depth)
 	}
 }
 
-/* Saved by a program that writes UTF-16: all that matters is ASCII. */
+/* Where the UTF-16 ends that begins at `p`: each second byte of it is 0. */
+static const char *
+end_of_wide(const char *p, const char *end)
+{
+	while (end - p >= 2 && p[0] != '\0' && p[1] == '\0')
+		p += 2;
+	return p;
+}
+
+/*
+ * All that is UTF-16, of either order: a file that some program saved, or a
+ * text within another's format.  What matters in it is ASCII.
+ */
 static void
-read_wide(struct scan *s, const char *p, const char *end)
+read_wide(struct scan *s, const char *p, const char *end, int depth)
 {
 	struct cf_buf out = layer_buf(s, (size_t)(end - p));
-	size_t low = p[0] == '\xff' ? 0 : 1;
+	const char *begin = p, *zero, *from;
+	bool last;
 
-	for (p += 2; end - p >= 2; p += 2)
-		cf_buf_addc(&out, p[1 - low] == 0 ? p[low] : '?');
-	read_decoded(s, &out, 0);
+	if (!may_decode(s, depth))
+		return;
+	while ((zero = memchr(p, '\0', (size_t)(end - p))) != NULL) {
+		from = zero > p ? zero - 1 : zero;
+		last = from > begin && from[-1] == '\0';
+		p = end_of_wide(from, end);
+		if (p - from >= 2 * WIDE_RUN) {
+			for (; from < p; from += 2)
+				cf_buf_addc(&out, *from);
+			/* In the other order this one belongs to the 0. */
+			if (last && p < end && *p != '\0')
+				cf_buf_addc(&out, *p);
+			cf_buf_addc(&out, '\n');
+		}
+		if (p <= zero)
+			p = zero + 1;
+	}
+	read_decoded(s, &out, depth);
+}
+
+/* Compressed: nothing can be found in it, and the person can unpack it. */
+static void
+note_packed(struct scan *s, const char *p, size_t len, bool whole)
+{
+	static const char *const begin[] = { "PK\3\4", "\x1f\x8b\b",
+	    "7z\xbc\xaf", "Rar!" };
+	size_t i, n;
+
+	for (i = 0; i < sizeof begin / sizeof *begin; i++) {
+		n = strlen(begin[i]);
+		if (len < n || memcmp(p, begin[i], n) != 0)
+			continue;
+		s->packed = true;
+		s->packed_whole |= whole;
+	}
 }
 
 static void
 read_layer(struct scan *s, const char *p, const char *end, int depth)
 {
+	note_packed(s, p, (size_t)(end - p), depth == 0);
 	find_der(s, p, end);
+	find_ruins(s, p, end);
 	find_b64(s, p, end);
 	find_fields(s, p, end);
 	find_words(s, p, end);
 	read_runs(s, p, end, depth);
 	read_uuencoded(s, p, end, depth);
 	read_quoted(s, p, end, depth);
+	read_wide(s, p, end, depth);
 }
 
 /* ---- a file ---- */
@@ -715,6 +828,21 @@ is_bare(const struct cf_reading *r, const char *p, size_t len)
 	return true;
 }
 
+/* Why there is no E in it. */
+static enum cf_err
+refuse(const struct scan *s, struct cf_why *why)
+{
+	if (s->packed_whole || (s->packed && s->link_count > 0))
+		return cf_fail(CF_E_NOT_SEALED, why, "a packed file (zip or "
+		    "the like) is not looked into: unpack it, and give what "
+		    "was in it");
+	if (s->damage.text[0] != '\0')
+		return cf_fail(CF_E_CONTAINER, why, "%s", s->damage.text);
+	return cf_fail(CF_E_NOT_SEALED, why, s->link_count == 0 ?
+	    "there is no sealed part in it" : "its link is there, but no "
+	    "sealed part: something on the way took it out");
+}
+
 enum cf_err
 cf_reading_parse(const void *file, size_t len, struct cf_reading *ret,
     struct cf_why *why)
@@ -724,17 +852,10 @@ cf_reading_parse(const void *file, size_t len, struct cf_reading *ret,
 
 	s->link = cf_calloc(LINKS_MAX, sizeof *s->link);
 	s->left = len > SIZE_MAX / GROWTH_MAX ? SIZE_MAX : len * GROWTH_MAX;
-	if (len >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 ||
-	    memcmp(p, "\xfe\xff", 2) == 0))
-		read_wide(s, p, p + len);
-	else if (len > 0)
+	if (len > 0)
 		read_layer(s, p, p + len, 0);
-	if (s->reading.count == 0 && s->damage.text[0] != '\0')
-		return cf_fail(CF_E_CONTAINER, why, "%s", s->damage.text);
 	if (s->reading.count == 0)
-		return cf_fail(CF_E_NOT_SEALED, why, s->link_count == 0 ?
-		    "there is no sealed part in it" : "its link is there, but "
-		    "no sealed part: something on the way took it out");
+		return refuse(s, why);
 	match_links(s);
 	s->reading.bare = is_bare(&s->reading, p, len);
 	*ret = s->reading;

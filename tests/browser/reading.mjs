@@ -5,7 +5,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadPage } from "./bundle.mjs";
@@ -212,7 +212,31 @@ const NOTHING = {
 for (const [name, [file, what]] of Object.entries(NOTHING))
 	test(`P: ${name}: nothing sealed`, () => {
 		assert.deepEqual(page.composite.findSealed(text(file)), { sealed: [],
-			isCut: false, isMail: false, hasLink: false, ...what });
+			isCut: false, isPacked: false, isMail: false, hasLink: false,
+			...what });
+	});
+
+/* The table that the command holds, too. */
+const vector = name => JSON.parse(readFileSync(
+	new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
+const { container, link } = vector("message");
+
+for (const { name, file, result } of vector("forms"))
+	test(`vectors: ${name}: ${result}`, () => {
+		const found = page.composite.findSealed(
+			bytes(Buffer.from(file, "base64url")));
+		const [one] = found.sealed;
+
+		assert.equal(one !== undefined
+			? one.locator === null ? "sealed" : "opens"
+			: found.isPacked ? "packed" : found.isCut ? "damaged"
+			: found.hasLink ? "emptied" : "nothing", result);
+		if (one === undefined)
+			return;
+		assert.equal(found.sealed.length, 1);
+		assert.deepEqual(one.e, bytes(Buffer.from(container, "base64url")));
+		if (one.locator !== null)
+			assert.equal(one.locator.token, link.split("#")[1]);
 	});
 
 test("P: hostile files take no long time", () => {
@@ -223,7 +247,11 @@ test("P: hostile files take no long time", () => {
 	for (const file of [start.repeat(100_000), far.repeat(100_000),
 		Buffer.from(far, "latin1").toString("base64").repeat(100_000),
 		"a: b\r\n\r\n".repeat(100_000), "https://".repeat(300_000),
-		`https:${" ".repeat(3_000_000)}`, "MI".repeat(2_000_000)])
+		`https:${" ".repeat(3_000_000)}`, "MI".repeat(2_000_000),
+		"/v3/__".repeat(1300).concat("#\n").repeat(500),
+		"=\n".repeat(500_000), "a\n".repeat(500_000).concat("=41"),
+		"Counterfoil-Locator: https://x\n".repeat(200_000),
+		"a\0".repeat(2_000_000), "h#\n>\t".repeat(500_000)])
 		page.composite.findSealed(text(file));
 	assert.ok(process.cpuUsage().user - before < 20_000_000);
 });

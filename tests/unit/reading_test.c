@@ -314,6 +314,49 @@ t_each_form_is_read(void **state)
 	cf_buf_free(&file);
 }
 
+/* What becomes of a file in the table that the page holds, too. */
+static const char *
+result_of(const struct cf_reading *r, enum cf_err rc, const struct cf_why *why)
+{
+	if (rc == CF_OK)
+		return r->part[0].has_link ? "opens" : "sealed";
+	if (rc == CF_E_CONTAINER)
+		return "damaged";
+	return strstr(why->text, "unpack") != NULL ? "packed" :
+	    strstr(why->text, "took it out") != NULL ? "emptied" : "nothing";
+}
+
+static void
+t_vectors(void **state)
+{
+	json_t *cases = fixture_json("forms.json"), *one;
+	struct cf_reading r;
+	struct cf_why why = { "" };
+	const char *got;
+	enum cf_err rc;
+	char *file;
+	size_t i, len;
+
+	(void)state;
+	assert_in_range(json_array_size(cases), 40, 1000);
+	json_array_foreach(cases, i, one) {
+		file = fixture_blob(one, "file", &len);
+		rc = cf_reading_parse(file, len, &r, &why);
+		got = result_of(&r, rc, &why);
+		if (strcmp(got, fixture_text(one, "result")) != 0)
+			fail_msg("%s: %s (%s)", fixture_text(one, "name"), got,
+			    why.text);
+		if (rc == CF_OK) {
+			assert_int_equal(r.count, 1);
+			assert_int_equal(r.part[0].e.len, der_len);
+			assert_memory_equal(r.part[0].e.data, der, der_len);
+			cf_reading_free(&r);
+		}
+		free(file);
+	}
+	json_decref(cases);
+}
+
 /* Where E stands as it is, line ends are its own. */
 static void
 t_der_is_found_as_it_is(void **state)
@@ -583,6 +626,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_each_form_is_read),
+		cmocka_unit_test(t_vectors),
 		cmocka_unit_test(t_der_is_found_as_it_is),
 		cmocka_unit_test(t_utf16_is_read),
 		cmocka_unit_test(t_several_are_told_apart_and_a_key_id_is_one),

@@ -650,7 +650,6 @@ function linkCases()
 			c => `%${c.charCodeAt(0).toString(16)}`),
 		"a reader link, all of it in numeric HTML": R.replace(/[^]/g,
 			c => `&#${c.charCodeAt(0)};`),
-		"a reader link without its scheme": R.replace(/^.*\/\//, ""),
 	};
 	const rest = [
 		["another fragment with slashes", "#a/b/c", "unknown"],
@@ -762,11 +761,121 @@ function linkCases()
 				({ name, text, result, service: named }))) };
 }
 
+/* ---- what becomes of P ---- */
+
+function formCases()
+{
+	const { container: e64, link: L, reader_link: R } = messageVector();
+	const e = Buffer.from(e64, "base64url");
+	const raw = e.toString("latin1");
+	const lines = (data, end = "\r\n", width = 76) =>
+		Buffer.from(data, "latin1").toString("base64")
+			.replace(new RegExp(`.{1,${width}}`, "g"), `$&${end}`);
+	const wide = text => Buffer.from(text, "utf16le").toString("latin1");
+	const swapped = text => Buffer.from(text, "utf16le").swap16()
+		.toString("latin1");
+	const field = `Counterfoil-Locator: ${L}\r\n`;
+	const B64 = "Content-Transfer-Encoding: base64\r\n";
+	const part = (body, fields = B64) => `--b\r\n${fields}\r\n${body}\r\n`;
+	const mail = (...parts) => "From: a@a.test\r\nSubject: Offer\r\n" +
+		"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b" +
+		`\r\n\r\n${parts.join("")}--b--\r\n`;
+	const notice = part(`Open this:\r\n\r\n${R}\r\n\r\nIt opens.`, "");
+	const coded = part(lines(`Open this:\r\n\r\n${R}\r\n\r\nIt opens.`));
+	const P = mail(notice, part(lines(raw), B64 + field));
+	const sealed = body => mail(notice, part(body));
+	const zeros = "\0".repeat(512);
+	const tnef = `\x78\x9f\x3e\x22\x01\0\x02\x0f\x80\x06\0${raw}\0\0`;
+	const ole = `\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1${zeros}`;
+	const quote = (text, mark) => mark + text.replace(/\n/g, `\n${mark}`);
+	const plist = "<?xml version=\"1.0\"?>\n<plist></plist>\n";
+	const far = lines(`\x30\x82\x20\0\x06\x09*\x86H\x86\xf7\r\x01\x07\x02${
+		P}${zeros}`);
+	const deep = n => n === 0 ? P : mail(part(lines(deep(n - 1)),
+		`Content-Type: message/rfc822\r\n${B64}`));
+	/* What becomes of bytes that are taken for text. */
+	const letters = text => Buffer.from(text, "utf8").toString("latin1");
+	const opens = {
+		"P": P,
+		"the notice in base64, no field": mail(coded, part(lines(raw))),
+		"the same in an mbox, behind another mail":
+			`From a@a Mon Nov 23\nSubject: b\n\nb\n\nFrom a@a Mon Nov 23\n${
+				mail(coded, part(lines(raw))).replace(/\r/g, "")}`,
+		"the same from Apple Mail": `1234      \n${
+			mail(coded, part(lines(raw)))}${plist}`,
+		"the same without the type of its header":
+			mail(coded, part(lines(raw))).replace(/Content-Type: m.*\r\n/, ""),
+		"winmail.dat beside the notice": sealed(lines(tnef)),
+		"Outlook's file, its text in UTF-16": `${ole}${wide(R)}${zeros}${
+			raw}${zeros}`,
+		"Outlook's file, attached": mail(part(lines(
+			`${ole}${raw}${zeros}${wide(`Open ${R}\r\nor`)}${zeros}`))),
+		"UTF-16 with a mark": `\xff\xfe${wide(P)}`,
+		"UTF-16 without one": wide(P),
+		"UTF-16 of the other order": swapped(P),
+		"UTF-16 of the other order, L at the end": swapped(
+			`${lines(raw)}\r\n${L}`),
+		"UTF-16, other letters around L": wide(
+			`${lines(raw)}\r\n\u4e2d${L}\u4e2d\u6587`),
+		"signed in one piece": mail(part(far)),
+		"base64 in pieces": sealed(lines(raw.slice(0, 200)) +
+			lines(raw.slice(200))),
+		"base64 of a URL": sealed(lines(raw).replace(/\+/g, "-")
+			.replace(/\//g, "_")),
+		"base64, a mark at each line's end": sealed(lines(raw, "!\r\n")),
+		"base64, a no-break space there": sealed(lines(raw, "\xa0\r\n")),
+		"base64, a NUL there": sealed(lines(raw, "\0\r\n")),
+		"base64, lines quoted by |": sealed(quote(lines(raw), "| ")),
+		"base64, lines behind a dot": sealed(quote(lines(raw), ".")),
+		"base64 right behind letters": sealed(`xyz${lines(raw)}`),
+		"base64 in JSON": sealed(`{"data":"${lines(raw, "", 999)
+			.replace(/\//g, "\\/")}"}`),
+		"a file before it, in one base64": sealed(lines(`\0\x05\x16\0${raw}`)),
+		"a stored entry of a zip": sealed(lines(`PK\x03\x04${raw}PK\x01\x02`)),
+		"messages in base64, eight around one another": deep(8),
+		"the source, quoted": quote(P.replace(field, "").replace(R,
+			`${R.slice(0, 60)}=\r\n${R.slice(60)}`), "> "),
+		"a text that flows": mail(part(`Open\r\n${R.slice(0, 60)} \r\n${
+			R.slice(60)}\r\n\r\nIt`, ""), part(lines(raw))),
+		"a cut copy before it": `${P.slice(0, -300)}\r\n${P}`,
+	};
+	const others = [
+		["winmail.dat alone", tnef, "sealed"],
+		["the part as a mail server gives it",
+			`* 1 FETCH (BODY[2] {520}\r\n${lines(raw)})\r\n`, "sealed"],
+		["ten messages around one another", deep(10), "nothing"],
+		["the eighth bits gone", sealed(raw.replace(/[^]/g, c =>
+			String.fromCharCode(c.charCodeAt(0) & 0x7f))), "damaged"],
+		["letters of UTF-8 made of its bytes", sealed(letters(raw)),
+			"damaged"],
+		["CR LF made of each CR", sealed(raw.replace(/\r/g, "\r\n")
+			.replace("7H", "7\r\nH")), "damaged"],
+		["the first of two pieces", P.slice(0, -200), "damaged"],
+		["a line in the middle", sealed(lines(raw).replace("\r\n",
+			"\r\n-- \r\nChecked\r\n")), "damaged"],
+		["a zip", "PK\x03\x04\x14\0\0\0\x08\0", "packed"],
+		["gzip", "\x1f\x8b\x08\0\0\0", "packed"],
+		["a zip beside the notice", sealed(lines(`PK\x03\x04${
+			zeros}`)),
+			"packed"],
+		["a zip beside nothing of ours", mail(part(lines(`PK\x03\x04${
+			zeros}`))),
+			"nothing"],
+		["taken out", mail(notice, part("removed", "")), "emptied"],
+		["another mail", mail(part("Hello", "")), "nothing"],
+	];
+
+	return Object.entries(opens).map(([name, file]) =>
+		[name, file, "opens"]).concat(others).map(([name, file, result]) =>
+		({ name, file: b64(Buffer.from(file, "latin1")), result }));
+}
+
 /* ---- files ---- */
 
 const json = value => JSON.stringify(value, null, "\t") + "\n";
 const two = twoTexts();
 const files = {
+	"forms.json": json(formCases()),
 	"links.json": json(linkCases()),
 	"message.json": json(messageVector()),
 	"mform.json": json(mformVector()),

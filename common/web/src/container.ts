@@ -43,7 +43,10 @@ function joinTag(ciphertext: Bytes, tag: Bytes): Bytes
 	return sealed;
 }
 
-const TYPE = [OID, AUTH_ENVELOPED.length, ...AUTH_ENVELOPED];
+/* What stands in E behind its length. */
+export const AUTH_ENVELOPED_TYPE =
+	[OID, AUTH_ENVELOPED.length, ...AUTH_ENVELOPED];
+const TYPE = AUTH_ENVELOPED_TYPE;
 
 /* How far sealedLength() looks. */
 export const START_LEN = 2 + 4 + TYPE.length;

@@ -14,6 +14,7 @@
  * Knows: the grammar.   Does not know: the address bar, HTTP, keys.
  */
 import { decode } from "./b64url";
+import { latin1 } from "./bytes";
 import { readings } from "./readings";
 
 export interface Locator {
@@ -212,9 +213,13 @@ function scan(found: Found, text: string, joined: boolean): void
  */
 export function findLocator(text: string): LinkResult
 {
-	const bytes = Array.from(new TextEncoder().encode(text),
-		byte => String.fromCharCode(byte)).join("")
-		.replace(/^[ \t\r\n]+/, "").replace(/^#/, "");
+	return locatorIn(latin1(new TextEncoder().encode(text)));
+}
+
+/* The same in a text that is given as bytes, each one character. */
+export function locatorIn(text: string): LinkResult
+{
+	const bytes = text.replace(/^[ \t\r\n]+/, "").replace(/^#/, "");
 	const found: Found = { locators: new Map(), alike: false, cut: false,
 		service: null };
 

@@ -236,12 +236,13 @@ function chooseFile(chosen: Chosen, trouble: Trouble | null = null): void
 /* The sealed messages in a file that a link may mean; at least one. */
 function sealedIn(file: Bytes, pasted: LinkResult): Found[]
 {
-	const { sealed, isCut, isMail, hasLink } = findSealed(file);
+	const { sealed, isCut, isPacked, isMail, hasLink } = findSealed(file);
 	const meant = pasted.kind !== "ok" ? sealed : sealed.filter(
 		({ handle }) => handle === pasted.locator.handle);
 
 	if (sealed.length === 0)
-		throw new Trouble(isCut ? "file-cut" : hasLink ? "mail-emptied"
+		throw new Trouble(isPacked ? "file-packed" : isCut ? "file-cut"
+			: hasLink ? "mail-emptied"
 			: isMail ? "mail-not-sealed" : "not-sealed");
 	if (meant.length === 0)
 		throw new Trouble("not-together");

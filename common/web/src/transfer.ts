@@ -10,8 +10,7 @@
  */
 import { latin1, type Bytes } from "./bytes";
 
-const TAB = 0x09, LF = 0x0a, CR = 0x0d, SP = 0x20, EQUALS = 0x3d,
-	QUOTE = 0x3e;
+const LF = 0x0a, CR = 0x0d, SP = 0x20, EQUALS = 0x3d;
 
 /* The value of a hexadecimal digit, or -1. */
 function hexValue(byte: number | undefined): number
@@ -98,38 +97,6 @@ function base64(bytes: Bytes): Bytes
 	if (chars === 3)
 		out[len++] = word >> 2;
 	return out.subarray(0, len);
-}
-
-/*
- * The first `len` bytes of the base64 that begins at `at` in a text, and
- * where it ends there: at any character but white space and the `>` of a
- * quotation.  Fewer bytes where it ends before.
- */
-export function base64At(bytes: Bytes, at: number, len: number):
-	[Bytes, number]
-{
-	const out = new Uint8Array(Math.min(len,
-		Math.ceil((bytes.length - at) / 4) * 3));
-	let word = 0, bits = 0, done = 0;
-
-	for (; done < out.length && at < bytes.length; at++) {
-		const byte = bytes[at] ?? 0;
-		const value = VALUE[byte] ?? -1;
-
-		if (value < 0) {
-			if (byte === LF || byte === CR || byte === SP || byte === TAB
-			    || byte === QUOTE)
-				continue;
-			break;
-		}
-		word = (word << 6 | value) & 0xffff;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			out[done++] = word >> bits;
-		}
-	}
-	return [out.subarray(0, done), at];
 }
 
 /* The lines between `begin` and `end`; null where nothing begins. */

@@ -144,6 +144,13 @@ const WORDS = {
 			+ " If that does not work either, tell the sender, by another way"
 			+ " than by answering this mail.",
 	},
+	"file-packed": {
+		title: "A packed file has to be unpacked first",
+		what: "There is a packed file (zip or the like), and this page does"
+			+ " not look into those.",
+		todo: "Unpack it and choose what was in it: the mail, or its"
+			+ " attachment message.counterfoil.",
+	},
 	"link-needed": {
 		title: "The link is needed too",
 		what: "This file does not say where its key is.",
