@@ -211,6 +211,7 @@ class KeyServer:
 			self.over(h)
 			h.close_connection = True
 			h.send_response(201)
+			h.flush_headers()
 			try:
 				while True:
 					h.wfile.write(b"X: y\r\n" * 1000)

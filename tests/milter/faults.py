@@ -52,6 +52,8 @@ def t_bad_server():
 		waits(rig.send(lib.message()))
 		tap.equal(rig.blobs(), before, "the store, after " + word)
 		rig.wait_log(since, ": deferred ")
+		tap.equal("answer too large" in since(),
+		    word in ("huge", "long-head"), "the log, after " + word)
 		rig.key_server.reset()
 		seals()
 
