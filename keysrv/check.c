@@ -197,7 +197,8 @@ check_relay(struct cf_findings *f, const struct cf_settings *s)
 /* ---- all of it ---- */
 
 void
-cf_check_all(struct cf_findings *f, const struct cf_settings *s)
+cf_check_all(struct cf_findings *f, const struct cf_settings *s,
+    const struct cf_metrics_place *place)
 {
 	CF_AUTO(cf_db_free) struct cf_db *made = cf_db_new(
 	    &(struct cf_db_options){
@@ -215,6 +216,8 @@ cf_check_all(struct cf_findings *f, const struct cf_settings *s)
 	f->subject = "listen";
 	rc = cf_listen_check(s->listen, &why);
 	say_of(f, rc, &why, "it is an address of this machine");
+	f->subject = "metrics_listen";
+	cf_metrics_check(place, NULL, f);
 	db = check_database(f, made) ? made : NULL;
 	check_masters(f, db, s->masterkey_file);
 	f->subject = s->service_url;

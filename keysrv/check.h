@@ -10,9 +10,11 @@
 #define CF_KEYSRV_CHECK_H
 
 #include "common/finding.h"
+#include "common/metrics_http.h"
 #include "keysrv/settings.h"
 
 /* All of it, as the server would find it, and the last line. */
-void cf_check_all(struct cf_findings *findings, const struct cf_settings *s);
+void cf_check_all(struct cf_findings *findings, const struct cf_settings *s,
+    const struct cf_metrics_place *place);
 
 #endif

@@ -58,6 +58,22 @@ cf_db_write_test_get(const struct cf_db *db, size_t result,
 	CF_DB_ROW(db, result, 0, columns, ret);
 }
 
+size_t
+cf_db_oldest_receipt_send(struct cf_db *db)
+{
+	static const struct cf_db_stmt stmt = { "oldest_receipt",
+	    "SELECT min(not_before) FROM counterfoil.outbox "
+	    "WHERE state = 'waiting'" };
+
+	return cf_db_send(db, &stmt, NULL);
+}
+
+int64_t
+cf_db_oldest_receipt_get(const struct cf_db *db, size_t result)
+{
+	return cf_db_get_time(db, result, 0);
+}
+
 void
 cf_db_make_partitions(struct cf_db *db)
 {

@@ -25,6 +25,10 @@ struct cf_db_write_test {
 void cf_db_write_test_get(const struct cf_db *db, size_t result,
     struct cf_db_write_test *ret);
 
+/* Since when the oldest receipt that waits is due; -1 if none waits. */
+size_t cf_db_oldest_receipt_send(struct cf_db *db);
+int64_t cf_db_oldest_receipt_get(const struct cf_db *db, size_t result);
+
 /* Make the event partitions of the months to come. */
 void cf_db_make_partitions(struct cf_db *db);
 

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "keysrv/counts.h"
 #include "keysrv/db_master.h"
 #include "keysrv/db_upkeep.h"
 #include "keysrv/json_out.h"
@@ -70,6 +71,7 @@ struct look {
 	struct cf_vault *vault;
 	bool space;
 	int64_t before_ms, after_ms, database_ms;
+	int64_t receipt_ms;	/* the oldest that waits is due since */
 	const char *told;
 };
 
@@ -78,19 +80,21 @@ look_inside(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct look *look = arg;
 	struct cf_db_write_test test;
-	size_t masters, result;
+	size_t masters, result, receipt;
 	enum cf_err rc;
 
 	look->told = NULL;
 	look->before_ms = cf_clock_ms();
 	result = cf_db_write_test_send(db, look->space);
 	masters = cf_db_masters_send(db);
+	receipt = cf_db_oldest_receipt_send(db);
 	rc = cf_db_flush(db, why);
 	look->after_ms = cf_clock_ms();
 	if (rc != CF_OK)
 		return rc;
 	cf_db_write_test_get(db, result, &test);
 	look->database_ms = test.now_ms;
+	look->receipt_ms = cf_db_oldest_receipt_get(db, receipt);
 	if (test.read_only) {
 		look->told = "The database is read-only.";
 		return cf_fail(CF_E_DATABASE, why,
@@ -147,6 +151,7 @@ look_now(struct cf_health *h, struct finding *f)
 	f->rc = cf_db_run(h->db, CF_DB_WRITE, NULL, look_inside, &look,
 	    &f->why);
 	if (f->rc == CF_OK) {
+		cf_counts_outbox(h->ks->counts, look.receipt_ms);
 		if (look.space)
 			h->space_ms = now;
 		check_clock(h, &look, f);

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/link.h"
+#include "keysrv/counts.h"
 #include "keysrv/json_out.h"
 
 #define JSON "application/json"
@@ -91,6 +92,7 @@ send_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 	if (cf_err_http(rc) == 503)
 		retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
 	write_problem(&body, rc, why);
+	cf_counts_request(ks->counts, ep, rc);
 	send_body(httpd, ks, (unsigned)cf_err_http(rc), PROBLEM, &body,
 	    ep != NULL && (ep->who & CF_WHO_PAGE) != 0, retry_after_s);
 }
@@ -112,6 +114,7 @@ cf_reply_send(struct cf_httpd_req *httpd, struct cf_req *req)
 	}
 	if (cf_buf_check(&req->reply, NULL) != CF_OK)
 		cf_bug("reply over its ceiling");
+	cf_counts_request(req->ks->counts, req->ep, CF_OK);
 	send_body(httpd, req->ks, (unsigned)req->status,
 	    req->type == NULL ? JSON : req->type, &req->reply,
 	    (req->ep->who & CF_WHO_PAGE) != 0, 0);
@@ -141,6 +144,7 @@ cf_reply_method(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 	struct cf_httpd_response *r;
 
 	write_problem(&body, CF_E_METHOD, NULL);
+	cf_counts_request(ks->counts, ep, CF_E_METHOD);
 	r = cf_httpd_response_new(405, &body);
 	common_headers(r, ks, PROBLEM, (ep->who & CF_WHO_PAGE) != 0);
 	cf_httpd_response_add(r, "Allow", strcmp(ep->method, "GET") == 0

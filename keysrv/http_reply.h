@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cf_reply - the only writer of HTTP replies: problem details, CORS and the
- * headers that every answer carries.  Included by http*.c only.
+ * headers that every answer carries.  It counts them, but for preflights.
+ * Included by http*.c only.
  */
 #ifndef CF_KEYSRV_HTTP_REPLY_H
 #define CF_KEYSRV_HTTP_REPLY_H

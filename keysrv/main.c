@@ -20,9 +20,11 @@
 #include "common/httpd_tls.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/metrics_http.h"
 #include "common/privs.h"
 #include "config.h"
 #include "keysrv/check.h"
+#include "keysrv/counts.h"
 #include "keysrv/health.h"
 #include "keysrv/http.h"
 #include "keysrv/match.h"
@@ -45,6 +47,7 @@ struct server {
 	struct cf_http *http;
 	struct cf_outbox *outbox;
 	struct cf_match_secrets secrets;
+	struct cf_metrics_http *counters;	/* NULL: none are served */
 };
 
 /* Many connections need many descriptors. */
@@ -66,6 +69,12 @@ is_held(void *arg)
 	return cf_health_may_write(arg) != CF_OK;
 }
 
+static void
+count_receipt(void *counts, const char *outcome)
+{
+	cf_counts_receipt(counts, outcome);
+}
+
 static enum cf_err
 outbox_options(struct server *s, const struct cf_settings *c,
     struct cf_outbox_options *ret, struct cf_why *why)
@@ -75,6 +84,8 @@ outbox_options(struct server *s, const struct cf_settings *c,
 		.unsafe_database = c->unsafe_database,
 		.held = is_held,
 		.held_arg = s->ks.health,
+		.counted = count_receipt,
+		.counted_arg = s->ks.counts,
 		.server_secret = &s->secrets.receipt,
 		.mailer = { .server = c->smtp_server,
 		    .ca_file = c->smtp_ca_file, .helo = c->smtp_helo },
@@ -195,6 +206,26 @@ keep_in_memory(const struct server *s)
 		    "%s", why.text);
 }
 
+static struct cf_metrics_place
+place_of(const struct server *s)
+{
+	return (struct cf_metrics_place){ s->config, cf_settings_table,
+	    cf_settings_count, s->settings.metrics_listen,
+	    s->settings.metrics_public, NULL };
+}
+
+static enum cf_err
+start_counters(struct server *s, struct cf_why *why)
+{
+	const struct cf_metrics_place place = place_of(s);
+	enum cf_err rc;
+	int fd;
+
+	rc = cf_metrics_listen(&place, &fd, why);
+	return rc == CF_OK ? cf_metrics_serve(&place, fd, cf_counts_write,
+	    s->ks.counts, &s->counters, why) : rc;
+}
+
 static enum cf_err
 start(struct server *s, struct cf_why *why)
 {
@@ -204,6 +235,9 @@ start(struct server *s, struct cf_why *why)
 	if (rc != CF_OK)
 		return rc;
 	s->ks.settings = &s->settings;
+	s->ks.counts = cf_counts_new();
+	cf_counts_certificates(s->ks.counts, s->settings.tls_certificate,
+	    s->settings.signer_certificate);
 	s->ks.vault = s->vault;
 	rc = match(s, why);
 	if (rc != CF_OK)
@@ -221,6 +255,8 @@ start(struct server *s, struct cf_why *why)
 		rc = upkeep(s, why);
 	if (rc == CF_OK)
 		rc = start_outbox(s, why);
+	if (rc == CF_OK)
+		rc = start_counters(s, why);
 	if (rc == CF_OK)
 		rc = cf_http_start(&s->ks, &s->http, why);
 	return rc;
@@ -244,6 +280,8 @@ stop(struct server *s)
 	cf_match_secrets_wipe(&s->secrets);
 	cf_free(&s->signer);
 	cf_vault_free(&s->vault);
+	cf_metrics_http_free(&s->counters);
+	cf_counts_free(&s->ks.counts);
 }
 
 static void
@@ -322,8 +360,13 @@ reload(struct server *s)
 		restart = cf_conf_changed(cf_settings_table,
 		    cf_settings_count, &s->settings, &fresh, needs_restart);
 		tls = (s->settings.tls_key == NULL) != (fresh.tls_key == NULL);
+		if (rc == CF_OK)
+			cf_counts_certificates(s->ks.counts, tls ?
+			    s->settings.tls_certificate :
+			    fresh.tls_certificate, fresh.signer_certificate);
 		cf_settings_free(&fresh);
 	}
+	cf_counts_reload(s->ks.counts, rc == CF_OK);
 	if (rc != CF_OK) {
 		cf_log(CF_LOG_ERROR, "reload failed, all stays as it was: %s",
 		    why.text);
@@ -355,6 +398,7 @@ wait_for_end(struct server *s, const sigset_t *set)
 		if (errno != EAGAIN)
 			continue;
 		cf_http_sweep(s->http);
+		cf_metrics_http_sweep(s->counters);
 		cf_health_tick(s->ks.health);
 		if (cf_clock_mono_ms() < upkeep_ms ||
 		    cf_health_may_write(s->ks.health) != CF_OK)
@@ -420,11 +464,12 @@ parse_args(int argc, char **argv, struct args *a)
 }
 
 static int
-check_only(const struct cf_settings *settings)
+check_only(const struct server *s)
 {
+	const struct cf_metrics_place place = place_of(s);
 	struct cf_findings findings = { .out = stdout };
 
-	cf_check_all(&findings, settings);
+	cf_check_all(&findings, &s->settings, &place);
 	return findings.errors > 0 ? EX_CONFIG : 0;
 }
 
@@ -453,7 +498,7 @@ main(int argc, char **argv)
 		    &server.settings, stdout);
 		status = 0;
 	} else if (args.check_only) {
-		status = check_only(&server.settings);
+		status = check_only(&server);
 	} else {
 		status = serve(&server);
 	}

@@ -57,6 +57,8 @@ struct cf_outbox {
 	struct cf_db *db;
 	bool (*held)(void *arg);
 	void *held_arg;
+	void (*counted)(void *arg, const char *outcome);
+	void *counted_arg;
 	struct parts *parts;
 	struct cf_secret server_secret;
 	long lease_ms, retry_first_ms, retry_most_ms, max_age_ms;
@@ -324,6 +326,10 @@ settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 		    why.text : "the row changed after it was leased");
 	else
 		log_outcome(row, outcome, error, gave_up);
+	if (rc == CF_OK && ours && ob->counted != NULL &&
+	    (outcome != OUTCOME_AWAY || gave_up))
+		ob->counted(ob->counted_arg, gave_up ? "undeliverable" :
+		    outcome == OUTCOME_SENT ? "sent" : "waits");
 }
 
 /* False when the database is away: the leases run out by themselves. */
@@ -528,6 +534,8 @@ prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
 		return cf_fail(CF_E_IO, why, "no more file descriptors");
 	ob->held = o->held;
 	ob->held_arg = o->held_arg;
+	ob->counted = o->counted;
+	ob->counted_arg = o->counted_arg;
 	ob->database = cf_strdup(o->database);
 	ob->db = cf_db_new(&(struct cf_db_options){
 	    .conninfo = ob->database, .role = "counterfoil_keysrv",

@@ -31,6 +31,10 @@ struct cf_outbox_options {
 	/* True: let the database alone, commits hang.  NULL: never. */
 	bool (*held)(void *arg);
 	void *held_arg;
+	/* Told what became of an attempt: sent, waits, undeliverable; may be
+	 * NULL. */
+	void (*counted)(void *arg, const char *outcome);
+	void *counted_arg;
 	const struct cf_secret *server_secret;	/* makes the Message-IDs */
 	struct cf_mailer_options mailer;
 	const char *receipt_from;	/* address in From */

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "keysrv/counts.h"
 
 /* A client has given up by then; its key must not be released to nobody. */
 #define WAIT_MAX_MS 25000
@@ -297,6 +298,7 @@ work(void *arg)
 		batch.count = refuse_stale(q, taken, n, stopping);
 		if (batch.count == 0)
 			continue;
+		cf_counts_batch(q->ks->counts, taken[0]->kind, batch.count);
 		run_kind[taken[0]->kind](&batch);
 		give_back(q, taken, batch.count);
 	}

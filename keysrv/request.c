@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "keysrv/counts.h"
 #include "keysrv/health.h"
 
 struct cf_buf *
@@ -87,6 +88,8 @@ cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode, const char *name,
 		    &why);
 	if (mode == CF_DB_WRITE && (rc == CF_OK || rc == CF_E_DATABASE))
 		cf_health_wrote(batch->ks->health, rc == CF_OK);
+	if (rc == CF_E_DATABASE || rc == CF_E_INTERNAL || rc == CF_E_BUSY)
+		cf_counts_failed(batch->ks->counts, rc);
 	if (rc == CF_OK) {
 		check_decided(batch);
 	} else if (rc != CF_E_INTERNAL || batch->count == 1) {

@@ -38,6 +38,7 @@ struct cf_ks {
 	const struct cf_secret *challenge_secret;
 	struct cf_queue *queue;
 	struct cf_health *health;
+	struct cf_counts *counts;	/* NULL: nothing is counted */
 };
 
 struct cf_req {

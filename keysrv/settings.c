@@ -6,6 +6,7 @@
 
 #include "common/link.h"
 #include "common/mem.h"
+#include "common/metrics_http.h"
 #include "common/network.h"
 #include "keysrv/mailer.h"
 
@@ -134,6 +135,7 @@ const struct cf_conf_opt cf_settings_table[] = {
 	    "counterfoil-admin signer new."),
 	STR(signer_key, NULL, cf_conf_check_secret_file,
 	    "PEM file with the key of signer_certificate, mode 0600."),
+	CF_METRICS_OPTIONS(struct cf_settings),
 	STR(log, "stderr", cf_conf_check_log,
 	    "Where log lines go: stderr or syslog."),
 	STR(log_level, "info", cf_conf_check_log_level,

@@ -40,6 +40,8 @@ struct cf_settings {
 	char *receipt_from;
 	char *signer_certificate;
 	char *signer_key;
+	char *metrics_listen;	/* NULL: no counters are served */
+	bool metrics_public;
 	char *log;
 	char *log_level;
 };
