@@ -46,7 +46,7 @@ fixed_of(const char *name)
 {
 	int i = 0;
 
-	while (i < FIXED__COUNT && strcasecmp(name, fixed_name[i]) != 0)
+	while (i < FIXED__COUNT && !cf_field_is(name, fixed_name[i]))
 		i++;
 	return (enum fixed)i;
 }
@@ -55,10 +55,10 @@ static bool
 goes(const char *name)
 {
 	return cf_mform_drops(name) || cf_mform_is_structural(name) ||
-	    strcasecmp(name, "Disposition-Notification-To") == 0 ||
-	    strcasecmp(name, "Return-Receipt-To") == 0 ||
+	    cf_field_is(name, "Disposition-Notification-To") ||
+	    cf_field_is(name, "Return-Receipt-To") ||
 	    /* Of the body that goes; a signer behind us makes a new one. */
-	    strcasecmp(name, "DKIM-Signature") == 0;
+	    cf_field_is(name, "DKIM-Signature");
 }
 
 /* Which one of its name fields[i] is, from 1. */

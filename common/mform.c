@@ -40,15 +40,14 @@ struct span {
 bool
 cf_mform_drops(const char *name)
 {
-	return strcasecmp(name, "Bcc") == 0 ||
-	    strcasecmp(name, "Resent-Bcc") == 0 ||
-	    strcasecmp(name, CF_FLAG_FIELD) == 0;
+	return cf_field_is(name, "Bcc") || cf_field_is(name, "Resent-Bcc") ||
+	    cf_field_is(name, CF_FLAG_FIELD);
 }
 
 bool
 cf_mform_is_structural(const char *name)
 {
-	return strcasecmp(name, "MIME-Version") == 0 ||
+	return cf_field_is(name, "MIME-Version") ||
 	    strncasecmp(name, "Content-", 8) == 0;
 }
 
@@ -165,43 +164,9 @@ add_crlf(struct cf_buf *buf, const char *value)
 /* ---- does the Content-Type take one parameter more? ---- */
 
 static bool
-skip_comment(struct span *s)
-{
-	int depth = 0;
-
-	do {
-		if (s->len == 0)
-			return false;
-		if (*s->p == '\\' && s->len > 1) {
-			s->p++;
-			s->len--;
-		} else if (*s->p == '(') {
-			depth++;
-		} else if (*s->p == ')') {
-			depth--;
-		}
-		s->p++;
-		s->len--;
-	} while (depth > 0);
-	return true;
-}
-
-/* Blanks, folds, comments.  False when a comment does not end. */
-static bool
 skip_cfws(struct span *s)
 {
-	while (s->len > 0) {
-		if (*s->p == '(') {
-			if (!skip_comment(s))
-				return false;
-		} else if (strchr(" \t\r\n", *s->p) != NULL) {
-			s->p++;
-			s->len--;
-		} else {
-			break;
-		}
-	}
-	return true;
+	return cf_field_skip_cfws(&s->p, &s->len);
 }
 
 static bool

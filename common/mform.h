@@ -35,19 +35,10 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/field.h"
 
 /* The flag with which a sender asks for a return receipt. */
 #define CF_FLAG_FIELD "X-Return-Receipt"
-
-/*
- * One header field as a milter sees it: the name; the value with the blanks
- * behind the colon (SMFIP_HDR_LEADSPC; without that, give it one space) and
- * with bare LF in its folds.  Both NUL-terminated, both any other bytes.
- */
-struct cf_field {
-	const char *name;
-	const char *value;
-};
 
 /* Bcc, Resent-Bcc or the flag: fields that M leaves out. */
 bool cf_mform_drops(const char *name);
@@ -64,7 +55,7 @@ void cf_mform_pre_encode(struct cf_buf *buf, const char *value);
  * line, for the fields of m in their order.  What cf_mform_drops() is left
  * out; LF becomes CRLF; the rest is copied as it is.  The body follows
  * unchanged, in whatever pieces it comes.  `outer` are the fields that will
- * be seen outside, as they will be sent (cf_composite_outer()); structural
+ * be seen outside, as they will be sent (cf_composite_edits()); structural
  * ones (MIME-Version, Content-*) get no HP-Outer; values that are not ASCII
  * are pre-encoded (RFC 2047).
  * `head` should be a secret buffer.

@@ -105,7 +105,7 @@ set_first(struct cf_edits *edits, const char *name, const char *value)
 	edit->name = name;
 	edit->value = value + 1;
 	for (i = 0; i < edits->outer_count; i++)
-		if (cf_flag_is_field(edits->outer[i].name, name)) {
+		if (cf_field_is(edits->outer[i].name, name)) {
 			edit->kind = CF_EDIT_CHANGE;
 			edit->index = 1;
 			break;
@@ -135,7 +135,7 @@ delete_outer(struct cf_edits *edits, const char *name, unsigned from,
 	size_t i, kept = 0;
 
 	for (i = 0; i < edits->outer_count; i++)
-		if (!cf_flag_is_field(edits->outer[i].name, name) ||
+		if (!cf_field_is(edits->outer[i].name, name) ||
 		    ++index < from || index > to)
 			edits->outer[kept++] = edits->outer[i];
 	edits->outer_count = kept;
@@ -155,7 +155,7 @@ cf_edits_set_subject(struct cf_edits *edits, bool alone, const char *value)
 	size_t i;
 
 	for (i = 0; i < edits->outer_count; i++)
-		if (cf_flag_is_field(edits->outer[i].name, name))
+		if (cf_field_is(edits->outer[i].name, name))
 			count++;
 	if (value[1] != '\0')
 		set_first(edits, name, value);
@@ -174,7 +174,7 @@ cf_edits_delete_all(struct cf_edits *edits, const struct cf_field *fields,
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (cf_flag_is_field(fields[i].name, name))
+		if (cf_field_is(fields[i].name, name))
 			index++;
 	for (; index > 0; index--) {
 		edit = append(edits);

@@ -49,56 +49,13 @@ cf_reply_set(struct cf_reply *reply, const char *code, const char *enhanced,
 			*p = '?';
 }
 
-bool
-cf_flag_is_field(const char *field_name, const char *name)
-{
-	size_t len = strlen(name);
-
-	return strncasecmp(field_name, name, len) == 0 &&
-	    field_name[len + strspn(field_name + len, " \t")] == '\0';
-}
-
-/* The value without folds and outer blanks, cut at what `out` takes. */
-static void
-trim(const char *value, char *out, size_t cap)
-{
-	size_t n = 0;
-
-	value += strspn(value, " \t\r\n");
-	for (; *value != '\0' && n + 1 < cap; value++)
-		if (*value != '\r' && *value != '\n')
-			out[n++] = *value;
-	while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '\t'))
-		n--;
-	out[n] = '\0';
-}
-
-/* Behind blanks, folds and comments (RFC 5322 3.2.2). */
-static const char *
-skip_cfws(const char *p)
-{
-	int depth = 0;
-
-	for (; *p != '\0'; p++) {
-		if (*p == '(')
-			depth++;
-		else if (*p == ')' && depth > 0)
-			depth--;
-		else if (*p == '\\' && depth > 0 && p[1] != '\0')
-			p++;
-		else if (depth == 0 && strchr(" \t\r\n", *p) == NULL)
-			break;
-	}
-	return p;
-}
-
 /* Is the word at the start of `value` this one?  Any case. */
 static bool
 first_word_is(const char *value, const char *word)
 {
 	size_t len = strlen(word);
 
-	value = skip_cfws(value);
+	value = cf_field_after_cfws(value);
 	return strncasecmp(value, word, len) == 0 &&
 	    (value[len] == '\0' || strchr(" \t\r\n(;", value[len]) != NULL);
 }
@@ -109,7 +66,7 @@ is_report(const char *value)
 {
 	static const char report[] = "multipart/report", message[] = "message/";
 
-	value = skip_cfws(value);
+	value = cf_field_after_cfws(value);
 	return (strncasecmp(value, report, sizeof report - 1) == 0 ||
 	    strncasecmp(value, message, sizeof message - 1) == 0) &&
 	    (strcasestr(value, "delivery-status") != NULL ||
@@ -148,8 +105,9 @@ static bool
 triggers(const struct cf_snapshot *s, struct cf_facts *facts,
     const struct cf_field *field, const char *name, const char *trigger)
 {
-	return cf_flag_is_field(field->name, name) &&
-	    *skip_cfws(field->value) != '\0' && asks(s, facts, trigger);
+	return cf_field_is(field->name, name) &&
+	    *cf_field_after_cfws(field->value) != '\0' &&
+	    asks(s, facts, trigger);
 }
 
 /* The type of what we make; who wants to look like it gains nothing. */
@@ -159,7 +117,8 @@ is_sealed_type(const char *value)
 	static const char ours[] = "multipart/mixed", boundary[] =
 	    "boundary=\"=_cf_";
 
-	return strncasecmp(skip_cfws(value), ours, sizeof ours - 1) == 0 &&
+	value = cf_field_after_cfws(value);
+	return strncasecmp(value, ours, sizeof ours - 1) == 0 &&
 	    strstr(value, boundary) != NULL;
 }
 
@@ -203,22 +162,23 @@ cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
 	char value[4];
 
 	facts->field_cut |= may_be_cut(field);
-	if (!cf_flag_is_field(field->name, CF_FLAG_FIELD))
+	if (!cf_field_is(field->name, CF_FLAG_FIELD))
 		cf_near_note(&facts->near, field);
 	switch (field->name[0]) {
 	case 'X': case 'x':
-		if (!cf_flag_is_field(field->name, CF_FLAG_FIELD))
+		if (!cf_field_is(field->name, CF_FLAG_FIELD))
 			break;
 		if (facts->flags++ == 0)
-			trim(field->value, facts->flag_value,
+			(void)cf_field_unfold(field->value, facts->flag_value,
 			    sizeof facts->flag_value);
 		break;
 	case 'C': case 'c':
-		if (cf_flag_is_field(field->name, MARKER)) {
-			trim(field->value, value, sizeof value);
+		if (cf_field_is(field->name, MARKER)) {
+			(void)cf_field_unfold(field->value, value,
+			    sizeof value);
 			if (facts->markers++ == 0)
 				facts->marker_known = strcmp(value, "1") == 0;
-		} else if (cf_flag_is_field(field->name, "Content-Type")) {
+		} else if (cf_field_is(field->name, "Content-Type")) {
 			facts->report |= is_report(field->value);
 			facts->sealed_type |= is_sealed_type(field->value);
 		}
@@ -232,20 +192,20 @@ cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
 		    "Return-Receipt-To", TRIGGER_RECEIPT);
 		break;
 	case 'S': case 's':
-		if (cf_flag_is_field(field->name, "Subject"))
+		if (cf_field_is(field->name, "Subject"))
 			note_subject(snapshot, facts, field->value);
 		break;
 	case 'L': case 'l':
-		if (cf_flag_is_field(field->name, "List-Id"))
+		if (cf_field_is(field->name, "List-Id"))
 			facts->list = "List-Id";
 		break;
 	case 'P': case 'p':
 		if (facts->list == NULL &&
-		    cf_flag_is_field(field->name, "Precedence"))
+		    cf_field_is(field->name, "Precedence"))
 			facts->list = precedence_of_lists(field->value);
 		break;
 	case 'A': case 'a':
-		if (cf_flag_is_field(field->name, "Auto-Submitted"))
+		if (cf_field_is(field->name, "Auto-Submitted"))
 			facts->automatic |= !first_word_is(field->value, "no");
 		break;
 	default:

@@ -84,9 +84,6 @@ void cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
 /* Note one recipient: does a rule want his mail sealed? */
 void cf_flag_note_recipient(const struct cf_snapshot *snapshot,
     struct cf_facts *facts, const char *sender, const char *recipient);
-/* Is this field called `name`?  Any case; blanks before the colon count
- * for nothing. */
-bool cf_flag_is_field(const char *field_name, const char *name);
 
 struct cf_decision cf_flag_decide(const struct cf_snapshot *snapshot,
     const struct cf_facts *facts);

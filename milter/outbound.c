@@ -92,7 +92,7 @@ find(const struct cf_field *fields, size_t count, const char *name)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (cf_flag_is_field(fields[i].name, name))
+		if (cf_field_is(fields[i].name, name))
 			return &fields[i];
 	return NULL;
 }
@@ -115,25 +115,18 @@ choose_domain(const struct cf_outbound *o, char *out, size_t cap)
 	(void)snprintf(out, cap, "%.*s", (int)strspn(host, ldh), host);
 }
 
-/* Trimmed and unfolded; "" when it is not plain text of a sane length. */
+/* Unfolded; "" when it is not plain text of a sane length. */
 static void
 copy_message_id(const char *value, char *out, size_t cap)
 {
-	size_t n = 0;
+	const char *p = out;
 
-	value += strspn(value, " \t\r\n");
-	for (; *value != '\0'; value++) {
-		if (*value == '\r' || *value == '\n')
-			continue;
-		if (*value < ' ' || *value > '~' || n + 1 >= cap) {
-			n = 0;
-			break;
-		}
-		out[n++] = *value;
-	}
-	while (n > 0 && out[n - 1] == ' ')
-		n--;
-	out[n] = '\0';
+	if (!cf_field_unfold(value, out, cap))
+		*out = '\0';
+	while (*p >= ' ' && *p <= '~')
+		p++;
+	if (*p != '\0')
+		*out = '\0';
 }
 
 /* RFC 5322 3.6.4 wants one; receipts name the message by it. */
@@ -218,8 +211,8 @@ digest_header(struct cf_outbound *o, const struct cf_field *fields,
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		if (cf_flag_is_field(fields[i].name, "Received") ||
-		    cf_flag_is_field(fields[i].name, "DKIM-Signature"))
+		if (cf_field_is(fields[i].name, "Received") ||
+		    cf_field_is(fields[i].name, "DKIM-Signature"))
 			continue;
 		cf_digest_add(o->digest, fields[i].name,
 		    strlen(fields[i].name));

@@ -91,7 +91,7 @@ show_line(struct cf_mctx *m, char *line, bool leadspc)
 		if (*p == '\\')
 			*p = '\n';
 	cf_mctx_header(m, line, colon + 1, leadspc);
-	return cf_flag_is_field(line, CF_FLAG_FIELD);
+	return cf_field_is(line, CF_FLAG_FIELD);
 }
 
 static void
