@@ -502,6 +502,7 @@ read_bare(struct find *f, const char *text, const char *path)
 	while (host > text && path - host <= CF_SERVICE_MAX &&
 	    strchr(host_chars, host[-1]) != NULL)
 		host--;
+	host += *host == ':';	/* of the scheme */
 	if (!f->joined && host < path && begins_bare(text, host) &&
 	    strncasecmp(host, "http", 4) != 0 &&
 	    strspn(path + 3, b64url) == CF_HANDLE_LEN &&

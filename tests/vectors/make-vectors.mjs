@@ -638,6 +638,7 @@ function linkCases()
 			percent(R)}`,
 		"a service's link beside it":
 			`https://bit.ly/3abc ${R}`,
+		"L with the colon of its scheme alone": L.replace("https://", ":"),
 		"a reader link, places to break it": wide(R, at, "<wbr>"),
 		"a reader link, places in XHTML": wide(R, at, "<WBR />"),
 		"a reader link, lines of an old mail program":

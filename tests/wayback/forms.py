@@ -11,9 +11,11 @@ import base64
 import binascii
 import email
 import email.policy
+import io
 import quopri
 import re
 import urllib.parse
+import zipfile
 
 LINE = b"\r\n"
 NO_LINK = ("lower case fragment", "mimecast")	# L is not in these
@@ -177,6 +179,26 @@ def misplaced(p):
 	    + b"--B1\r\n" + p.sealed().bytes() + b"--A1--\r\n--B1--\r\n")
 
 
+def tnef(content):
+	"""Exchange's winmail.dat: an attachment's bytes within its own."""
+	return (b"\x78\x9f\x3e\x22\x01\x00\x02\x0f\x80\x06\x00"
+	    + len(content).to_bytes(4, "little") + content + b"\0\0")
+
+
+def outlook(p):
+	"""An .msg: the text in UTF-16 and the attachment, each by itself."""
+	return b"".join(piece + b"\0" * (-len(piece) % 512) for piece in (
+	    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+	    p.text.replace("\n", "\r\n").encode("utf-16le"), p.e))
+
+
+def packed(name, content):
+	file = io.BytesIO()
+	with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as z:
+		z.writestr(name, content)
+	return file.getvalue()
+
+
 def inline_forward(p):
 	return bob(Part([["Content-Type",
 	    "text/plain; charset=utf-8; format=flowed"]],
@@ -258,6 +280,14 @@ def mail_forms(p):
 	    "33 taken out": p.mail(p.notice(), Part([["Content-Type",
 	        'text/plain; name="smime.p7m.txt"']], b"The attachment smime.p7m "
 	        b"was removed: encrypted files are not allowed.\r\n")),
+	    "34 winmail.dat": p.mail(p.notice(), Part([["Content-Type",
+	        'application/ms-tnef; name="winmail.dat"'],
+	        ["Content-Transfer-Encoding", "base64"]], lines(tnef(p.e)))),
+	    "35 marks at line ends": p.common(body=lines(p.e, end=b"!\r\n")),
+	    "36 signed in one piece": Part([*p.head(), ["Content-Type",
+	        "application/pkcs7-mime; smime-type=signed-data"],
+	        ["Content-Transfer-Encoding", "base64"]], lines(bytes.fromhex(
+	        "3082200006092a864886f70d010702") + p.content + bytes(900))),
 	}
 	return {name: form if isinstance(form, bytes) else form.bytes()
 	    for name, form in forms.items()}
@@ -276,6 +306,11 @@ def file_forms(p):
 	    "44 with its header": p.sealed().bytes(),
 	    "45 zeros behind it": p.e + b"\0" * 3,
 	    "46 as it is": p.e,
+	    "51 Outlook's file": outlook(p),
+	    "52 Apple Mail's file": b"%-10d\n%s<?xml version=\"1.0\"?>\n" % (
+	        len(p.content), p.content.replace(b"\r\n", b"\n")),
+	    "53 UTF-16": p.content.decode().encode("utf-16le"),
+	    "54 packed": packed("Offer.eml", p.content),
 	}
 
 

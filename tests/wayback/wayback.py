@@ -35,6 +35,7 @@ FORMS_A_KEY = 20
 # What is not opened: what the command says, what the page calls it.
 NOT_OPENED = {
     "33 taken out": ("something on the way took it out", "mail-emptied"),
+    "54 packed": ("unpack it", "file-packed"),
     "lower case fragment": ("capital", "link-lowercase"),
     "mimecast": ("Mimecast", "link-opaque"),
 }
@@ -189,7 +190,8 @@ def t_link():
 # Without its marker or its notice as a whole; delivered as they came.
 LEFT = ["06 flattened, no locator", "14 no version",
     "15 forwarded as attachment", "16 forwarded inline",
-    "25 prefix to the type", "31 single part", "33 taken out"]
+    "25 prefix to the type", "31 single part", "33 taken out",
+    "36 signed in one piece"]
 
 
 @tap.case("an inbound milter: what is ours leads to its reader, E stays")
