@@ -26,6 +26,21 @@ check_faults(struct cf_db *db, struct cf_why *why)
 	return rc;
 }
 
+/* *ret_applied is false when another migrator was faster. */
+static enum cf_err
+apply(struct cf_db *db, const struct cf_migration *m, bool *ret_applied,
+    struct cf_why *why)
+{
+	enum cf_err rc = cf_db_migrate_apply(db, m, why);
+	bool there = false;
+
+	*ret_applied = rc == CF_OK;
+	if (rc != CF_OK && cf_db_migrate_applied(db, m->version, &there, NULL)
+	    == CF_OK && there)
+		rc = CF_OK;
+	return rc;
+}
+
 enum cf_err
 cf_admin_migrate(const struct cf_settings *settings, int argc, char **argv,
     struct cf_why *why)
@@ -44,15 +59,13 @@ cf_admin_migrate(const struct cf_settings *settings, int argc, char **argv,
 	    .unsafe_database = settings->unsafe_database,
 	    .any_schema = true });
 	rc = cf_db_connect(db, why);
-	if (rc == CF_OK)
-		rc = cf_db_migrate_lock(db, why);
 	for (i = 0; i < cf_schema_count && rc == CF_OK; i++) {
 		m = &cf_schema[i];
 		rc = cf_db_migrate_applied(db, m->version, &applied, why);
 		if (rc != CF_OK || applied)
 			continue;
-		rc = cf_db_migrate_apply(db, m, why);
-		if (rc == CF_OK) {
+		rc = apply(db, m, &applied, why);
+		if (rc == CF_OK && applied) {
 			printf("applied %s\n", m->name);
 			done++;
 		}

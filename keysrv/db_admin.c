@@ -8,13 +8,6 @@
 
 /* ---- migrations ---- */
 
-enum cf_err
-cf_db_migrate_lock(struct cf_db *db, struct cf_why *why)
-{
-	return cf_db_script(db, "SELECT pg_advisory_lock("
-	    "hashtext('counterfoil migrate'))", why);
-}
-
 /* The table of versions is made by the first migration. */
 static enum cf_err
 has_versions(struct cf_db *db, bool *ret, struct cf_why *why)
@@ -67,8 +60,11 @@ cf_db_migrate_apply(struct cf_db *db, const struct cf_migration *m,
 	enum cf_err rc;
 
 	/* The first one makes the owner and becomes it by itself. */
-	cf_buf_addf(&script, "BEGIN; SET LOCAL statement_timeout = 0; %s\n",
-	    m->version == 1 ? "" : "SET LOCAL ROLE counterfoil_owner;");
+	cf_buf_addf(&script, "BEGIN; SET LOCAL statement_timeout = 0; "
+	    "SET LOCAL search_path = pg_catalog; "
+	    "SELECT pg_advisory_xact_lock(hashtext('counterfoil migrate')); "
+	    "%s\n", m->version == 1 ? ""
+	    : "SET LOCAL ROLE counterfoil_owner;");
 	cf_buf_adds(&script, m->sql);
 	/* Number and name are our own constants. */
 	cf_buf_addf(&script, "\n;INSERT INTO counterfoil.schema_version "

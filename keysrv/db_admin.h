@@ -8,12 +8,12 @@
 #include "keysrv/db.h"
 #include "keysrv/schema.h"
 
-/* One migrator at a time; held until the connection ends. */
-CF_MUST_USE enum cf_err cf_db_migrate_lock(struct cf_db *db,
-    struct cf_why *why);
 CF_MUST_USE enum cf_err cf_db_migrate_applied(struct cf_db *db, int version,
     bool *ret_applied, struct cf_why *why);
-/* In one transaction, with its line in schema_version. */
+/*
+ * In one transaction, with its line in schema_version.  One migrator at a
+ * time: who comes second waits, and fails at what is there by then.
+ */
 CF_MUST_USE enum cf_err cf_db_migrate_apply(struct cf_db *db,
     const struct cf_migration *migration, struct cf_why *why);
 

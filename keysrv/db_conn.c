@@ -3,6 +3,7 @@
  * cf_db's connection: how it is made, what is asked of the server before it
  * is used, how it ends.  See db.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,7 @@ cf_db_drop(struct cf_db *db)
 	cf_db_clear(db);
 	PQfinish(db->conn);
 	db->conn = NULL;
+	db->pooled = db->in_block = false;
 	db->prepared_count = 0;
 }
 
@@ -94,16 +96,24 @@ cf_db_lost(struct cf_db *db, struct cf_why *why, const char *what)
  * statement is planned once: planning a join of partitioned tables takes
  * longer than doing it.
  */
+#define OR_LOCAL "$2::bigint = 1)"
 static const struct cf_db_stmt SESSION = { "", "SELECT "
-    "set_config('statement_timeout', '" STATEMENT_TIMEOUT "', false), "
-    "set_config('idle_in_transaction_session_timeout', '60s', false), "
-    "set_config('search_path', 'pg_catalog', false), "
-    "set_config('enable_seqscan', 'off', false), "
-    "set_config('enable_hashjoin', 'off', false), "
-    "set_config('enable_mergejoin', 'off', false), "
-    "set_config('plan_cache_mode', 'force_generic_plan', false), "
-    "set_config('jit', 'off', false), "
-    "set_config('role', $1, false)" };
+    "set_config('statement_timeout', '" STATEMENT_TIMEOUT "', " OR_LOCAL ", "
+    "set_config('idle_in_transaction_session_timeout', '60s', " OR_LOCAL ", "
+    "set_config('search_path', 'pg_catalog', " OR_LOCAL ", "
+    "set_config('enable_seqscan', 'off', " OR_LOCAL ", "
+    "set_config('enable_hashjoin', 'off', " OR_LOCAL ", "
+    "set_config('enable_mergejoin', 'off', " OR_LOCAL ", "
+    "set_config('plan_cache_mode', 'force_generic_plan', " OR_LOCAL ", "
+    "set_config('jit', 'off', " OR_LOCAL ", "
+    "set_config('role', $1, " OR_LOCAL };
+/* Behind a pooler others may have changed it for all who come after them. */
+static const struct cf_db_stmt SYNCHRONOUS = { "",
+    "SELECT set_config('synchronous_commit', $1, true)" };
+static const struct cf_db_stmt PROCESS = { "",
+    "SELECT pg_backend_pid()::bigint" };
+static const struct cf_db_stmt BEGIN = { "", "BEGIN" };
+static const struct cf_db_stmt ROLLBACK = { "", "ROLLBACK" };
 static const struct cf_db_stmt SAFETY = { "", "SELECT "
     "current_setting('fsync') = 'on' AS synced, "
     "current_setting('full_page_writes') = 'on' AS whole_pages, "
@@ -111,6 +121,7 @@ static const struct cf_db_stmt SAFETY = { "", "SELECT "
     "current_setting('synchronous_standby_names') = '' OR "
     "current_setting('synchronous_commit') IN ('on', 'remote_apply') "
     "AS replicated, "
+    "current_setting('synchronous_commit') AS synchronous_commit, "
     "pg_is_in_recovery() AS standby, "
     "current_setting('transaction_read_only') = 'on' AS read_only" };
 static const struct cf_db_stmt SCHEMA = { "",
@@ -120,6 +131,7 @@ static const struct cf_db_stmt SCHEMA = { "",
 struct safety {
 	bool synced, whole_pages, synchronous, replicated;
 	bool standby, read_only;
+	const char *synchronous_commit;
 };
 
 #define AT(member) offsetof(struct safety, member)
@@ -130,16 +142,19 @@ static const struct cf_db_column safety_columns[] = {
 	{ "replicated", CF_DB_BOOL, AT(replicated), 0 },
 	{ "standby", CF_DB_BOOL, AT(standby), 0 },
 	{ "read_only", CF_DB_BOOL, AT(read_only), 0 },
+	{ "synchronous_commit", CF_DB_TEXT, AT(synchronous_commit), 0 },
 };
 #undef AT
 
 static enum cf_err
-check_safety(const struct cf_db *db, size_t result, struct cf_why *why)
+check_safety(struct cf_db *db, size_t result, struct cf_why *why)
 {
 	struct safety s;
 	const char *off = NULL;
 
 	CF_DB_ROW(db, result, 0, safety_columns, &s);
+	(void)snprintf(db->synchronous_commit, sizeof db->synchronous_commit,
+	    "%s", s.synchronous_commit);
 	if (!s.synced)
 		off = "fsync off";
 	else if (!s.whole_pages)
@@ -170,27 +185,77 @@ not_migrated(const char *detail, struct cf_why *why)
 	    detail[0] == '\0' ? "" : "; ", detail);
 }
 
+void
+cf_db_send_session(struct cf_db *db)
+{
+	struct cf_db_args args;
+
+	cf_db_args_init(&args, "TI");
+	cf_db_text(&args, 0, db->options.role == NULL ? "none"
+	    : db->options.role);
+	cf_db_int(&args, 1, db->pooled);
+	cf_db_send_silent(db, &SESSION, &args);
+	cf_db_args_free(&args);
+	if (!db->pooled || db->synchronous_commit[0] == '\0')
+		return;
+	cf_db_args_init(&args, "T");
+	cf_db_text(&args, 0, db->synchronous_commit);
+	cf_db_send_silent(db, &SYNCHRONOUS, &args);
+	cf_db_args_free(&args);
+}
+
+/*
+ * Is it a server's process that we talk to, or a pooler?  That tells every
+ * client a key of its own for cancelling, not the process's.  A pooler must
+ * at least leave the process to us until a transaction ends.
+ */
+static enum cf_err
+look_for_pooler(struct cf_db *db, struct cf_why *why)
+{
+	size_t result = cf_db_send(db, &PROCESS, NULL);
+	struct cf_why own = { "" };
+	enum cf_err rc = cf_db_flush(db, why);
+
+	if (rc != CF_OK || cf_db_get_int(db, result, 0) ==
+	    PQbackendPID(db->conn))
+		return rc;
+	cf_db_clear(db);
+	cf_db_send_silent(db, &BEGIN, NULL);
+	rc = cf_db_flush(db, &own);
+	if (rc != CF_OK)
+		return cf_fail(CF_E_CONFIG, why, "the database stands behind "
+		    "a pooler that does not let a transaction begin, as "
+		    "PgBouncer with pool_mode = statement; set it to session "
+		    "or transaction; %s", own.text);
+	cf_db_clear(db);
+	cf_db_send_silent(db, &ROLLBACK, NULL);
+	rc = cf_db_flush(db, why);
+	db->pooled = rc == CF_OK;
+	return rc;
+}
+
 /* Take the role, then look around: all in one round trip. */
 static enum cf_err
 set_up(struct cf_db *db, struct cf_why *why)
 {
-	struct cf_db_args role, versions;
+	struct cf_db_args versions;
 	struct cf_why own = { "" };
 	size_t i, safety, schema = 0;
 	enum cf_err rc;
 
-	cf_db_args_init(&role, "T");
-	cf_db_text(&role, 0, db->options.role == NULL ? "none"
-	    : db->options.role);
+	rc = look_for_pooler(db, why);
+	if (rc != CF_OK)
+		return rc;
 	cf_db_args_init(&versions, "i");
 	for (i = 0; i < cf_schema_count; i++)
 		cf_db_int(&versions, 0, cf_schema[i].version);
-	(void)cf_db_send(db, &SESSION, &role);
+	cf_db_clear(db);
+	if (!db->pooled)
+		cf_db_send_session(db);
 	safety = cf_db_send(db, &SAFETY, NULL);
 	if (!db->options.any_schema)
 		schema = cf_db_send(db, &SCHEMA, &versions);
 	rc = cf_db_flush(db, &own);
-	cf_db_args_free(&role);
 	cf_db_args_free(&versions);
 	/* It failed before that, at the role. */
 	if (rc == CF_E_INTERNAL &&
@@ -226,6 +291,7 @@ open_connection(struct cf_db *db, struct cf_why *why)
 	    db->options.conninfo, "UTF8", NULL };
 	enum cf_err rc;
 
+	db->synchronous_commit[0] = '\0';
 	db->conn = PQconnectdbParams(keys, values, 1);
 	if (PQstatus(db->conn) != CONNECTION_OK)
 		return cf_db_lost(db, why, "connecting to the database");

@@ -66,7 +66,7 @@ send_one(struct cf_db *db, const struct cf_db_stmt *stmt,
 		formats[i] = 1;
 		oids[i] = v.oid;
 	}
-	if (stmt->name[0] == '\0')
+	if (stmt->name[0] == '\0' || db->pooled)
 		return PQsendQueryParams(db->conn, stmt->sql, count, oids,
 		    values, lengths, formats, 1) == 1;
 	return prepare(db, stmt, oids, count) &&
@@ -75,14 +75,11 @@ send_one(struct cf_db *db, const struct cf_db_stmt *stmt,
 }
 
 static void
-send_queued(struct cf_db *db, const struct cf_db_stmt *stmt,
+push(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args, bool keep)
 {
 	static const struct cf_db_args none = { .types = "" };
 
-	/* The first statement after a flush lets go of its results. */
-	if (db->command_count == 0)
-		cf_db_clear(db);
 	/* A connection that is gone is found out by the flush. */
 	if (db->conn != NULL && !send_one(db, stmt, args == NULL ? &none
 	    : args))
@@ -90,11 +87,24 @@ send_queued(struct cf_db *db, const struct cf_db_stmt *stmt,
 	queued(db, NULL, keep);
 }
 
+/* The first statement after a flush lets go of its results. */
+static void
+begin_flush(struct cf_db *db)
+{
+	if (db->command_count > 0)
+		return;
+	cf_db_clear(db);
+	/* What is no BEGIN is a transaction by itself, until the flush. */
+	if (db->pooled && !db->in_block)
+		cf_db_send_session(db);
+}
+
 size_t
 cf_db_send(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args)
 {
-	send_queued(db, stmt, args, true);
+	begin_flush(db);
+	push(db, stmt, args, true);
 	return db->result_count++;
 }
 
@@ -102,7 +112,7 @@ void
 cf_db_send_silent(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args)
 {
-	send_queued(db, stmt, args, false);
+	push(db, stmt, args, false);
 }
 
 /* ---- receiving ---- */

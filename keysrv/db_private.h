@@ -12,7 +12,7 @@
 #include "keysrv/db.h"
 
 #define CF_DB_RESULTS_MAX 24
-#define CF_DB_COMMANDS_MAX (2 * CF_DB_RESULTS_MAX + 2)
+#define CF_DB_COMMANDS_MAX (2 * CF_DB_RESULTS_MAX + 4)
 #define CF_DB_PREPARED_MAX 64
 
 /* What a failed flush means for the transaction. */
@@ -33,6 +33,14 @@ struct cf_db_command {
 struct cf_db {
 	struct cf_db_options options;
 	PGconn *conn;			/* NULL: not connected */
+	/*
+	 * A pooler stands between, and each transaction may come to another
+	 * server process: nothing is prepared, and what belongs to a session
+	 * is said in each transaction.
+	 */
+	bool pooled;
+	bool in_block;			/* between BEGIN and its end */
+	char synchronous_commit[16];	/* as it was when looked at, or "" */
 	const struct cf_db_stmt *prepared[CF_DB_PREPARED_MAX];
 	size_t prepared_count;
 	PGresult *result[CF_DB_RESULTS_MAX];
@@ -53,7 +61,9 @@ enum cf_err cf_db_lost(struct cf_db *db, struct cf_why *why,
     const char *what);
 /* Let go of the results, and of what is queued. */
 void cf_db_clear(struct cf_db *db);
-/* As cf_db_send(); its result is not kept and has no number. */
+/* What holds for a session, or for a transaction behind a pooler. */
+void cf_db_send_session(struct cf_db *db);
+/* One statement more whose result is not kept and has no number. */
 void cf_db_send_silent(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args);
 

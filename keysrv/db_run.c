@@ -16,6 +16,16 @@ static const struct cf_db_stmt COMMIT = { "commit", "COMMIT" };
 static const struct cf_db_stmt ROLLBACK = { "rollback", "ROLLBACK" };
 
 static void
+begin(struct cf_db *db)
+{
+	db->in_block = true;
+	cf_db_clear(db);
+	cf_db_send_silent(db, &BEGIN, NULL);
+	if (db->pooled)
+		cf_db_send_session(db);
+}
+
+static void
 rollback(struct cf_db *db)
 {
 	struct cf_why why;
@@ -29,6 +39,7 @@ rollback(struct cf_db *db)
 	(void)cf_db_send(db, &ROLLBACK, NULL);
 	if (cf_db_flush(db, &why) != CF_OK)
 		cf_db_drop(db);
+	db->in_block = false;
 }
 
 /*
@@ -43,6 +54,7 @@ commit(struct cf_db *db, struct cf_why *why)
 	db->warned = false;
 	(void)cf_db_send(db, &COMMIT, NULL);
 	rc = cf_db_flush(db, why);
+	db->in_block = false;
 	if (rc != CF_OK) {
 		cf_db_drop(db);
 		return CF_E_DATABASE;
@@ -70,7 +82,7 @@ run_once(struct cf_db *db, enum cf_db_mode mode, enum cf_err (*fn)(
 	db->failure = CF_DB_FAIL_NONE;
 	/* BEGIN travels with the first statements of `fn`. */
 	if (mode == CF_DB_WRITE)
-		cf_db_send_silent(db, &BEGIN, NULL);
+		begin(db);
 	rc = fn(db, arg, why);
 	if (mode == CF_DB_READ) {
 		*ret_again = db->failure == CF_DB_FAIL_AGAIN ||

@@ -69,9 +69,10 @@ class Cluster:
 
 	def _as(self, argv, limit_s):
 		"""Run as user postgres, or as ourselves if that is who we are."""
-		return proc.run(self._setpriv() + argv, limit_s, cwd="/")
+		return proc.run(self.unprivileged() + argv, limit_s, cwd="/")
 
-	def _setpriv(self):
+	def unprivileged(self):
+		"""What a command begins with that runs as user postgres."""
 		if os.geteuid() == self.ids[0]:
 			return []
 		return ["setpriv", "--reuid=postgres", "--regid=postgres",
@@ -82,7 +83,7 @@ class Cluster:
 		extra = []
 		for s in settings:
 			extra += ["-c", s]
-		self.process = proc.Process("PostgreSQL", self._setpriv()
+		self.process = proc.Process("PostgreSQL", self.unprivileged()
 		    + [os.path.join(bindir(), "postgres"), "-D", self.data]
 		    + extra, self.log, death=signal.SIGINT)
 		# After a crash there may be much to write again.
