@@ -8,20 +8,20 @@
 #include "keysrv/fields.h"
 #include "keysrv/json_out.h"
 
+#define AT(member) offsetof(struct cf_ask, member)
 static const struct cf_field fields[] = {
-	{ "handle", CF_FIELD_BYTES, offsetof(struct cf_ask, key_id),
-	    CF_KEY_ID_LEN },
-	{ "token", CF_FIELD_SECRET, offsetof(struct cf_ask, token),
-	    CF_TOKEN_LEN },
+	{ "handle", CF_FIELD_BYTES, .offset = AT(key_id),
+	    .len = CF_KEY_ID_LEN },
+	{ "token", CF_FIELD_SECRET, .offset = AT(token), .len = CF_TOKEN_LEN },
 	/* A challenge needs only the two above. */
-	{ "challenge", CF_FIELD_WORD, offsetof(struct cf_ask, challenge),
-	    CF_CHALLENGE_TEXT_LEN },
-	{ "origin", CF_FIELD_WORD, offsetof(struct cf_ask, origin),
-	    CF_ORIGIN_MAX },
-	{ "time", CF_FIELD_TIME, offsetof(struct cf_ask, time), 0 },
-	{ "signature", CF_FIELD_BYTES, offsetof(struct cf_ask, signature),
-	    CF_SIGNATURE_LEN },
+	{ "challenge", CF_FIELD_WORD, .offset = AT(challenge),
+	    .len = CF_CHALLENGE_TEXT_LEN },
+	{ "origin", CF_FIELD_WORD, .offset = AT(origin), .len = CF_ORIGIN_MAX },
+	{ "time", CF_FIELD_TIME, .offset = AT(time) },
+	{ "signature", CF_FIELD_BYTES, .offset = AT(signature),
+	    .len = CF_SIGNATURE_LEN },
 };
+#undef AT
 
 static enum cf_err
 parse(const json_t *json, size_t count, struct cf_ask *ret,

@@ -13,46 +13,52 @@
 #include "keysrv/fields.h"
 #include "keysrv/issue.h"
 
+#define AT(member) offsetof(struct cf_issue_item, member)
 static const struct cf_field fields[] = {
-	{ "request_id", CF_FIELD_BYTES,
-	    offsetof(struct cf_issue_item, request_id), CF_EVENT_ID_LEN },
-	{ "message_ref", CF_FIELD_BYTES,
-	    offsetof(struct cf_issue_item, message_ref), CF_REF_LEN },
-	{ "reference_check", CF_FIELD_BYTES,
-	    offsetof(struct cf_issue_item, reference_check),
-	    CF_REF_CHECK_LEN },
-	{ "message_id", CF_FIELD_TEXT_OR_EMPTY,
-	    offsetof(struct cf_issue_item, message_id), CF_MESSAGE_ID_MAX },
-	{ "sender", CF_FIELD_TEXT,
-	    offsetof(struct cf_issue_item, sender), CF_WIRE_ADDRESS_MAX },
-	{ "recipients", CF_FIELD_VALUE,
-	    offsetof(struct cf_issue_item, recipients), 0 },
-	{ "reader_url", CF_FIELD_WORD,
-	    offsetof(struct cf_issue_item, reader_url), CF_SERVICE_MAX },
-	{ "keys", CF_FIELD_VALUE, offsetof(struct cf_issue_item, keys), 0 },
+	{ "request_id", CF_FIELD_BYTES, .offset = AT(request_id),
+	    .len = CF_EVENT_ID_LEN },
+	{ "message_ref", CF_FIELD_BYTES, .offset = AT(message_ref),
+	    .len = CF_REF_LEN },
+	{ "reference_check", CF_FIELD_BYTES, .offset = AT(reference_check),
+	    .len = CF_REF_CHECK_LEN },
+	{ "message_id", CF_FIELD_TEXT_OR_EMPTY, .offset = AT(message_id),
+	    .len = CF_MESSAGE_ID_MAX },
+	{ "sender", CF_FIELD_TEXT, .offset = AT(sender),
+	    .len = CF_WIRE_ADDRESS_MAX },
+	{ "recipients", CF_FIELD_VALUE, .offset = AT(recipients) },
+	{ "reader_url", CF_FIELD_WORD, .offset = AT(reader_url),
+	    .len = CF_SERVICE_MAX },
+	{ "keys", CF_FIELD_VALUE, .offset = AT(keys) },
 };
+#undef AT
 
+#define AT(member) offsetof(struct cf_item_key, member)
 static const struct cf_field key_fields[] = {
-	{ "key_id", CF_FIELD_BYTES, offsetof(struct cf_item_key, key_id),
-	    CF_KEY_ID_LEN },
-	{ "token", CF_FIELD_SECRET, offsetof(struct cf_item_key, token),
-	    CF_TOKEN_LEN },
-	{ "algorithm", CF_FIELD_WORD, offsetof(struct cf_item_key, algorithm),
-	    sizeof ((struct cf_item_key *)0)->algorithm - 1 },
-	{ "opening_key", CF_FIELD_BYTES,
-	    offsetof(struct cf_item_key, opening_key), CF_PUBLIC_KEY_LEN },
-	{ "possession_key", CF_FIELD_BYTES,
-	    offsetof(struct cf_item_key, possession_key), CF_PUBLIC_KEY_LEN },
-	{ "policy", CF_FIELD_VALUE, offsetof(struct cf_item_key, policy), 0 },
+	{ "key_id", CF_FIELD_BYTES, .offset = AT(key_id),
+	    .len = CF_KEY_ID_LEN },
+	{ "token", CF_FIELD_SECRET, .offset = AT(token), .len = CF_TOKEN_LEN },
+	{ "algorithm", CF_FIELD_WORD, .offset = AT(algorithm),
+	    .len = sizeof ((struct cf_item_key *)0)->algorithm - 1 },
+	{ "opening_key", CF_FIELD_BYTES, .offset = AT(opening_key),
+	    .len = CF_PUBLIC_KEY_LEN },
+	{ "possession_key", CF_FIELD_BYTES, .offset = AT(possession_key),
+	    .len = CF_PUBLIC_KEY_LEN },
+	{ "policy", CF_FIELD_VALUE, .offset = AT(policy) },
 };
+#undef AT
 
 struct policy {
 	char require[33];
+	int64_t expires_in_s;
 };
 
+#define AT(member) offsetof(struct policy, member)
 static const struct cf_field policy_fields[] = {
-	{ "require", CF_FIELD_WORD, offsetof(struct policy, require), 32 },
+	{ "require", CF_FIELD_WORD, .offset = AT(require), .len = 32 },
+	{ "expires_in", CF_FIELD_INT, .offset = AT(expires_in_s),
+	    .min = 1, .max = CF_ISSUE_EXPIRES_MAX_S, .optional = true },
 };
+#undef AT
 
 #define COUNT(table) (sizeof table / sizeof table[0])
 
@@ -98,33 +104,12 @@ take_domain(struct cf_issue_item *item, struct cf_why *why)
 	return CF_OK;
 }
 
-/* The one member that need not be there; it goes from the object. */
-static enum cf_err
-take_expiry(struct cf_item_key *key, struct cf_why *why)
-{
-	const json_t *value = json_object_get(key->policy, "expires_in");
-
-	if (value == NULL)
-		return CF_OK;
-	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
-	    json_integer_value(value) > CF_ISSUE_EXPIRES_MAX_S)
-		return cf_fail(CF_E_SYNTAX, why, "\"expires_in\" is not a "
-		    "number of seconds from 1 to %lld.",
-		    CF_ISSUE_EXPIRES_MAX_S);
-	key->expires_in_s = json_integer_value(value);
-	(void)json_object_del(key->policy, "expires_in");
-	return CF_OK;
-}
-
 static enum cf_err
 read_policy(struct cf_item_key *key, struct cf_why *why)
 {
-	struct policy policy;
+	struct policy policy = { .expires_in_s = 0 };
 	enum cf_err rc;
 
-	rc = take_expiry(key, why);
-	if (rc != CF_OK)
-		return rc;
 	rc = cf_fields_read(key->policy, policy_fields, COUNT(policy_fields),
 	    &policy, why);
 	if (rc != CF_OK)
@@ -132,6 +117,7 @@ read_policy(struct cf_item_key *key, struct cf_why *why)
 	if (strcmp(policy.require, CF_ISSUE_ASSURANCE) != 0)
 		return cf_fail(CF_E_POLICY, why, "This server offers only "
 		    "\"require\": \"" CF_ISSUE_ASSURANCE "\".");
+	key->expires_in_s = policy.expires_in_s;
 	return CF_OK;
 }
 

@@ -2,7 +2,6 @@
 /* cf_fields - see fields.h. */
 #include "keysrv/fields.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "common/b64url.h"
@@ -44,7 +43,8 @@ cf_fields_text(const json_t *value, const char *name, size_t max,
 	if (json_string_length(value) > max)
 		return cf_fail(CF_E_SYNTAX, why, "\"%s\" is longer than %zu "
 		    "bytes.", name, max);
-	if (has_control(s))
+	/* NUL is one, too. */
+	if (has_control(s) || strlen(s) != json_string_length(value))
 		return cf_fail(CF_E_SYNTAX, why,
 		    "\"%s\" has a control character.", name);
 	*ret = s;
@@ -95,18 +95,30 @@ read_bytes(const json_t *value, const struct cf_field *f, void *to,
 }
 
 static enum cf_err
-read_field(const json_t *object, const struct cf_field *f, void *into,
+read_int(const json_t *value, const struct cf_field *f, int64_t *to,
     struct cf_why *why)
 {
-	json_t *value = json_object_get(object, f->name);
+	if (!json_is_integer(value) || json_integer_value(value) < f->min ||
+	    json_integer_value(value) > f->max)
+		return cf_fail(CF_E_SYNTAX, why, "\"%s\" is not a whole number "
+		    "from %lld to %lld.", f->name, (long long)f->min,
+		    (long long)f->max);
+	*to = json_integer_value(value);
+	return CF_OK;
+}
+
+static enum cf_err
+read_field(json_t *value, const struct cf_field *f, void *into,
+    struct cf_why *why)
+{
 	void *to = (char *)into + f->offset;
 
-	if (value == NULL)
-		return cf_fail(CF_E_SYNTAX, why, "\"%s\" is missing.", f->name);
 	switch (f->type) {
 	case CF_FIELD_BYTES:
 	case CF_FIELD_SECRET:
 		return read_bytes(value, f, to, why);
+	case CF_FIELD_INT:
+		return read_int(value, f, to, why);
 	case CF_FIELD_VALUE:
 		*(json_t **)to = value;
 		return CF_OK;
@@ -120,17 +132,25 @@ cf_fields_read(const json_t *object, const struct cf_field *table,
     size_t count, void *into, struct cf_why *why)
 {
 	enum cf_err rc;
-	size_t i;
+	json_t *value;
+	size_t i, there = 0;
 
 	if (!json_is_object(object))
 		return cf_fail(CF_E_SYNTAX, why, "An object is expected.");
 	for (i = 0; i < count; i++) {
-		rc = read_field(object, &table[i], into, why);
+		value = json_object_get(object, table[i].name);
+		if (value == NULL && table[i].optional)
+			continue;
+		if (value == NULL)
+			return cf_fail(CF_E_SYNTAX, why, "\"%s\" is missing.",
+			    table[i].name);
+		rc = read_field(value, &table[i], into, why);
 		if (rc != CF_OK)
 			return rc;
+		there++;
 	}
-	/* All of ours are there: more members means unknown ones. */
-	if (json_object_size(object) != count)
+	/* More members than ours means unknown ones. */
+	if (json_object_size(object) != there)
 		return cf_fail(CF_E_SYNTAX, why,
 		    "There is a member that is not known here.");
 	return CF_OK;

@@ -2,7 +2,8 @@
 /*
  * cf_fields - read a JSON object into a struct by a table.
  *
- * Every member of the table must be there, and no other.
+ * Every member of the table must be there, but for those that are optional,
+ * and no other.
  * Knows: JSON types, encodings, lengths.   Does not know: endpoints.
  * Threads: no shared state.   Logging: never.  `why` names the member, never
  * its value.
@@ -11,7 +12,9 @@
 #define CF_KEYSRV_FIELDS_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/err.h"
 
@@ -23,6 +26,7 @@ enum cf_field_type {
 	CF_FIELD_TEXT_OR_EMPTY,	/* the same, may be "" */
 	CF_FIELD_WORD,		/* char[len + 1], printable ASCII, no blank */
 	CF_FIELD_TIME,		/* char[CF_TIME_LEN + 1], checked */
+	CF_FIELD_INT,		/* int64_t from min to max */
 	CF_FIELD_VALUE		/* json_t *, lent, any type: read elsewhere */
 };
 
@@ -31,6 +35,8 @@ struct cf_field {
 	enum cf_field_type type;
 	size_t offset;
 	size_t len;
+	int64_t min, max;
+	bool optional;		/* not there: the struct stays as it is */
 };
 
 /* CF_E_SYNTAX  a member is missing, unknown or not of its form */

@@ -16,17 +16,19 @@
 #include "keysrv/fields.h"
 #include "keysrv/json_out.h"
 
+#define AT(member) offsetof(struct cf_opening_item, member)
 static const struct cf_field fields[] = {
-	{ "handle", CF_FIELD_BYTES,
-	    offsetof(struct cf_opening_item, key_id), CF_KEY_ID_LEN },
-	{ "release_id", CF_FIELD_BYTES,
-	    offsetof(struct cf_opening_item, release_id), CF_RELEASE_ID_LEN },
-	{ "release_secret", CF_FIELD_SECRET,
-	    offsetof(struct cf_opening_item, secret), CF_RELEASE_SECRET_LEN },
-	{ "time", CF_FIELD_TIME, offsetof(struct cf_opening_item, time), 0 },
-	{ "signature", CF_FIELD_BYTES,
-	    offsetof(struct cf_opening_item, signature), CF_SIGNATURE_LEN },
+	{ "handle", CF_FIELD_BYTES, .offset = AT(key_id),
+	    .len = CF_KEY_ID_LEN },
+	{ "release_id", CF_FIELD_BYTES, .offset = AT(release_id),
+	    .len = CF_RELEASE_ID_LEN },
+	{ "release_secret", CF_FIELD_SECRET, .offset = AT(secret),
+	    .len = CF_RELEASE_SECRET_LEN },
+	{ "time", CF_FIELD_TIME, .offset = AT(time) },
+	{ "signature", CF_FIELD_BYTES, .offset = AT(signature),
+	    .len = CF_SIGNATURE_LEN },
 };
+#undef AT
 
 enum cf_err
 cf_opening_parse(struct cf_req *req, enum cf_proof_verb verb,
