@@ -508,13 +508,13 @@ same_value(const struct cf_conf_opt *opt, const void *a, const void *b)
 
 char *
 cf_conf_changed(const struct cf_conf_opt *table, size_t count,
-    const void *before, const void *after, bool (*asks)(const char *key))
+    const void *before, const void *after)
 {
 	struct cf_buf names = CF_BUF_INIT(10000);
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (asks(table[i].key) && !same_value(&table[i],
+		if (table[i].restart && !same_value(&table[i],
 		    (const char *)before + table[i].offset,
 		    (const char *)after + table[i].offset))
 			cf_buf_addf(&names, " %s", table[i].key);

@@ -40,6 +40,8 @@ struct cf_conf_opt {
 	long min, max;		/* numbers only; inclusive */
 	/* Checks a string or one list item, or NULL.  `why` gets a sentence. */
 	enum cf_err (*check)(const char *value, struct cf_why *why);
+	const struct cf_conf_name *names;	/* for later types; NULL */
+	bool restart;		/* a reload alone does not make it count */
 	const char *manual;	/* one sentence, for the manual page */
 };
 
@@ -70,11 +72,11 @@ void cf_conf_free(const struct cf_conf_opt *table, size_t count, void *into);
 void cf_conf_print(const struct cf_conf_opt *table, size_t count,
     const void *from, FILE *out);
 /*
- * The names of the options whose values differ and of which `asks` is true:
+ * The names of the options whose values differ and that need a restart:
  * " a b"; NULL if there are none.  Gives; free().
  */
 char *cf_conf_changed(const struct cf_conf_opt *table, size_t count,
-    const void *before, const void *after, bool (*asks)(const char *key));
+    const void *before, const void *after);
 bool cf_conf_list_has(const struct cf_conf_list *list, const char *item);
 
 /* Ready-made checks. */

@@ -30,15 +30,6 @@ struct cf_metrics_place {
 	const char *user;	/* to whom a unix socket is given, or NULL */
 };
 
-/* The two options of a table of struct `type`, which has these fields. */
-#define CF_METRICS_OPTIONS(type) \
-	{ "metrics_listen", CF_CONF_STR, offsetof(type, metrics_listen), NULL, \
-	    0, 0, cf_conf_check_metrics, \
-	    "Where to serve counters for Prometheus, as ADDRESS:PORT or " \
-	    "unix:PATH; unset serves none." }, \
-	{ "metrics_public", CF_CONF_BOOL, offsetof(type, metrics_public), \
-	    "false", 0, 0, NULL, \
-	    "Let metrics_listen be an address that other machines reach." }
 /*
  * For -n: could we listen there, as `user` (NULL: who asks)?  Says an error
  * if not.  That somebody listens there is no fault: a daemon may run.

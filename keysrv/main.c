@@ -298,22 +298,6 @@ block_signals(sigset_t *set)
 
 /* ---- SIGHUP ---- */
 
-/* The options that take effect at once; all others need a restart. */
-static bool
-needs_restart(const char *key)
-{
-	static const char *const live[] = { "tls_certificate", "tls_key",
-	    "outbox_poll_ms", "smtp_server", "smtp_tls", "smtp_ca_file",
-	    "smtp_helo", "receipt_from", "signer_certificate", "signer_key",
-	    "log_level" };
-	size_t i;
-
-	for (i = 0; i < sizeof live / sizeof live[0]; i++)
-		if (strcmp(key, live[i]) == 0)
-			return false;
-	return true;
-}
-
 /*
  * Everything is loaded before anything is used: with one wrong file all stays
  * as it was.
@@ -358,7 +342,7 @@ reload(struct server *s)
 	if (rc == CF_OK) {
 		rc = use(s, &fresh, &why);
 		restart = cf_conf_changed(cf_settings_table,
-		    cf_settings_count, &s->settings, &fresh, needs_restart);
+		    cf_settings_count, &s->settings, &fresh);
 		tls = (s->settings.tls_key == NULL) != (fresh.tls_key == NULL);
 		if (rc == CF_OK)
 			cf_counts_certificates(s->ks.counts, tls ?

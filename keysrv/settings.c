@@ -6,9 +6,11 @@
 
 #include "common/link.h"
 #include "common/mem.h"
-#include "common/metrics_http.h"
 #include "common/network.h"
 #include "keysrv/mailer.h"
+
+#define CF_CONF_INTO cf_settings
+#include "common/conf_rows.h"
 
 static enum cf_err
 check_outbox(const char *value, struct cf_why *why)
@@ -56,89 +58,74 @@ check_database(const char *value, struct cf_why *why)
 	return CF_OK;
 }
 
-#define STR(key, def, check, manual) { #key, CF_CONF_STR, \
-	offsetof(struct cf_settings, key), def, 0, 0, check, manual }
-#define NUMBER(key, type, def, min, max, manual) { #key, type, \
-	offsetof(struct cf_settings, key), def, min, max, NULL, manual }
-#define INT(key, def, min, max, manual) \
-	NUMBER(key, CF_CONF_INT, def, min, max, manual)
-#define TIME(key, def, min, max, manual) \
-	NUMBER(key, CF_CONF_TIME_S, def, min, max, manual)
-#define TIME_MS(key, def, min, max, manual) \
-	NUMBER(key, CF_CONF_TIME_MS, def, min, max, manual)
-#define LIST(key, def, check, manual) { #key, CF_CONF_LIST, \
-	offsetof(struct cf_settings, key), def, 0, 0, check, manual }
-#define BOOL(key, def, manual) { #key, CF_CONF_BOOL, \
-	offsetof(struct cf_settings, key), def, 0, 0, NULL, manual }
-
 const struct cf_conf_opt cf_settings_table[] = {
-	STR(listen, "127.0.0.1:8443", cf_conf_check_hostport,
+	STR(listen, "127.0.0.1:8443", cf_conf_check_hostport, RESTART,
 	    "Address and port to listen on."),
-	STR(service_url, NULL, cf_conf_check_service_url,
+	STR(service_url, NULL, cf_conf_check_service_url, RESTART,
 	    "The service's own URL as it stands in links; it names the "
 	    "service, never one of its machines."),
-	STR(tls_certificate, NULL, cf_conf_check_readable,
+	STR(tls_certificate, NULL, cf_conf_check_readable, LIVE,
 	    "PEM file with the server's certificate chain; without one the "
 	    "server speaks plain HTTP and listens on loopback only."),
-	STR(tls_key, NULL, cf_conf_check_secret_file,
+	STR(tls_key, NULL, cf_conf_check_secret_file, LIVE,
 	    "PEM file with the key of tls_certificate, mode 0600."),
-	INT(threads, "2", 1, 64,
+	INT(threads, "2", 1, 64, RESTART,
 	    "Threads that speak HTTP; they never wait for the database."),
-	INT(connection_limit, "2000", 16, 60000,
+	INT(connection_limit, "2000", 16, 60000, RESTART,
 	    "HTTP connections at a time; more wait until one ends."),
-	INT(connections_per_address, "64", 0, 60000,
+	INT(connections_per_address, "64", 0, 60000, RESTART,
 	    "HTTP connections at a time from one address that is no proxy of "
 	    "ours and has shown no API token; 0 sets no limit beyond "
 	    "connection_limit."),
-	LIST(proxies, NULL, cf_network_check,
+	LIST(proxies, NULL, cf_network_check, RESTART,
 	    "Addresses or networks of our own proxies in front, which say in "
 	    "X-Forwarded-For who is behind them."),
-	TIME(request_timeout_s, "30", 1, 600,
+	TIME(request_timeout_s, "30", 1, 600, RESTART,
 	    "Seconds after which a client that has not sent its request, or "
 	    "not taken its answer, is cut off."),
-	STR(database, "dbname=counterfoil", check_database,
+	STR(database, "dbname=counterfoil", check_database, RESTART,
 	    "libpq connection string; a password belongs into a password "
 	    "file."),
-	INT(connections, "8", 1, 64,
+	INT(connections, "8", 1, 64, RESTART,
 	    "Connections to the database, with one worker thread each."),
-	INT(queue_limit, "4096", 1, 100000,
+	INT(queue_limit, "4096", 1, 100000, RESTART,
 	    "Requests that may wait for a worker; beyond it the answer is 503 "
 	    "with Retry-After."),
-	BOOL(unsafe_database, "false",
+	BOOL(unsafe_database, "false", RESTART,
 	    "Accept a database that may lose committed receipts (fsync, "
 	    "full_page_writes or synchronous_commit off); for tests only."),
-	STR(masterkey_file, NULL, cf_conf_check_secret_file,
+	STR(masterkey_file, NULL, cf_conf_check_secret_file, RESTART,
 	    "File with the master keys, mode 0600, made by "
 	    "counterfoil-admin masterkey new; the same on every server."),
-	TIME(challenge_lifetime_s, "300", 1, 3600,
+	TIME(challenge_lifetime_s, "300", 1, 3600, RESTART,
 	    "Seconds for which a challenge may be answered."),
-	TIME(receipt_delay_s, "60", 0, 86400,
+	TIME(receipt_delay_s, "60", 0, 86400, RESTART,
 	    "Seconds after a release for which its receipt waits for the "
 	    "proof of opening, to make one mail of both."),
-	STR(outbox, "on", check_outbox,
+	STR(outbox, "on", check_outbox, RESTART,
 	    "Whether this server sends the receipts: on or off; one server of "
 	    "several is enough."),
-	TIME_MS(outbox_poll_ms, "500", 10, 60000,
+	TIME_MS(outbox_poll_ms, "500", 10, 60000, LIVE,
 	    "Milliseconds between two looks for receipts that are due."),
-	STR(smtp_server, "127.0.0.1:25", cf_conf_check_hostport,
+	STR(smtp_server, "127.0.0.1:25", cf_conf_check_hostport, LIVE,
 	    "Mail server that takes the receipts, as host:port."),
-	STR(smtp_tls, "off", check_smtp_tls,
+	STR(smtp_tls, "off", check_smtp_tls, LIVE,
 	    "STARTTLS with the mail server: off, try or verify."),
-	STR(smtp_ca_file, NULL, cf_conf_check_readable,
+	STR(smtp_ca_file, NULL, cf_conf_check_readable, LIVE,
 	    "PEM bundle for smtp_tls = verify; without it the system's."),
-	STR(smtp_helo, NULL, NULL,
+	STR(smtp_helo, NULL, NULL, LIVE,
 	    "Our name in EHLO; without it localhost."),
-	STR(receipt_from, NULL, NULL,
+	STR(receipt_from, NULL, NULL, LIVE,
 	    "Address in the From field of receipts."),
-	STR(signer_certificate, NULL, cf_conf_check_readable,
+	STR(signer_certificate, NULL, cf_conf_check_readable, LIVE,
 	    "PEM file with the S/MIME certificate of receipt_from, made by "
 	    "counterfoil-admin signer new."),
-	STR(signer_key, NULL, cf_conf_check_secret_file,
+	STR(signer_key, NULL, cf_conf_check_secret_file, LIVE,
 	    "PEM file with the key of signer_certificate, mode 0600."),
-	CF_METRICS_OPTIONS(struct cf_settings),
-	STR(log, "stderr", cf_conf_check_log,
+	METRICS_OPTIONS,
+	STR(log, "stderr", cf_conf_check_log, RESTART,
 	    "Where log lines go: stderr or syslog."),
-	STR(log_level, "info", cf_conf_check_log_level,
+	STR(log_level, "info", cf_conf_check_log_level, LIVE,
 	    "How much is logged: error, warn, info or debug."),
 };
 const size_t cf_settings_count =

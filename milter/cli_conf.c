@@ -2,7 +2,6 @@
 /* cf_cli_conf - see cli_conf.h. */
 #include "milter/cli_conf.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,44 +10,38 @@
 #include "common/mem.h"
 #include "common/proxy.h"
 
-#define F(field) offsetof(struct cf_cli_conf, field)
+#define CF_CONF_INTO cf_cli_conf
+#include "common/conf_rows.h"
 
 const struct cf_conf_opt cf_cli_options[] = {
-	{ "key_servers", CF_CONF_LIST, F(key_servers), NULL, 0, 0,
-	    cf_conf_check_service_url,
+	LIST(key_servers, NULL, cf_conf_check_service_url, LIVE,
 	    "Addresses of your own key server, for status; the next is asked "
-	    "when one does not answer." },
-	{ "ca_file", CF_CONF_STR, F(ca_file), NULL, 0, 0,
-	    cf_conf_check_readable,
+	    "when one does not answer."),
+	STR(ca_file, NULL, cf_conf_check_readable, LIVE,
 	    "PEM file of the authorities that vouch for key servers, instead "
-	    "of the system's." },
-	{ "proxy", CF_CONF_STR, F(proxy), NULL, 0, 0, cf_proxy_check,
+	    "of the system's."),
+	STR(proxy, NULL, cf_proxy_check, LIVE,
 	    "HTTP proxy by which key servers are reached, as http://HOST:PORT "
 	    "or https://HOST:PORT; unset goes straight, whatever the "
-	    "environment says." },
-	{ "proxy_login_file", CF_CONF_STR, F(proxy_login_file), NULL, 0, 0,
-	    cf_proxy_check_login,
+	    "environment says."),
+	STR(proxy_login_file, NULL, cf_proxy_check_login, LIVE,
 	    "File (mode 0600) with the line USER:PASSWORD for a proxy that "
-	    "asks for them." },
-	{ "proxy_except", CF_CONF_LIST, F(proxy_except), NULL, 0, 0,
-	    cf_proxy_check_except,
+	    "asks for them."),
+	LIST(proxy_except, NULL, cf_proxy_check_except, LIVE,
 	    "Hosts that are reached without the proxy: HOST, or .DOMAIN for "
-	    "all below it; this machine always is." },
-	{ "api_token_file", CF_CONF_STR, F(api_token_file), NULL, 0, 0,
-	    cf_conf_check_secret_file,
-	    "File with your API token, mode 0600; only status needs it." },
-	{ "allowed_key_servers", CF_CONF_LIST, F(allowed_key_servers), NULL,
-	    0, 0, cf_conf_check_service_url,
+	    "all below it; this machine always is."),
+	STR(api_token_file, NULL, cf_conf_check_secret_file, LIVE,
+	    "File with your API token, mode 0600; only status needs it."),
+	LIST(allowed_key_servers, NULL, cf_conf_check_service_url, LIVE,
 	    "Key servers that you believe, beside key_servers; open asks "
-	    "another one only after a yes, and checks nothing it says." },
-	{ "timeout_s", CF_CONF_TIME_S, F(timeout_s), "30", 1, 600, NULL,
-	    "Seconds to wait for one answer of a key server." },
-	{ "deadline_s", CF_CONF_TIME_S, F(deadline_s), "60", 1, 3600, NULL,
+	    "another one only after a yes, and checks nothing it says."),
+	TIME(timeout_s, "30", 1, 600, LIVE,
+	    "Seconds to wait for one answer of a key server."),
+	TIME(deadline_s, "60", 1, 3600, LIVE,
 	    "Seconds after which a request that fails for the moment is not "
-	    "repeated any more." },
-	{ "size_limit", CF_CONF_SIZE, F(size_limit), "268435456", 65536,
-	    4294967295, NULL,
-	    "Bytes of the largest file that is read; it is held in memory." },
+	    "repeated any more."),
+	SIZE(size_limit, "268435456", 65536, 4294967295, LIVE,
+	    "Bytes of the largest file that is read; it is held in memory."),
 };
 const size_t cf_cli_options_count =
     sizeof cf_cli_options / sizeof cf_cli_options[0];

@@ -15,10 +15,12 @@
 #include "common/buf.h"
 #include "common/link.h"
 #include "common/mem.h"
-#include "common/metrics_http.h"
 #include "milter/budget.h"
 #include "milter/rules.h"
 #include "milter/store.h"
+
+#define CF_CONF_INTO cf_mconf
+#include "common/conf_rows.h"
 
 #define REF_SECRET_LEN 32
 #define API_TOKEN_LEN 32
@@ -38,159 +40,140 @@ static enum cf_err check_subject(const char *value, struct cf_why *why);
 static enum cf_err check_failure(const char *value, struct cf_why *why);
 static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
 
-#define STR(key, def, check, manual) \
-	{ #key, CF_CONF_STR, offsetof(struct cf_mconf, key), (def), 0, 0, \
-	    (check), (manual) }
-#define LIST(key, def, check, manual) \
-	{ #key, CF_CONF_LIST, offsetof(struct cf_mconf, key), (def), 0, 0, \
-	    (check), (manual) }
-#define NUMBER(key, type, def, min, max, manual) \
-	{ #key, type, offsetof(struct cf_mconf, key), (def), (min), (max), \
-	    NULL, (manual) }
-#define INT(key, def, min, max, manual) \
-	NUMBER(key, CF_CONF_INT, def, min, max, manual)
-#define SIZE(key, def, min, max, manual) \
-	NUMBER(key, CF_CONF_SIZE, def, min, max, manual)
-#define TIME(key, def, min, max, manual) \
-	NUMBER(key, CF_CONF_TIME_S, def, min, max, manual)
-#define BOOL(key, def, manual) \
-	{ #key, CF_CONF_BOOL, offsetof(struct cf_mconf, key), (def), 0, 0, \
-	    NULL, (manual) }
-
 static const struct cf_conf_opt table[] = {
-	STR(mode, "both", check_mode,
+	STR(mode, "both", check_mode, LIVE,
 	    "What to do: outbound seals flagged mail, inbound rewrites sealed "
 	    "mail for its readers, both does both."),
-	STR(socket, "unix:" CF_RUNDIR "/milter.sock", check_socket,
+	STR(socket, "unix:" CF_RUNDIR "/milter.sock", check_socket, RESTART,
 	    "Where the mail server connects: unix:PATH or inet:PORT@HOST."),
-	STR(socket_mode, "0660", check_octal,
+	STR(socket_mode, "0660", check_octal, RESTART,
 	    "Mode of the unix socket, octal."),
-	STR(socket_group, NULL, cf_conf_check_group,
+	STR(socket_group, NULL, cf_conf_check_group, RESTART,
 	    "Group of the unix socket, so that the mail server can open it; "
 	    "unset leaves it."),
-	LIST(key_servers, NULL, cf_conf_check_service_url,
+	LIST(key_servers, NULL, cf_conf_check_service_url, LIVE,
 	    "URLs of the key servers to get keys from, in this order."),
-	STR(ca_file, NULL, cf_conf_check_readable,
+	STR(ca_file, NULL, cf_conf_check_readable, LIVE,
 	    "PEM file of the authorities that key servers' certificates are "
 	    "checked against; unset means the system's."),
-	STR(proxy, NULL, cf_proxy_check,
+	STR(proxy, NULL, cf_proxy_check, LIVE,
 	    "HTTP proxy by which key servers are reached, as http://HOST:PORT "
 	    "or https://HOST:PORT; unset goes straight, whatever the "
 	    "environment says."),
-	STR(proxy_login_file, NULL, cf_proxy_check_login,
+	STR(proxy_login_file, NULL, cf_proxy_check_login, LIVE,
 	    "File (mode 0600) with the line USER:PASSWORD for a proxy that "
 	    "asks for them."),
-	LIST(proxy_except, NULL, cf_proxy_check_except,
+	LIST(proxy_except, NULL, cf_proxy_check_except, LIVE,
 	    "Hosts that are reached without the proxy: HOST, or .DOMAIN for "
 	    "all below it; this machine always is."),
-	STR(api_token_file, NULL, cf_conf_check_secret_file,
+	STR(api_token_file, NULL, cf_conf_check_secret_file, LIVE,
 	    "File (mode 0600) with this gateway's API token at the key "
 	    "server."),
-	STR(ref_secret_file, CF_STATEDIR "/ref.secret", check_ref_secret,
+	STR(ref_secret_file, CF_STATEDIR "/ref.secret", check_ref_secret, LIVE,
 	    "File (mode 0600) with the secret that makes message references; "
 	    "made at the first start."),
-	STR(reader_url, NULL, cf_conf_check_service_url,
+	STR(reader_url, NULL, cf_conf_check_service_url, LIVE,
 	    "URL of this site's counterfoil-reader, which links point to."),
-	STR(store_directory, CF_STATEDIR "/store", NULL,
+	STR(store_directory, CF_STATEDIR "/store", NULL, LIVE,
 	    "Directory of the sealed messages that counterfoil-reader "
 	    "serves."),
-	STR(spool_directory, NULL, NULL,
+	STR(spool_directory, NULL, NULL, LIVE,
 	    "Directory of the temporary files of large messages, which never "
 	    "have a name; unset means store_directory."),
-	TIME(store_keep_s, "34560000", 0, 3155760000,
+	TIME(store_keep_s, "34560000", 0, 3155760000, LIVE,
 	    "Seconds that a sealed message is kept after it was last stored, "
 	    "0 for ever; one with an end of its own is kept for 30 days after "
 	    "that."),
-	LIST(allowed_key_servers, NULL, cf_conf_check_service_url,
+	LIST(allowed_key_servers, NULL, cf_conf_check_service_url, LIVE,
 	    "Key servers whose messages are rewritten inbound; others are "
 	    "delivered as they came."),
-	LIST(networks, "127.0.0.0/8 ::1/128", cf_network_check,
+	LIST(networks, "127.0.0.0/8 ::1/128", cf_network_check, LIVE,
 	    "Clients in these networks may use the flag."),
-	BOOL(trust_authenticated, "true",
+	BOOL(trust_authenticated, "true", LIVE,
 	    "Clients that have authenticated may use the flag."),
-	BOOL(sender_is_login, "false",
+	BOOL(sender_is_login, "false", LIVE,
 	    "Refuse the flag of a client that authenticated as another than "
 	    "the sender: the login must be the sender's address, or its part "
 	    "before the @ in one of local_domains."),
-	LIST(entitled_daemons, NULL, NULL,
+	LIST(entitled_daemons, NULL, NULL, LIVE,
 	    "Mail that comes in by a daemon of one of these names (macro "
 	    "daemon_name) may use the flag."),
-	LIST(local_domains, NULL, check_domain,
+	LIST(local_domains, NULL, check_domain, LIVE,
 	    "Recipients in these domains are local: the flag of others is "
 	    "removed from mail to them, and only their sealed mail is "
 	    "rewritten."),
-	STR(lists, "refuse", check_kind,
+	STR(lists, "refuse", check_kind, LIVE,
 	    "Flagged mail to a list (List-Id, Precedence list, bulk or junk, "
 	    "or a recipient in list_addresses): refuse or seal."),
-	STR(automatic, "refuse", check_kind,
+	STR(automatic, "refuse", check_kind, LIVE,
 	    "Flagged mail that nobody wrote (Auto-Submitted other than no): "
 	    "refuse or seal."),
-	LIST(list_addresses, NULL, check_pattern,
+	LIST(list_addresses, NULL, check_pattern, LIVE,
 	    "Recipients that are lists: addresses, or @domain for all of a "
 	    "domain."),
-	STR(default_options, NULL, check_options,
+	STR(default_options, NULL, check_options, LIVE,
 	    "What receipts are like when the message does not say, in the "
 	    "words of the flag, such as expires=30d."),
-	STR(policy_file, NULL, cf_conf_check_readable,
+	STR(policy_file, NULL, cf_conf_check_readable, LIVE,
 	    "File with what domains and users want of receipts."),
-	LIST(triggers, NULL, check_trigger,
+	LIST(triggers, NULL, check_trigger, LIVE,
 	    "What asks for a receipt beside the flag: "
 	    "disposition-notification-to, return-receipt-to, subject-tag."),
-	STR(subject_tag, "[receipt]", check_tag,
+	STR(subject_tag, "[receipt]", check_tag, LIVE,
 	    "The tag of the trigger subject-tag, at the start of the "
 	    "Subject."),
-	BOOL(dry_run, "false",
+	BOOL(dry_run, "false", LIVE,
 	    "Only log what triggers and rules would seal; the flag seals "
 	    "all the same."),
-	STR(outer_subject, "keep", check_subject,
+	STR(outer_subject, "keep", check_subject, LIVE,
 	    "The Subject that sealed mail shows outside: keep, or a text to "
 	    "stand in its place."),
-	STR(on_inbound_failure, "tempfail", check_failure,
+	STR(on_inbound_failure, "tempfail", check_failure, LIVE,
 	    "Sealed mail that cannot be rewritten because of trouble here: "
 	    "tempfail makes it wait, pass delivers it as it came."),
-	SIZE(message_size_limit, "10240000", 0, 2000000000,
+	SIZE(message_size_limit, "10240000", 0, 2000000000, LIVE,
 	    "The mail server's limit for a message in bytes, 0 for none: what "
 	    "would be larger when sealed is refused."),
-	SIZE(memory_limit, "262144", 0, 1000000000,
+	SIZE(memory_limit, "262144", 0, 1000000000, LIVE,
 	    "Bytes of one message kept in memory; what is larger goes to "
 	    "spool_directory, encrypted if it is to be sealed."),
-	SIZE(header_limit, "1048576", 1024, 100000000,
+	SIZE(header_limit, "1048576", 1024, 100000000, LIVE,
 	    "Bytes of header fields that a message to be sealed may have."),
 	/* More, with what is added on the way, nobody would open again. */
-	INT(header_count, "5000", 10, 15000,
+	INT(header_count, "5000", 10, 15000, LIVE,
 	    "Number of header fields that a message to be sealed may have."),
-	TIME(request_timeout_s, "15", 1, 300,
+	TIME(request_timeout_s, "15", 1, 300, LIVE,
 	    "Seconds to wait for one answer of a key server."),
-	TIME(deadline_s, "60", 1, 600,
+	TIME(deadline_s, "60", 1, 600, LIVE,
 	    "Seconds that the work at the end of one message may take; then "
 	    "it is deferred."),
-	INT(max_key_requests, "64", 1, 10000,
+	INT(max_key_requests, "64", 1, 10000, LIVE,
 	    "Key requests under way at a time; others wait."),
-	INT(max_connections, "1000", 1, 100000,
+	INT(max_connections, "1000", 1, 100000, LIVE,
 	    "Connections of mail servers at a time; more are closed at once."),
-	INT(max_messages, "500", 1, 100000,
+	INT(max_messages, "500", 1, 100000, LIVE,
 	    "Messages under way of which anything is kept; more are deferred "
 	    "if they concern us."),
-	SIZE(header_total, "268435456", 1024, 100000000000,
+	SIZE(header_total, "268435456", 1024, 100000000000, LIVE,
 	    "Bytes of headers and envelopes of all messages under way."),
-	SIZE(body_total, "8000000000", 1024, 1000000000000,
+	SIZE(body_total, "8000000000", 1024, 1000000000000, LIVE,
 	    "Bytes of bodies of all messages under way, in memory and in "
 	    "files."),
-	TIME(drain_s, "30", 0, 600,
+	TIME(drain_s, "30", 0, 600, LIVE,
 	    "Seconds to wait at a stop for messages under way."),
-	BOOL(log_passed, "true",
+	BOOL(log_passed, "true", LIVE,
 	    "Log one line for mail that passes, too; false leaves out mail "
 	    "that is neither flagged nor sealed."),
-	CF_METRICS_OPTIONS(struct cf_mconf),
-	STR(user, NULL, cf_conf_check_user,
+	METRICS_OPTIONS,
+	STR(user, NULL, cf_conf_check_user, RESTART,
 	    "User to run as when started by root; unset keeps the user."),
-	STR(group, NULL, cf_conf_check_group,
+	STR(group, NULL, cf_conf_check_group, RESTART,
 	    "Group to run as; unset means the user's."),
-	BOOL(core_dumps, "false",
+	BOOL(core_dumps, "false", RESTART,
 	    "Allow core dumps and debuggers, which see what is in clear."),
-	STR(log, "stderr", cf_conf_check_log,
+	STR(log, "stderr", cf_conf_check_log, RESTART,
 	    "Where to log: stderr or syslog."),
-	STR(log_level, "info", cf_conf_check_log_level,
+	STR(log_level, "info", cf_conf_check_log_level, LIVE,
 	    "What to log: error, warn, info or debug."),
 };
 
@@ -644,38 +627,11 @@ cf_snapshot_load(const char *path, bool check_only, struct cf_snapshot **ret,
 	return CF_OK;
 }
 
-static bool
-differs(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a != b;
-	return strcmp(a, b) != 0;
-}
-
 char *
 cf_snapshot_needs_restart(const struct cf_mconf *before,
     const struct cf_mconf *after)
 {
-	struct cf_buf names = CF_BUF_INIT(1000);
-
-	if (differs(before->socket, after->socket))
-		cf_buf_adds(&names, " socket");
-	if (differs(before->socket_mode, after->socket_mode))
-		cf_buf_adds(&names, " socket_mode");
-	if (differs(before->socket_group, after->socket_group))
-		cf_buf_adds(&names, " socket_group");
-	if (differs(before->metrics_listen, after->metrics_listen) ||
-	    before->metrics_public != after->metrics_public)
-		cf_buf_adds(&names, " metrics_listen");
-	if (differs(before->user, after->user))
-		cf_buf_adds(&names, " user");
-	if (differs(before->group, after->group))
-		cf_buf_adds(&names, " group");
-	if (before->core_dumps != after->core_dumps)
-		cf_buf_adds(&names, " core_dumps");
-	if (differs(before->log, after->log))
-		cf_buf_adds(&names, " log");
-	return names.len == 0 ? NULL : cf_buf_take(&names, NULL);
+	return cf_conf_changed(table, TABLE_LEN, before, after);
 }
 
 bool

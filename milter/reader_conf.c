@@ -2,74 +2,63 @@
 /* cf_reader_conf - see reader_conf.h. */
 #include "milter/reader_conf.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #include "common/link.h"
 #include "common/listen.h"
-#include "common/metrics_http.h"
 #include "common/network.h"
 
-#define F(field) offsetof(struct cf_reader_conf, field)
+#define CF_CONF_INTO cf_reader_conf
+#include "common/conf_rows.h"
 
 const struct cf_conf_opt cf_reader_options[] = {
-	{ "listen", CF_CONF_STR, F(listen), "127.0.0.1:8480", 0, 0,
-	    cf_conf_check_hostport,
+	STR(listen, "127.0.0.1:8480", cf_conf_check_hostport, RESTART,
 	    "Numeric address and port to listen on; without TLS files it must "
-	    "be a loopback address." },
-	{ "reader_url", CF_CONF_STR, F(reader_url), NULL, 0, 0,
-	    cf_conf_check_service_url,
+	    "be a loopback address."),
+	STR(reader_url, NULL, cf_conf_check_service_url, RESTART,
 	    "The address people reach this reader at, as the milter puts it "
-	    "into links; required." },
-	{ "tls_certificate", CF_CONF_STR, F(tls_certificate), NULL, 0, 0,
-	    cf_conf_check_readable,
-	    "PEM file with the server's certificate and its chain." },
-	{ "tls_key", CF_CONF_STR, F(tls_key), NULL, 0, 0,
-	    cf_conf_check_secret_file,
-	    "PEM file with the certificate's private key, mode 0600." },
-	{ "store_directory", CF_CONF_STR, F(store_directory),
-	    CF_STATEDIR "/store", 0, 0, cf_conf_check_directory,
-	    "Where the milter keeps sealed messages; only read here." },
-	{ "page_directory", CF_CONF_STR, F(page_directory),
-	    CF_DATADIR "/page", 0, 0, cf_conf_check_directory,
-	    "Where the recipient's page is installed; read at start." },
-	{ "allowed_key_servers", CF_CONF_LIST, F(allowed_key_servers), NULL,
-	    0, 0, cf_conf_check_service_url,
+	    "into links; required."),
+	STR(tls_certificate, NULL, cf_conf_check_readable, LIVE,
+	    "PEM file with the server's certificate and its chain."),
+	STR(tls_key, NULL, cf_conf_check_secret_file, LIVE,
+	    "PEM file with the certificate's private key, mode 0600."),
+	STR(store_directory, CF_STATEDIR "/store", cf_conf_check_directory,
+	    RESTART,
+	    "Where the milter keeps sealed messages; only read here."),
+	STR(page_directory, CF_DATADIR "/page", cf_conf_check_directory,
+	    RESTART,
+	    "Where the recipient's page is installed; read at start."),
+	LIST(allowed_key_servers, NULL, cf_conf_check_service_url, RESTART,
 	    "Key servers the page may ask, the same list as the milter's; at "
-	    "least one." },
-	{ "threads", CF_CONF_INT, F(threads), "4", 1, 64, NULL,
-	    "Threads that serve connections." },
-	{ "connection_limit", CF_CONF_INT, F(connection_limit), "1000", 4,
-	    60000, NULL,
-	    "Connections served at the same time; more wait." },
-	{ "connections_per_address", CF_CONF_INT, F(connections_per_address),
-	    "64", 0, 60000, NULL,
+	    "least one."),
+	INT(threads, "4", 1, 64, RESTART,
+	    "Threads that serve connections."),
+	INT(connection_limit, "1000", 4, 60000, RESTART,
+	    "Connections served at the same time; more wait."),
+	INT(connections_per_address, "64", 0, 60000, RESTART,
 	    "Connections at the same time from one address that is no proxy "
-	    "of ours; 0 is no limit." },
-	{ "proxies", CF_CONF_LIST, F(proxies), NULL, 0, 0, cf_network_check,
-	    "Addresses or networks of our own proxies in front." },
-	{ "request_timeout_s", CF_CONF_TIME_S, F(request_timeout_s), "30", 1,
-	    3600, NULL,
+	    "of ours; 0 is no limit."),
+	LIST(proxies, NULL, cf_network_check, RESTART,
+	    "Addresses or networks of our own proxies in front."),
+	TIME(request_timeout_s, "30", 1, 3600, RESTART,
 	    "Seconds for a client to send its request, and the longest "
-	    "silence while it is answered." },
-	{ "answer_timeout_s", CF_CONF_TIME_S, F(answer_timeout_s), "900", 1,
-	    86400, NULL,
+	    "silence while it is answered."),
+	TIME(answer_timeout_s, "900", 1, 86400, RESTART,
 	    "Seconds after which an answer is broken off, however steadily "
-	    "the client reads." },
-	{ "drain_s", CF_CONF_TIME_S, F(drain_s), "20", 0, 3600, NULL,
+	    "the client reads."),
+	TIME(drain_s, "20", 0, 3600, RESTART,
 	    "Seconds that answers under way get to finish when the program "
-	    "is told to end." },
-	CF_METRICS_OPTIONS(struct cf_reader_conf),
-	{ "user", CF_CONF_STR, F(user), NULL, 0, 0, cf_conf_check_user,
-	    "User to become after start." },
-	{ "group", CF_CONF_STR, F(group), NULL, 0, 0, cf_conf_check_group,
-	    "Group to become after start; the user's own if not given." },
-	{ "log", CF_CONF_STR, F(log), "stderr", 0, 0, cf_conf_check_log,
-	    "Where log lines go: stderr or syslog." },
-	{ "log_level", CF_CONF_STR, F(log_level), "info", 0, 0,
-	    cf_conf_check_log_level,
+	    "is told to end."),
+	METRICS_OPTIONS,
+	STR(user, NULL, cf_conf_check_user, RESTART,
+	    "User to become after start."),
+	STR(group, NULL, cf_conf_check_group, RESTART,
+	    "Group to become after start; the user's own if not given."),
+	STR(log, "stderr", cf_conf_check_log, RESTART,
+	    "Where log lines go: stderr or syslog."),
+	STR(log_level, "info", cf_conf_check_log_level, LIVE,
 	    "What is logged: error, warn, info (one line a request) or "
-	    "debug." },
+	    "debug."),
 };
 const size_t cf_reader_options_count =
     sizeof cf_reader_options / sizeof cf_reader_options[0];

@@ -122,14 +122,6 @@ print_config(const char *path, bool given, struct cf_why *why)
 	return CF_OK;
 }
 
-/* The options that take effect at once; all others need a restart. */
-static bool
-needs_restart(const char *key)
-{
-	return strcmp(key, "tls_certificate") != 0 &&
-	    strcmp(key, "tls_key") != 0 && strcmp(key, "log_level") != 0;
-}
-
 /* What is made at the start. */
 struct server {
 	const char *path;		/* of the configuration */
@@ -178,7 +170,7 @@ reload(struct server *s)
 		    fresh.tls_certificate);
 	cf_log(CF_LOG_INFO, "configuration reloaded");
 	restart = cf_conf_changed(cf_reader_options, cf_reader_options_count,
-	    &s->conf, &fresh, needs_restart);
+	    &s->conf, &fresh);
 	if (restart != NULL || s->conf.tls != fresh.tls)
 		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
 		    "count:%s%s", restart == NULL ? "" : restart,

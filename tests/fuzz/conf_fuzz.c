@@ -5,10 +5,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/conf.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "tests/fuzz/fuzz.h"
+
+#define CF_CONF_INTO settings
+#include "common/conf_rows.h"
 
 struct settings {
 	char *name, *where, *log;
@@ -18,8 +20,7 @@ struct settings {
 };
 
 #define ROW(key, type, def, min, max, check) \
-	{ #key, type, offsetof(struct settings, key), def, min, max, check, \
-	    "A sentence." }
+	CF_CONF_ROW(key, type, def, min, max, check, NULL, false, "A sentence.")
 
 static const struct cf_conf_opt table[] = {
 	ROW(name, CF_CONF_STR, "it", 0, 0, NULL),

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of an option table, for the files that have one.  Before it is
+ * included, CF_CONF_INTO is the struct's name without `struct'; the option is
+ * called as its field.  `when': LIVE, or RESTART where a reload does not make
+ * it count.
+ */
+#ifndef CF_COMMON_CONF_ROWS_H
+#define CF_COMMON_CONF_ROWS_H
+
+#include <stddef.h>
+
+#include "common/conf.h"
+
+#define LIVE false
+#define RESTART true
+
+#define CF_CONF_ROW(key, type, def, min, max, check, names, when, manual) \
+	{ #key, type, offsetof(struct CF_CONF_INTO, key), def, min, max, \
+	    check, names, when, manual }
+#define STR(key, def, check, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_STR, def, 0, 0, check, NULL, when, manual)
+#define LIST(key, def, check, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_LIST, def, 0, 0, check, NULL, when, manual)
+#define INT(key, def, min, max, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_INT, def, min, max, NULL, NULL, when, manual)
+#define SIZE(key, def, min, max, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_SIZE, def, min, max, NULL, NULL, when, manual)
+#define TIME(key, def, min, max, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_TIME_S, def, min, max, NULL, NULL, when, \
+	    manual)
+#define TIME_MS(key, def, min, max, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_TIME_MS, def, min, max, NULL, NULL, when, \
+	    manual)
+#define BOOL(key, def, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_BOOL, def, 0, 0, NULL, NULL, when, manual)
+
+/* What common/metrics_http.h listens at. */
+#define METRICS_OPTIONS \
+	STR(metrics_listen, NULL, cf_conf_check_metrics, RESTART, \
+	    "Where to serve counters for Prometheus, as ADDRESS:PORT or " \
+	    "unix:PATH; unset serves none."), \
+	BOOL(metrics_public, "false", RESTART, \
+	    "Let metrics_listen be an address that other machines reach.")
+
+#endif
