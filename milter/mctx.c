@@ -7,24 +7,8 @@
 #include <strings.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/mem.h"
 #include "milter/flight.h"
-
-static void
-enter(struct cf_mctx *m, enum cf_phase phase)
-{
-	static const char *const names[CF_PHASE__COUNT] = {
-		"envelope", "header", "body", "done"
-	};
-
-	if (m->phase == phase)
-		return;
-	if (phase < m->phase)
-		cf_bug("a message went back");
-	cf_log(CF_LOG_DEBUG, "%s -> %s", names[m->phase], names[phase]);
-	m->phase = phase;
-}
 
 /* The address between <>, or all of it. */
 static char *
@@ -161,7 +145,6 @@ cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
 	struct cf_field field = { name, value };
 	size_t need = strlen(name) + strlen(value) + 3;
 
-	enter(m, CF_PHASE_HEADER);
 	/* Flags are looked for even in what is too much to keep. */
 	cf_flag_note(m->snapshot, &m->facts, &field);
 	if (m->facts.header_over ||
@@ -221,7 +204,6 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 	m->facts.sender = m->sender;
 	m->facts.recipient = m->rcpt_count > 0 ? m->rcpt[0].address : "";
 	m->decision = cf_flag_decide(m->snapshot, &m->facts);
-	enter(m, CF_PHASE_BODY);
 	if (m->limit != NULL && m->decision.action != CF_ACTION_PASS &&
 	    m->decision.action != CF_ACTION_REFUSE)
 		return leave_alone(m, cf_fail(CF_E_BUSY, why,

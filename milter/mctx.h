@@ -5,8 +5,9 @@
  * Collects envelope and header, decides at the end of the header, and hands
  * the body to outbound.h or inbound.h.  All of it goes in one free.
  * Does not know: libmilter.
- * Threads: one message belongs to one thread at a time.   Logging: at debug,
- * its phases; else the caller.
+ * Which of cf_mctx_rcpt(), _header(), _decide() and _body() comes when, the
+ * milter protocol says; libmilter sees to it.
+ * Threads: one message belongs to one thread at a time.   Logging: never.
  */
 #ifndef CF_MILTER_MCTX_H
 #define CF_MILTER_MCTX_H
@@ -25,14 +26,6 @@
 
 #define CF_MCTX_RCPT_KEPT 100	/* recipients kept; all are counted */
 
-enum cf_phase {
-	CF_PHASE_ENVELOPE,
-	CF_PHASE_HEADER,
-	CF_PHASE_BODY,
-	CF_PHASE_DONE,
-	CF_PHASE__COUNT
-};
-
 struct cf_rcpt {
 	char *address;		/* bare */
 	char *args;		/* ESMTP arguments, blanks between, or "" */
@@ -40,7 +33,6 @@ struct cf_rcpt {
 
 struct cf_mctx {
 	struct cf_snapshot *snapshot;	/* pinned */
-	enum cf_phase phase;
 	int64_t began_ms;	/* monotonic */
 	bool in_flight;		/* counted in flight.h */
 	/* Option that this message ran into, or NULL.  Nothing was kept of such
