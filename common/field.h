@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define CF_LINE_MAX 998		/* bytes of a line, RFC 5322 2.1.1 */
+
 /*
  * The name; the value with the blanks behind the colon (SMFIP_HDR_LEADSPC;
  * without that, give it one space) and with bare LF in its folds.  Both

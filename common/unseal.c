@@ -9,8 +9,8 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/mform.h"
+#include "common/wire.h"
 
-#define ALGORITHM "kek-a256kw"
 
 void
 cf_about_free(struct cf_about *about)
@@ -113,7 +113,7 @@ read_common(const json_t *json, const char *handle, struct cf_about *about,
 
 	if (got == NULL || strcmp(got, handle) != 0)
 		return lacks(why, "handle");
-	if (algorithm == NULL || strcmp(algorithm, ALGORITHM) != 0)
+	if (algorithm == NULL || strcmp(algorithm, CF_ISSUE_ALGORITHM) != 0)
 		return lacks(why, "algorithm");
 	about->address = copy(issuer, "address");
 	about->domain = copy(issuer, "domain");

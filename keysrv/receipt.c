@@ -9,6 +9,7 @@
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "common/digest.h"
+#include "common/field.h"
 #include "common/qp.h"
 #include "common/visible.h"
 #include "keysrv/mailer.h"
@@ -18,7 +19,6 @@
 #define HANDLE_LEN 22
 #define TEXT_MAX 16384		/* bytes of text before encoding */
 #define OUTSIDE_MAX 400		/* bytes shown of one value from outside */
-#define LINE_MAX_CHARS 998	/* RFC 5322 2.1.1 */
 #define ORIGINAL_ID_MAX 400
 
 static const char *const grade_names[CF_RECEIPT_GRADE__COUNT] = {
@@ -344,7 +344,7 @@ static void
 add_disposition(struct cf_buf *out, const struct cf_receipt *r,
     const char *disposition)
 {
-	struct cf_buf address = CF_BUF_INIT(LINE_MAX_CHARS -
+	struct cf_buf address = CF_BUF_INIT(CF_LINE_MAX -
 	    sizeof "Final-Recipient: ");
 
 	if (add_typed_address(&address, r->recipient) && !address.full) {

@@ -86,7 +86,7 @@ void cf_receipt_message_id(const struct cf_secret *server_secret,
 
 /*
  * Append the finished, signed mail to `mail`: 7-bit, CRLF, lines of at most
- * 998 characters.
+ * CF_LINE_MAX characters.
  * CF_E_ADDRESS  `from` or `to` cannot stand in a header
  * CF_E_SYNTAX   `key_handle` or `message_id` is not one
  * else          as cf_signer_wrap()

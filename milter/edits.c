@@ -8,7 +8,6 @@
 #include "milter/flag.h"
 
 #define FOLD_AT 76	/* columns of a line, if there is a blank to fold at */
-#define LINE_HARD 998
 
 /* Printable ASCII on one line: whoever made it is wrong if it is not. */
 static bool
@@ -19,7 +18,7 @@ is_fit(const char *value)
 	for (p = value; *p != '\0'; p++)
 		if (*p < ' ' || *p > '~')
 			return false;
-	return p - value < LINE_HARD;
+	return p - value < CF_LINE_MAX;
 }
 
 /* "; boundary=..." on a line of its own when the field gets too long. */
@@ -49,7 +48,7 @@ fold(struct cf_buf *out, size_t column, const char *value)
 static bool
 apply_one(const struct cf_edit *edit, const struct cf_edit_ops *ops)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf value = CF_BUF_INIT(4 * LINE_HARD);
+	CF_AUTO(cf_buf_free) struct cf_buf value = CF_BUF_INIT(4 * CF_LINE_MAX);
 	/* A mail server finds fields by the name without blanks behind it. */
 	CF_AUTO(cf_free) char *name =
 	    cf_strndup(edit->name, strcspn(edit->name, " \t"));

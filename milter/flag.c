@@ -13,7 +13,10 @@
 
 #define MARKER "Counterfoil-Version"
 #define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
-#define LINE_USUAL 1000		/* RFC 5322: at most 998 */
+/* A limit as text. */
+#define NUMBER(limit) LITERALLY(limit)
+#define LITERALLY(number) #number
+#define LINE_USUAL 1000		/* CF_LINE_MAX and CRLF */
 #define ADDRESS_SHOWN 100	/* bytes of one in a reply */
 
 /* Words of the option triggers, and in the log. */
@@ -315,8 +318,8 @@ check_addresses(const struct cf_facts *facts)
 		return refuse_address("sender-address", "5.1.7",
 		    "A return receipt cannot be sent to this sender address: "
 		    "its receipts go by plain SMTP, which takes letters, "
-		    "digits and the usual signs of ASCII, without quotes, 254 "
-		    "in all", facts->sender);
+		    "digits and the usual signs of ASCII, without quotes, "
+		    NUMBER(CF_ADDRESS_MAX) " in all", facts->sender);
 	if (facts->other_login)
 		return refuse_address("sender-login", "5.7.1",
 		    "A return receipt cannot be asked for in the name of "
@@ -327,7 +330,8 @@ check_addresses(const struct cf_facts *facts)
 	    !cf_address_registrable(facts->recipient))
 		return refuse_address("recipient-address", "5.1.3",
 		    "A return receipt cannot be asked for mail to this "
-		    "recipient address: it may have up to 320 bytes of UTF-8; "
+		    "recipient address: it may have up to "
+		    NUMBER(CF_WIRE_ADDRESS_MAX) " bytes of UTF-8; "
 		    "blanks, brackets, commas or a second @ only in quotes; "
 		    "and no character that cannot be seen", facts->recipient);
 	return d;
