@@ -8,14 +8,12 @@
 #include <strings.h>
 
 #include "common/address.h"
+#include "common/wire.h"
 #include "milter/rules.h"
 #include "milter/subject.h"
 
 #define MARKER "Counterfoil-Version"
 #define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
-/* A limit as text. */
-#define NUMBER(limit) LITERALLY(limit)
-#define LITERALLY(number) #number
 #define LINE_USUAL 1000		/* CF_LINE_MAX and CRLF */
 #define ADDRESS_SHOWN 100	/* bytes of one in a reply */
 
@@ -297,13 +295,18 @@ cf_flag_note_recipient(const struct cf_snapshot *snapshot,
 }
 
 /* A return receipt cannot be had with this address; the reply names it. */
-static struct cf_decision
-refuse_address(const char *cause, const char *enhanced, const char *sentence,
-    const char *address)
+static struct cf_decision CF_PRINTF(4, 5)
+refuse_address(const char *cause, const char *enhanced, const char *address,
+    const char *fmt, ...)
 {
 	bool cut = strlen(address) > ADDRESS_SHOWN;
 	struct cf_decision d = refuse(cause, "550", enhanced, "");
+	char sentence[sizeof d.reply.text];
+	va_list ap;
 
+	va_start(ap, fmt);
+	(void)vsnprintf(sentence, sizeof sentence, fmt, ap);
+	va_end(ap);
 	cf_reply_set(&d.reply, "550", enhanced, "%s: <%.*s%s>", sentence,
 	    ADDRESS_SHOWN, address, cut ? "..." : "");
 	return d;
@@ -316,24 +319,24 @@ check_addresses(const struct cf_facts *facts)
 
 	if (!cf_address_ok(facts->sender))
 		return refuse_address("sender-address", "5.1.7",
-		    "A return receipt cannot be sent to this sender address: "
-		    "its receipts go by plain SMTP, which takes letters, "
-		    "digits and the usual signs of ASCII, without quotes, "
-		    NUMBER(CF_ADDRESS_MAX) " in all", facts->sender);
+		    facts->sender, "A return receipt cannot be sent to this "
+		    "sender address: its receipts go by plain SMTP, which "
+		    "takes letters, digits and the usual signs of ASCII, "
+		    "without quotes, %d in all", CF_ADDRESS_MAX);
 	if (facts->other_login)
 		return refuse_address("sender-login", "5.7.1",
-		    "A return receipt cannot be asked for in the name of "
-		    "somebody else: authenticate as this sender, or send "
-		    "without one", facts->sender);
+		    facts->sender, "A return receipt cannot be asked for in "
+		    "the name of somebody else: authenticate as this sender, "
+		    "or send without one");
 	/* One that a limit did not let us keep is not judged. */
 	if (facts->recipients == 1 && *facts->recipient != '\0' &&
 	    !cf_address_registrable(facts->recipient))
 		return refuse_address("recipient-address", "5.1.3",
-		    "A return receipt cannot be asked for mail to this "
-		    "recipient address: it may have up to "
-		    NUMBER(CF_WIRE_ADDRESS_MAX) " bytes of UTF-8; "
-		    "blanks, brackets, commas or a second @ only in quotes; "
-		    "and no character that cannot be seen", facts->recipient);
+		    facts->recipient, "A return receipt cannot be asked for "
+		    "mail to this recipient address: it may have up to %d "
+		    "bytes of UTF-8; blanks, brackets, commas or a second @ "
+		    "only in quotes; and no character that cannot be seen",
+		    CF_WIRE_ADDRESS_MAX);
 	return d;
 }
 
