@@ -143,6 +143,52 @@ check_number(const struct cf_conf_opt *opt, const char *text,
 	return CF_OK;
 }
 
+const struct cf_conf_name cf_conf_logs[] = {
+	{ "stderr", CF_LOG_STDERR }, { "syslog", CF_LOG_SYSLOG }, { NULL, 0 },
+};
+const struct cf_conf_name cf_conf_log_levels[] = {
+	{ "error", CF_LOG_ERROR }, { "warn", CF_LOG_WARN },
+	{ "info", CF_LOG_INFO }, { "debug", CF_LOG_DEBUG }, { NULL, 0 },
+};
+
+bool
+cf_conf_value(const struct cf_conf_name *names, const char *text, int *ret)
+{
+	for (; names->name != NULL; names++)
+		if (strcmp(names->name, text) == 0) {
+			*ret = names->value;
+			return true;
+		}
+	return false;
+}
+
+const char *
+cf_conf_name(const struct cf_conf_name *names, int value)
+{
+	for (; names->name != NULL; names++)
+		if (names->value == value)
+			return names->name;
+	cf_bug("a value without a name");
+}
+
+static enum cf_err
+check_name(const struct cf_conf_opt *opt, const char *text,
+    struct cf_why *why)
+{
+	struct cf_buf list = CF_BUF_INIT(CF_WHY_MAX);
+	const struct cf_conf_name *n = opt->names;
+	int value;
+
+	if (cf_conf_value(n, text, &value))
+		return CF_OK;
+	for (; n->name != NULL; n++)
+		cf_buf_addf(&list, "%s%s", n == opt->names ? "" :
+		    n[1].name == NULL ? " or " : ", ", n->name);
+	(void)cf_fail(CF_E_CONFIG, why, "must be %s", cf_buf_str(&list));
+	cf_buf_free(&list);
+	return CF_E_CONFIG;
+}
+
 static enum cf_err
 check_values(cfg_opt_t *copt, const struct cf_conf_opt *opt,
     struct cf_why *why)
@@ -151,6 +197,8 @@ check_values(cfg_opt_t *copt, const struct cf_conf_opt *opt,
 
 	if (is_number(opt))
 		return check_number(opt, cfg_opt_getnstr(copt, 0), why);
+	if (opt->type == CF_CONF_ENUM)
+		return check_name(opt, cfg_opt_getnstr(copt, 0), why);
 	if (opt->type == CF_CONF_BOOL || opt->check == NULL)
 		return CF_OK;
 	for (i = 0; i < cfg_opt_size(copt); i++)
@@ -218,6 +266,10 @@ set_default(const struct cf_conf_opt *opt, void *to)
 	case CF_CONF_BOOL:
 		*(bool *)to = def != NULL && strcmp(def, "true") == 0;
 		break;
+	case CF_CONF_ENUM:
+		if (!cf_conf_value(opt->names, def, to))
+			cf_bug("a default that is none of the names");
+		break;
 	case CF_CONF_LIST:
 		memset(to, 0, sizeof(struct cf_conf_list));
 		if (def != NULL)
@@ -263,6 +315,10 @@ set_value(cfg_t *cfg, const struct cf_conf_opt *opt, void *to)
 		break;
 	case CF_CONF_BOOL:
 		*(bool *)to = cfg_opt_getnbool(copt, 0) == cfg_true;
+		break;
+	case CF_CONF_ENUM:
+		if (!cf_conf_value(opt->names, cfg_opt_getnstr(copt, 0), to))
+			cf_bug("a name that was checked");
 		break;
 	case CF_CONF_LIST:
 		for (i = 0; i < cfg_opt_size(copt); i++) {
@@ -468,6 +524,10 @@ print_value(const struct cf_conf_opt *opt, const void *from, FILE *out)
 	case CF_CONF_BOOL:
 		fputs(*(const bool *)from ? "true" : "false", out);
 		break;
+	case CF_CONF_ENUM:
+		print_quoted(cf_conf_name(opt->names, *(const int *)from),
+		    out);
+		break;
 	case CF_CONF_LIST:
 		putc('{', out);
 		for (i = 0; i < list->count; i++) {
@@ -497,6 +557,8 @@ same_value(const struct cf_conf_opt *opt, const void *a, const void *b)
 		return *(const long *)a == *(const long *)b;
 	case CF_CONF_BOOL:
 		return *(const bool *)a == *(const bool *)b;
+	case CF_CONF_ENUM:
+		return *(const int *)a == *(const int *)b;
 	case CF_CONF_LIST:
 		for (i = 0; i < list[0]->count && i < list[1]->count; i++)
 			if (strcmp(list[0]->item[i], list[1]->item[i]) != 0)
@@ -612,24 +674,6 @@ enum cf_err
 cf_conf_check_service_url(const char *value, struct cf_why *why)
 {
 	return cf_link_check_service(value, why);
-}
-
-enum cf_err
-cf_conf_check_log(const char *value, struct cf_why *why)
-{
-	if (strcmp(value, "stderr") == 0 || strcmp(value, "syslog") == 0)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be stderr or syslog");
-}
-
-enum cf_err
-cf_conf_check_log_level(const char *value, struct cf_why *why)
-{
-	enum cf_log_level level;
-
-	if (cf_log_level_parse(value, &level))
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be error, warn, info or debug");
 }
 
 enum cf_err

@@ -23,12 +23,19 @@ enum cf_conf_type {
 	CF_CONF_TIME_S,	/* long, seconds; with s, m, h or d, too */
 	CF_CONF_TIME_MS,	/* long, milliseconds; with ms, s or m, too */
 	CF_CONF_BOOL,	/* field: bool */
+	CF_CONF_ENUM,	/* field: int, one of the row's names */
 	CF_CONF_LIST	/* field: struct cf_conf_list */
 };
 
 struct cf_conf_list {
 	char **item;
 	size_t count;
+};
+
+/* A value of a fixed list; the last of a list has no name. */
+struct cf_conf_name {
+	const char *name;
+	int value;		/* an enum's; the option's struct says which */
 };
 
 struct cf_conf_opt {
@@ -40,7 +47,7 @@ struct cf_conf_opt {
 	long min, max;		/* numbers only; inclusive */
 	/* Checks a string or one list item, or NULL.  `why` gets a sentence. */
 	enum cf_err (*check)(const char *value, struct cf_why *why);
-	const struct cf_conf_name *names;	/* for later types; NULL */
+	const struct cf_conf_name *names;	/* CF_CONF_ENUM; else NULL */
 	bool restart;		/* a reload alone does not make it count */
 	const char *manual;	/* one sentence, for the manual page */
 };
@@ -77,7 +84,16 @@ void cf_conf_print(const struct cf_conf_opt *table, size_t count,
  */
 char *cf_conf_changed(const struct cf_conf_opt *table, size_t count,
     const void *before, const void *after);
+/* False if the text is none of them. */
+bool cf_conf_value(const struct cf_conf_name *names, const char *text,
+    int *ret);
+/* Lends: static. */
+const char *cf_conf_name(const struct cf_conf_name *names, int value);
 bool cf_conf_list_has(const struct cf_conf_list *list, const char *item);
+
+/* Of options that all daemons have. */
+extern const struct cf_conf_name cf_conf_logs[];	/* enum cf_log_to */
+extern const struct cf_conf_name cf_conf_log_levels[];	/* cf_log_level */
 
 /* Ready-made checks. */
 enum cf_err cf_conf_check_secret_file(const char *value, struct cf_why *why);
@@ -88,8 +104,6 @@ enum cf_err cf_conf_check_user(const char *value, struct cf_why *why);
 enum cf_err cf_conf_check_group(const char *value, struct cf_why *why);
 /* https://host[:port], or http:// for loopback; no path, no final slash. */
 enum cf_err cf_conf_check_service_url(const char *value, struct cf_why *why);
-enum cf_err cf_conf_check_log(const char *value, struct cf_why *why);
-enum cf_err cf_conf_check_log_level(const char *value, struct cf_why *why);
 /* host:port of a listener; [::1]:port for IPv6. */
 enum cf_err cf_conf_check_hostport(const char *value, struct cf_why *why);
 /* The same, or unix:/path. */

@@ -22,6 +22,9 @@
 	CF_CONF_ROW(key, CF_CONF_STR, def, 0, 0, check, NULL, when, manual)
 #define LIST(key, def, check, when, manual) \
 	CF_CONF_ROW(key, CF_CONF_LIST, def, 0, 0, check, NULL, when, manual)
+/* `names`: a list of struct cf_conf_name. */
+#define ENUM(key, def, names, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_ENUM, def, 0, 0, NULL, names, when, manual)
 #define INT(key, def, min, max, when, manual) \
 	CF_CONF_ROW(key, CF_CONF_INT, def, min, max, NULL, NULL, when, manual)
 #define SIZE(key, def, min, max, when, manual) \

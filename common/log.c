@@ -21,24 +21,11 @@ static _Atomic enum cf_log_level max_level = CF_LOG_INFO;
 static bool to_syslog;
 static char program[32] = "counterfoil";
 
-bool
-cf_log_level_parse(const char *text, enum cf_log_level *ret)
-{
-	int i;
-
-	for (i = 0; i < CF_LOG__COUNT; i++)
-		if (strcmp(text, level_names[i]) == 0) {
-			*ret = (enum cf_log_level)i;
-			return true;
-		}
-	return false;
-}
-
 void
-cf_log_open(const char *name, const char *to, enum cf_log_level level)
+cf_log_open(const char *name, enum cf_log_to to, enum cf_log_level level)
 {
 	(void)snprintf(program, sizeof program, "%s", name);
-	to_syslog = strcmp(to, "syslog") == 0;
+	to_syslog = to == CF_LOG_SYSLOG;
 	max_level = level;
 	if (to_syslog)
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);

@@ -19,13 +19,17 @@ enum cf_log_level {
 	CF_LOG__COUNT
 };
 
-/* Start: `name` is the program's, `to` "stderr" or "syslog". */
-void cf_log_open(const char *name, const char *to, enum cf_log_level level);
+enum cf_log_to {
+	CF_LOG_STDERR,
+	CF_LOG_SYSLOG
+};
+
+/* Start: `name` is the program's. */
+void cf_log_open(const char *name, enum cf_log_to to,
+    enum cf_log_level level);
 void cf_log(enum cf_log_level level, const char *fmt, ...) CF_PRINTF(2, 3);
 /* Any thread, at any time. */
 void cf_log_set_level(enum cf_log_level level);
-/* "error", "warn", "info", "debug" -> level; false if none of them. */
-bool cf_log_level_parse(const char *text, enum cf_log_level *ret);
 
 /* The peer broke the protocol; for lines that say "not our fault". */
 #define cf_log_peer(...) cf_log(CF_LOG_WARN, "peer: " __VA_ARGS__)

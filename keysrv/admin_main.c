@@ -146,7 +146,7 @@ main(int argc, char **argv)
 
 	cf_privs_core(false);
 	(void)umask(077);
-	cf_log_open("counterfoil-admin", "stderr", CF_LOG_WARN);
+	cf_log_open("counterfoil-admin", CF_LOG_STDERR, CF_LOG_WARN);
 	argc--, argv++;
 	if (argc == 1 && strcmp(argv[0], "-V") == 0) {
 		puts("counterfoil-admin " PACKAGE_VERSION);

@@ -172,12 +172,12 @@ check_relay(struct cf_findings *f, const struct cf_settings *s)
 	CF_AUTO(cf_mailer_free) struct cf_mailer *mailer = NULL;
 	struct cf_mailer_options options = { .server = s->smtp_server,
 	    .ca_file = s->smtp_ca_file, .helo = s->smtp_helo,
+	    .tls = (enum cf_mailer_tls)s->smtp_tls,
 	    .timeout_ms = TIMEOUT_MS };
 	struct cf_why why = { "" };
 	enum cf_err rc;
 
 	f->subject = s->smtp_server;
-	(void)cf_mailer_tls_parse(s->smtp_tls, &options.tls);
 	rc = cf_mailer_new(&options, &mailer, &why);
 	if (rc == CF_OK)
 		rc = cf_mailer_try(mailer, s->receipt_from, &why);
@@ -225,7 +225,7 @@ cf_check_all(struct cf_findings *f, const struct cf_settings *s,
 	if (s->tls_certificate != NULL)
 		cf_cert_check(f, s->tls_certificate, s->tls_key,
 		    s->service_url, now_ms);
-	if (strcmp(s->outbox, "on") == 0) {
+	if (s->outbox) {
 		f->subject = s->signer_certificate;
 		check_registered(f, db, s, CF_MATCH_SIGNER);
 		cf_cert_check(f, s->signer_certificate, NULL, NULL, now_ms);

@@ -46,24 +46,10 @@ struct transfer {
 	char reply[200];	/* its last line */
 };
 
-bool
-cf_mailer_tls_parse(const char *text, enum cf_mailer_tls *ret)
-{
-	static const char *const names[CF_MAILER_TLS__COUNT] = {
-		[CF_MAILER_TLS_OFF] = "off",
-		[CF_MAILER_TLS_TRY] = "try",
-		[CF_MAILER_TLS_VERIFY] = "verify",
-	};
-	int i;
-
-	for (i = 0; i < CF_MAILER_TLS__COUNT; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			*ret = (enum cf_mailer_tls)i;
-			return true;
-		}
-	}
-	return false;
-}
+const struct cf_conf_name cf_mailer_tls_names[] = {
+	{ "off", CF_MAILER_TLS_OFF }, { "try", CF_MAILER_TLS_TRY },
+	{ "verify", CF_MAILER_TLS_VERIFY }, { NULL, 0 },
+};
 
 enum cf_err
 cf_mailer_new(const struct cf_mailer_options *options, struct cf_mailer **ret,

@@ -14,13 +14,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/conf.h"
 #include "common/err.h"
 
 enum cf_mailer_tls {
 	CF_MAILER_TLS_OFF,	/* for a server on this machine */
 	CF_MAILER_TLS_TRY,	/* STARTTLS if offered, any certificate */
-	CF_MAILER_TLS_VERIFY,	/* STARTTLS, valid certificate, or defer */
-	CF_MAILER_TLS__COUNT
+	CF_MAILER_TLS_VERIFY	/* STARTTLS, valid certificate, or defer */
 };
 
 struct cf_mailer_options {
@@ -36,8 +36,8 @@ struct cf_mailer_options {
 
 struct cf_mailer;
 
-/* "off", "try", "verify" -> value; false if none of them. */
-bool cf_mailer_tls_parse(const char *text, enum cf_mailer_tls *ret);
+/* off, try, verify. */
+extern const struct cf_conf_name cf_mailer_tls_names[];
 
 /*
  * Copies the options.  Connects to nothing yet.  Gives *ret.

@@ -75,11 +75,10 @@ count_receipt(void *counts, const char *outcome)
 	cf_counts_receipt(counts, outcome);
 }
 
-static enum cf_err
-outbox_options(struct server *s, const struct cf_settings *c,
-    struct cf_outbox_options *ret, struct cf_why *why)
+static struct cf_outbox_options
+outbox_options(struct server *s, const struct cf_settings *c)
 {
-	*ret = (struct cf_outbox_options){
+	return (struct cf_outbox_options){
 		.database = c->database,
 		.unsafe_database = c->unsafe_database,
 		.held = is_held,
@@ -88,28 +87,23 @@ outbox_options(struct server *s, const struct cf_settings *c,
 		.counted_arg = s->ks.counts,
 		.server_secret = &s->secrets.receipt,
 		.mailer = { .server = c->smtp_server,
+		    .tls = (enum cf_mailer_tls)c->smtp_tls,
 		    .ca_file = c->smtp_ca_file, .helo = c->smtp_helo },
 		.receipt_from = c->receipt_from,
 		.signer_certificate = c->signer_certificate,
 		.signer_key = c->signer_key,
 		.poll_ms = c->outbox_poll_ms,
 	};
-
-	if (!cf_mailer_tls_parse(c->smtp_tls, &ret->mailer.tls))
-		return cf_fail(CF_E_CONFIG, why, "smtp_tls");
-	return CF_OK;
 }
 
 static enum cf_err
 start_outbox(struct server *s, struct cf_why *why)
 {
-	struct cf_outbox_options options;
-	enum cf_err rc;
+	const struct cf_outbox_options options = outbox_options(s,
+	    &s->settings);
 
-	if (strcmp(s->settings.outbox, "off") == 0)
-		return CF_OK;
-	rc = outbox_options(s, &s->settings, &options, why);
-	return rc == CF_OK ? cf_outbox_start(&options, &s->outbox, why) : rc;
+	return s->settings.outbox ? cf_outbox_start(&options, &s->outbox,
+	    why) : CF_OK;
 }
 
 static struct cf_db *
@@ -185,7 +179,7 @@ match(struct server *s, struct cf_why *why)
 		rc = cf_match_secrets(db, s->vault, &s->secrets, why);
 	if (rc == CF_OK)
 		rc = match_url(s, db, why);
-	if (rc == CF_OK && strcmp(s->settings.outbox, "on") == 0)
+	if (rc == CF_OK && s->settings.outbox)
 		rc = match_signer(s, &s->settings, why);
 	return rc;
 }
@@ -306,17 +300,14 @@ static enum cf_err
 use(struct server *s, const struct cf_settings *fresh, struct cf_why *why)
 {
 	CF_AUTO(cf_httpd_tls_free) struct cf_httpd_tls *tls = NULL;
-	struct cf_outbox_options options;
-	enum cf_log_level level = CF_LOG_INFO;
+	const struct cf_outbox_options options = outbox_options(s, fresh);
 	enum cf_err rc = CF_OK;
 
 	if (s->settings.tls_key != NULL && fresh->tls_key != NULL)
 		rc = cf_httpd_tls_load(fresh->tls_certificate, fresh->tls_key,
 		    &tls, why);
 	if (rc == CF_OK && s->outbox != NULL) {
-		rc = outbox_options(s, fresh, &options, why);
-		if (rc == CF_OK)
-			rc = match_signer(s, fresh, why);
+		rc = match_signer(s, fresh, why);
 		if (rc == CF_OK)
 			rc = cf_outbox_reload(s->outbox, &options, why);
 	}
@@ -324,8 +315,7 @@ use(struct server *s, const struct cf_settings *fresh, struct cf_why *why)
 		return rc;
 	if (tls != NULL)
 		cf_httpd_tls_use(&tls);
-	(void)cf_log_level_parse(fresh->log_level, &level);
-	cf_log_set_level(level);
+	cf_log_set_level((enum cf_log_level)fresh->log_level);
 	return CF_OK;
 }
 
@@ -461,7 +451,6 @@ int
 main(int argc, char **argv)
 {
 	struct args args = { CONFIG_FILE, false, false };
-	enum cf_log_level level = CF_LOG_INFO;
 	struct cf_why why = { "" };
 	struct server server;
 	int status;
@@ -475,8 +464,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "counterfoil-keysrv: %s\n", why.text);
 		return args.check_only ? EX_CONFIG : 1;
 	}
-	(void)cf_log_level_parse(server.settings.log_level, &level);
-	cf_log_open("counterfoil-keysrv", server.settings.log, level);
+	cf_log_open("counterfoil-keysrv", (enum cf_log_to)server.settings.log,
+	    (enum cf_log_level)server.settings.log_level);
 	if (args.print_config) {
 		cf_conf_print(cf_settings_table, cf_settings_count,
 		    &server.settings, stdout);

@@ -12,22 +12,9 @@
 #define CF_CONF_INTO cf_settings
 #include "common/conf_rows.h"
 
-static enum cf_err
-check_outbox(const char *value, struct cf_why *why)
-{
-	if (strcmp(value, "on") == 0 || strcmp(value, "off") == 0)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be on or off");
-}
-
-static enum cf_err
-check_smtp_tls(const char *value, struct cf_why *why)
-{
-	if (strcmp(value, "off") == 0 || strcmp(value, "try") == 0 ||
-	    strcmp(value, "verify") == 0)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be off, try or verify");
-}
+static const struct cf_conf_name switches[] = {
+	{ "on", 1 }, { "off", 0 }, { NULL, 0 },
+};
 
 /* "password = x" anywhere, or "postgresql://user:x@host". */
 static bool
@@ -102,14 +89,14 @@ const struct cf_conf_opt cf_settings_table[] = {
 	TIME(receipt_delay_s, "60", 0, 86400, RESTART,
 	    "Seconds after a release for which its receipt waits for the "
 	    "proof of opening, to make one mail of both."),
-	STR(outbox, "on", check_outbox, RESTART,
+	ENUM(outbox, "on", switches, RESTART,
 	    "Whether this server sends the receipts: on or off; one server of "
 	    "several is enough."),
 	TIME_MS(outbox_poll_ms, "500", 10, 60000, LIVE,
 	    "Milliseconds between two looks for receipts that are due."),
 	STR(smtp_server, "127.0.0.1:25", cf_conf_check_hostport, LIVE,
 	    "Mail server that takes the receipts, as host:port."),
-	STR(smtp_tls, "off", check_smtp_tls, LIVE,
+	ENUM(smtp_tls, "off", cf_mailer_tls_names, LIVE,
 	    "STARTTLS with the mail server: off, try or verify."),
 	STR(smtp_ca_file, NULL, cf_conf_check_readable, LIVE,
 	    "PEM bundle for smtp_tls = verify; without it the system's."),
@@ -123,9 +110,9 @@ const struct cf_conf_opt cf_settings_table[] = {
 	STR(signer_key, NULL, cf_conf_check_secret_file, LIVE,
 	    "PEM file with the key of signer_certificate, mode 0600."),
 	METRICS_OPTIONS,
-	STR(log, "stderr", cf_conf_check_log, RESTART,
+	ENUM(log, "stderr", cf_conf_logs, RESTART,
 	    "Where log lines go: stderr or syslog."),
-	STR(log_level, "info", cf_conf_check_log_level, LIVE,
+	ENUM(log_level, "info", cf_conf_log_levels, LIVE,
 	    "How much is logged: error, warn, info or debug."),
 };
 const size_t cf_settings_count =
@@ -162,7 +149,7 @@ check_together(const struct cf_settings *s, const char *path,
 		    cf_settings_count, "listen", why, "without "
 		    "tls_certificate the server listens on loopback only, not "
 		    "on %s", s->listen);
-	if (strcmp(s->outbox, "on") == 0 && (s->receipt_from == NULL ||
+	if (s->outbox && (s->receipt_from == NULL ||
 	    s->signer_certificate == NULL || s->signer_key == NULL))
 		return cf_fail(CF_E_CONFIG, why, "%s: receipts need "
 		    "receipt_from, signer_certificate and signer_key; see "

@@ -31,10 +31,10 @@ struct cf_settings {
 	char *masterkey_file;
 	long challenge_lifetime_s;
 	long receipt_delay_s;
-	char *outbox;		/* on, off */
+	int outbox;		/* 1: this server sends receipts */
 	long outbox_poll_ms;
 	char *smtp_server;
-	char *smtp_tls;		/* off, try, verify */
+	int smtp_tls;		/* enum cf_mailer_tls */
 	char *smtp_ca_file;
 	char *smtp_helo;
 	char *receipt_from;
@@ -42,8 +42,7 @@ struct cf_settings {
 	char *signer_key;
 	char *metrics_listen;	/* NULL: no counters are served */
 	bool metrics_public;
-	char *log;
-	char *log_level;
+	int log, log_level;	/* enum cf_log_to, enum cf_log_level */
 };
 
 extern const struct cf_conf_opt cf_settings_table[];

@@ -255,13 +255,13 @@ check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
 {
 	struct cf_decision d = { 0 };
 
-	if (facts->list != NULL && strcmp(s->conf.lists, "refuse") == 0) {
+	if (facts->list != NULL && s->conf.lists == CF_RULE_REFUSE) {
 		d = refuse("list", "550", "5.7.1", "");
 		cf_reply_set(&d.reply, "550", "5.7.1", "This is mail to a list "
 		    "(%s), one address with many readers, and this gateway "
 		    "does not seal it (its rule: lists = refuse)",
 		    facts->list);
-	} else if (strcmp(s->conf.automatic, "refuse") != 0) {
+	} else if (s->conf.automatic != CF_RULE_REFUSE) {
 		return d;
 	} else if (facts->report) {
 		d = refuse("report", "550", "5.7.1", "A delivery or "

@@ -271,7 +271,6 @@ reload(const char *path)
 {
 	CF_AUTO(cf_free) char *restart = NULL;
 	struct cf_snapshot *fresh = NULL, *before;
-	enum cf_log_level level = CF_LOG_INFO;
 	struct cf_why why = { "" };
 
 	if (cf_snapshot_load(path, false, &fresh, &why) != CF_OK) {
@@ -285,8 +284,7 @@ reload(const char *path)
 	before = cf_snapshot_get();
 	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
 	cf_snapshot_put(&before);
-	(void)cf_log_level_parse(fresh->conf.log_level, &level);
-	cf_log_set_level(level);
+	cf_log_set_level((enum cf_log_level)fresh->conf.log_level);
 	cf_snapshot_swap(fresh);
 	cf_tend_wake();
 	cf_metrics_reload(true);
@@ -562,12 +560,11 @@ static enum cf_err
 run_daemon(const struct wishes *w, const struct cf_mconf *conf,
     int *ret_status, struct cf_why *why)
 {
-	enum cf_log_level level = CF_LOG_INFO;
 	sigset_t signals;
 	enum cf_err rc;
 
-	(void)cf_log_level_parse(conf->log_level, &level);
-	cf_log_open(NAME, conf->log, level);
+	cf_log_open(NAME, (enum cf_log_to)conf->log,
+	    (enum cf_log_level)conf->log_level);
 	block_signals(&signals);
 	rc = start(w->path, conf, why);
 	if (rc == CF_OK)

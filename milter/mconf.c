@@ -27,21 +27,30 @@
 #define OUTER_SUBJECT_MAX 200
 #define USER_AGENT "counterfoil-milter"
 
-static enum cf_err check_mode(const char *value, struct cf_why *why);
 static enum cf_err check_socket(const char *value, struct cf_why *why);
 static enum cf_err check_octal(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
-static enum cf_err check_kind(const char *value, struct cf_why *why);
 static enum cf_err check_pattern(const char *value, struct cf_why *why);
 static enum cf_err check_options(const char *value, struct cf_why *why);
 static enum cf_err check_trigger(const char *value, struct cf_why *why);
 static enum cf_err check_tag(const char *value, struct cf_why *why);
 static enum cf_err check_subject(const char *value, struct cf_why *why);
-static enum cf_err check_failure(const char *value, struct cf_why *why);
 static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
 
+static const struct cf_conf_name modes[] = {
+	{ "outbound", CF_MODE_OUTBOUND }, { "inbound", CF_MODE_INBOUND },
+	{ "both", CF_MODE_BOTH }, { NULL, 0 },
+};
+static const struct cf_conf_name rules[] = {
+	{ "refuse", CF_RULE_REFUSE }, { "seal", CF_RULE_SEAL }, { NULL, 0 },
+};
+static const struct cf_conf_name failures[] = {
+	{ "tempfail", CF_FAILURE_TEMPFAIL }, { "pass", CF_FAILURE_PASS },
+	{ NULL, 0 },
+};
+
 static const struct cf_conf_opt table[] = {
-	STR(mode, "both", check_mode, LIVE,
+	ENUM(mode, "both", modes, LIVE,
 	    "What to do: outbound seals flagged mail, inbound rewrites sealed "
 	    "mail for its readers, both does both."),
 	STR(socket, "unix:" CF_RUNDIR "/milter.sock", check_socket, RESTART,
@@ -102,10 +111,10 @@ static const struct cf_conf_opt table[] = {
 	    "Recipients in these domains are local: the flag of others is "
 	    "removed from mail to them, and only their sealed mail is "
 	    "rewritten."),
-	STR(lists, "refuse", check_kind, LIVE,
+	ENUM(lists, "refuse", rules, LIVE,
 	    "Flagged mail to a list (List-Id, Precedence list, bulk or junk, "
 	    "or a recipient in list_addresses): refuse or seal."),
-	STR(automatic, "refuse", check_kind, LIVE,
+	ENUM(automatic, "refuse", rules, LIVE,
 	    "Flagged mail that nobody wrote (Auto-Submitted other than no): "
 	    "refuse or seal."),
 	LIST(list_addresses, NULL, check_pattern, LIVE,
@@ -128,7 +137,7 @@ static const struct cf_conf_opt table[] = {
 	STR(outer_subject, "keep", check_subject, LIVE,
 	    "The Subject that sealed mail shows outside: keep, or a text to "
 	    "stand in its place."),
-	STR(on_inbound_failure, "tempfail", check_failure, LIVE,
+	ENUM(on_inbound_failure, "tempfail", failures, LIVE,
 	    "Sealed mail that cannot be rewritten because of trouble here: "
 	    "tempfail makes it wait, pass delivers it as it came."),
 	SIZE(message_size_limit, "10240000", 0, 2000000000, LIVE,
@@ -171,9 +180,9 @@ static const struct cf_conf_opt table[] = {
 	    "Group to run as; unset means the user's."),
 	BOOL(core_dumps, "false", RESTART,
 	    "Allow core dumps and debuggers, which see what is in clear."),
-	STR(log, "stderr", cf_conf_check_log, RESTART,
+	ENUM(log, "stderr", cf_conf_logs, RESTART,
 	    "Where to log: stderr or syslog."),
-	STR(log_level, "info", cf_conf_check_log_level, LIVE,
+	ENUM(log_level, "info", cf_conf_log_levels, LIVE,
 	    "What to log: error, warn, info or debug."),
 };
 
@@ -184,38 +193,6 @@ cf_mconf_table(size_t *ret_count)
 {
 	*ret_count = TABLE_LEN;
 	return table;
-}
-
-static bool
-parse_mode(const char *value, enum cf_mode *ret)
-{
-	if (strcmp(value, "outbound") == 0)
-		*ret = CF_MODE_OUTBOUND;
-	else if (strcmp(value, "inbound") == 0)
-		*ret = CF_MODE_INBOUND;
-	else if (strcmp(value, "both") == 0)
-		*ret = CF_MODE_BOTH;
-	else
-		return false;
-	return true;
-}
-
-static enum cf_err
-check_mode(const char *value, struct cf_why *why)
-{
-	enum cf_mode mode;
-
-	if (parse_mode(value, &mode))
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be outbound, inbound or both");
-}
-
-static enum cf_err
-check_kind(const char *value, struct cf_why *why)
-{
-	if (strcmp(value, "refuse") == 0 || strcmp(value, "seal") == 0)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be refuse or seal");
 }
 
 /* user@domain or @domain. */
@@ -278,14 +255,6 @@ check_subject(const char *value, struct cf_why *why)
 		return CF_OK;
 	return cf_fail(CF_E_CONFIG, why, "must be keep, or one line of at "
 	    "most %d bytes", OUTER_SUBJECT_MAX);
-}
-
-static enum cf_err
-check_failure(const char *value, struct cf_why *why)
-{
-	if (strcmp(value, "tempfail") == 0 || strcmp(value, "pass") == 0)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "must be tempfail or pass");
 }
 
 static bool
@@ -443,12 +412,12 @@ cf_mconf_fail_at(const char *path, const char *key,
 }
 
 static enum cf_err
-need(const void *value, const char *key, const char *mode, struct cf_why *why)
+need(const void *value, const char *key, int mode, struct cf_why *why)
 {
 	if (value != NULL)
 		return CF_OK;
 	return cf_fail(CF_E_CONFIG, why, "%s must be set for mode %s", key,
-	    mode);
+	    cf_conf_name(modes, mode));
 }
 
 /* The directory must be there, ours to write, and nobody else's. */
@@ -566,8 +535,7 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 	enum cf_err rc;
 	size_t i;
 
-	if (!parse_mode(s->conf.mode, &s->mode))
-		cf_bug("mode was checked");
+	s->mode = (enum cf_mode)s->conf.mode;
 	s->networks = cf_calloc(nets->count, sizeof *s->networks);
 	for (i = 0; i < nets->count; i++)
 		if (!cf_network_parse(nets->item[i], &s->networks[i]))

@@ -30,9 +30,19 @@ enum cf_mode {
 	CF_MODE_BOTH = 3	/* the two bits together */
 };
 
+enum cf_rule {
+	CF_RULE_REFUSE,
+	CF_RULE_SEAL
+};
+
+enum cf_failure {
+	CF_FAILURE_TEMPFAIL,
+	CF_FAILURE_PASS
+};
+
 /* The options as written; one field a row of the table. */
 struct cf_mconf {
-	char *mode;
+	int mode;		/* enum cf_mode */
 	char *socket, *socket_mode, *socket_group;
 	struct cf_conf_list key_servers;
 	char *ca_file, *api_token_file, *ref_secret_file, *reader_url;
@@ -43,11 +53,11 @@ struct cf_mconf {
 	struct cf_conf_list allowed_key_servers;
 	struct cf_conf_list networks, entitled_daemons, local_domains;
 	bool trust_authenticated, sender_is_login;
-	char *lists, *automatic;
+	int lists, automatic;	/* enum cf_rule */
 	struct cf_conf_list list_addresses, triggers;
 	char *subject_tag, *outer_subject, *default_options, *policy_file;
 	bool dry_run;
-	char *on_inbound_failure;
+	int on_inbound_failure;	/* enum cf_failure */
 	long message_size_limit, memory_limit, header_limit, header_count;
 	long max_connections, max_messages, header_total, body_total;
 	long request_timeout_s, deadline_s, max_key_requests, drain_s;
@@ -55,7 +65,7 @@ struct cf_mconf {
 	bool metrics_public, log_passed;
 	char *user, *group;
 	bool core_dumps;
-	char *log, *log_level;
+	int log, log_level;	/* enum cf_log_to, enum cf_log_level */
 };
 
 struct cf_rules;

@@ -183,7 +183,7 @@ bool
 cf_mctx_passes_trouble(const struct cf_mctx *m)
 {
 	return m->decision.action == CF_ACTION_REWRITE &&
-	    strcmp(m->snapshot->conf.on_inbound_failure, "pass") == 0;
+	    m->snapshot->conf.on_inbound_failure == CF_FAILURE_PASS;
 }
 
 static enum cf_err

@@ -54,9 +54,9 @@ const struct cf_conf_opt cf_reader_options[] = {
 	    "User to become after start."),
 	STR(group, NULL, cf_conf_check_group, RESTART,
 	    "Group to become after start; the user's own if not given."),
-	STR(log, "stderr", cf_conf_check_log, RESTART,
+	ENUM(log, "stderr", cf_conf_logs, RESTART,
 	    "Where log lines go: stderr or syslog."),
-	STR(log_level, "info", cf_conf_check_log_level, LIVE,
+	ENUM(log_level, "info", cf_conf_log_levels, LIVE,
 	    "What is logged: error, warn, info (one line a request) or "
 	    "debug."),
 };

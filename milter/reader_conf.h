@@ -21,7 +21,7 @@ struct cf_reader_conf {
 	char *metrics_listen;
 	bool metrics_public;
 	char *user, *group;
-	char *log, *log_level;
+	int log, log_level;	/* enum cf_log_to, enum cf_log_level */
 	bool tls;	/* both TLS files are given */
 	bool hsts;	/* people come by https */
 };

@@ -135,7 +135,6 @@ static enum cf_err
 use(const struct cf_reader_conf *conf, const struct cf_reader_conf *fresh,
     struct cf_why *why)
 {
-	enum cf_log_level level = CF_LOG_INFO;
 	enum cf_err rc = CF_OK;
 
 	if (conf->tls && fresh->tls)
@@ -143,8 +142,7 @@ use(const struct cf_reader_conf *conf, const struct cf_reader_conf *fresh,
 		    fresh->tls_key, why);
 	if (rc != CF_OK)
 		return rc;
-	(void)cf_log_level_parse(fresh->log_level, &level);
-	cf_log_set_level(level);
+	cf_log_set_level((enum cf_log_level)fresh->log_level);
 	return CF_OK;
 }
 
@@ -293,7 +291,6 @@ static enum cf_err
 run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
 {
 	CF_AUTO(server_free) struct server s = { .path = path };
-	enum cf_log_level level = CF_LOG_INFO;
 	enum cf_err rc;
 
 	s.metrics = cf_reader_metrics_new();
@@ -305,8 +302,8 @@ run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
 	if (task == TASK_CHECK)
 		return check(&s, ret_bad, why);
 	cf_reader_metrics_certificate(s.metrics, s.conf.tls_certificate);
-	(void)cf_log_level_parse(s.conf.log_level, &level);
-	cf_log_open(NAME, s.conf.log, level);
+	cf_log_open(NAME, (enum cf_log_to)s.conf.log,
+	    (enum cf_log_level)s.conf.log_level);
 	return serve(&s, why);
 }
 
@@ -326,7 +323,7 @@ main(int argc, char **argv)
 	given = path != NULL;
 	if (!given)
 		path = CF_SYSCONFDIR "/counterfoil-reader.conf";
-	cf_log_open(NAME, "stderr", CF_LOG_INFO);
+	cf_log_open(NAME, CF_LOG_STDERR, CF_LOG_INFO);
 	rc = task == TASK_PRINT ? print_config(path, given, &why) :
 	    run(path, task, &bad, &why);
 	if (rc != CF_OK) {

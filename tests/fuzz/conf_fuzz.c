@@ -13,7 +13,8 @@
 #include "common/conf_rows.h"
 
 struct settings {
-	char *name, *where, *log;
+	char *name, *where;
+	int log;
 	long count, size, time;
 	bool on;
 	struct cf_conf_list list;
@@ -25,7 +26,7 @@ struct settings {
 static const struct cf_conf_opt table[] = {
 	ROW(name, CF_CONF_STR, "it", 0, 0, NULL),
 	ROW(where, CF_CONF_STR, NULL, 0, 0, cf_conf_check_service_url),
-	ROW(log, CF_CONF_STR, "stderr", 0, 0, cf_conf_check_log),
+	ENUM(log, "stderr", cf_conf_logs, LIVE, "A sentence."),
 	ROW(count, CF_CONF_INT, "7", -5, 1000, NULL),
 	ROW(size, CF_CONF_SIZE, "100", 0, 3L << 30, NULL),
 	ROW(time, CF_CONF_TIME_S, "30", 0, 86400, NULL),
@@ -93,7 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		PROMISE(rc == CF_E_CONFIG);
 		PROMISE(why.text[0] != '\0');
 	}
-	PROMISE(s.name == NULL && s.where == NULL && s.log == NULL);
+	PROMISE(s.name == NULL && s.where == NULL);
 	PROMISE(s.list.item == NULL);
 	close(fd);
 	return 0;

@@ -66,10 +66,13 @@ start(struct cf_outbox **ret, struct cf_why *why)
 		.max_age_ms = number("max-age"),
 	};
 
+	int tls = CF_MAILER_TLS_OFF;
+
 	cf_secret_set(&secret, "0123456789abcdef0123456789abcdef", 32);
 	if (value("tls") != NULL &&
-	    !cf_mailer_tls_parse(value("tls"), &o.mailer.tls))
+	    !cf_conf_value(cf_mailer_tls_names, value("tls"), &tls))
 		return cf_fail(CF_E_CONFIG, why, "tls");
+	o.mailer.tls = (enum cf_mailer_tls)tls;
 	return cf_outbox_start(&o, ret, why);
 }
 
@@ -83,7 +86,7 @@ main(int argc, char **argv)
 
 	count = argc;
 	args = argv;
-	cf_log_open("outbox_run", "stderr", CF_LOG_DEBUG);
+	cf_log_open("outbox_run", CF_LOG_STDERR, CF_LOG_DEBUG);
 	if (value("signer-new") != NULL)
 		return cf_admin_signer_new(value("signer-new"),
 		    value("certificate"), value("key"), value("algorithm"),

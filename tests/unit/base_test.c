@@ -183,7 +183,12 @@ struct sample {
 	bool yes;
 	struct cf_conf_list items;
 	long size, time_s, time_ms;
+	int way;
 	char *secret_file;
+};
+
+static const struct cf_conf_name ways[] = {
+	{ "left", 4 }, { "right", 8 }, { "up", 15 }, { NULL, 0 },
 };
 
 #define CF_CONF_INTO sample
@@ -202,6 +207,8 @@ static const struct cf_conf_opt sample_table[] = {
 	    "The size."),
 	TIME(time_s, "30", 1, 864000, RESTART,
 	    "The time."),
+	ENUM(way, "right", ways, RESTART,
+	    "The way."),
 	TIME_MS(time_ms, "500", 1, 864000, RESTART,
 	    "The short time."),
 	STR(secret_file, NULL, cf_conf_check_secret_file, RESTART,
@@ -310,6 +317,10 @@ static const struct {
 	{ "size = 9999999999999999G", 1, "is not a number of bytes" },
 	{ "time_s = 5k", 1, "time_s: \"5k\" is not a number of seconds" },
 	{ "time_s = 20d", 1, "time_s: 20d is not between" },
+	{ "way = down", 1, "way: must be left, right or up" },
+	{ "way = \"\"", 1, "way: must be left, right or up" },
+	{ "way = Left", 1, "way: must be left, right or up" },
+	{ "way = {left, up}", 1, "way: there must be one value" },
 	{ "time_ms = 2h", 1, "time_ms: \"2h\" is not a number of milli" },
 	{ "yes = 7up", 1, "yes" },
 	{ "items = {\n\t\"https://x.example\", # a\n\n\tb, c\n}", 4,
@@ -450,6 +461,7 @@ t_conf_names_what_changed(void **state)
 		{ "yes = false\ntime_s = 1", " yes time_s" },
 		{ "items = {\"https://a.test\"}", " items" },
 		{ "items = {}", " items" },
+		{ "way = right", NULL }, { "way = up", " way" },
 		{ "size = 5", NULL }, { "size = 5\ntime_ms = 1", " time_ms" },
 	};
 	struct sample before, after;
@@ -473,6 +485,32 @@ t_conf_names_what_changed(void **state)
 		cf_conf_free(sample_table, N_OPTS, &after);
 	}
 	cf_conf_free(sample_table, N_OPTS, &before);
+}
+
+static void
+t_conf_names_stand_for_values(void **state)
+{
+	struct sample s;
+	struct cf_why why;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	int value = 7;
+
+	(void)state;
+	assert_int_equal(load_bytes("", 0, &s, &why), CF_OK);
+	assert_int_equal(s.way, 8);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("way = up", 8, &s, &why), CF_OK);
+	assert_int_equal(s.way, 15);
+	cf_conf_print(sample_table, N_OPTS, &s, out);
+	fclose(out);
+	assert_non_null(strstr(text, "# The way.\nway = \"up\"\n"));
+	assert_string_equal(cf_conf_name(ways, 4), "left");
+	assert_false(cf_conf_value(ways, "lef", &value));
+	assert_int_equal(value, 7);
+	free(text);
+	cf_conf_free(sample_table, N_OPTS, &s);
 }
 
 static void
@@ -919,7 +957,7 @@ t_log_line_cannot_be_forged(void **state)
 	(void)state;
 	assert_int_equal(pipe(fds), 0);
 	assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
-	cf_log_open("base_test", "stderr", CF_LOG_INFO);
+	cf_log_open("base_test", CF_LOG_STDERR, CF_LOG_INFO);
 	cf_log(CF_LOG_INFO, "from %s", "a\nerror: forged\x1b[2J\xc3\xa4");
 	cf_log(CF_LOG_DEBUG, "not wanted");
 	dup2(saved, STDERR_FILENO);
@@ -1010,6 +1048,7 @@ main(void)
 		cmocka_unit_test(t_conf_takes_what_is_well_formed),
 		cmocka_unit_test(t_conf_finds_a_line_again),
 		cmocka_unit_test(t_conf_names_what_changed),
+		cmocka_unit_test(t_conf_names_stand_for_values),
 		cmocka_unit_test(t_conf_numbers_take_units),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 		cmocka_unit_test(t_network_holds_what_is_in_it),

@@ -747,7 +747,6 @@ t_mailer_wants_a_port(void **state)
 {
 	struct cf_mailer_options o = { .server = "localhost" };
 	struct cf_mailer *mailer = NULL;
-	enum cf_mailer_tls tls = CF_MAILER_TLS_VERIFY;
 
 	(void)state;
 	assert_int_equal(cf_mailer_new(&o, &mailer, NULL), CF_E_CONFIG);
@@ -755,10 +754,6 @@ t_mailer_wants_a_port(void **state)
 	o.helo = "a/b";
 	assert_int_equal(cf_mailer_new(&o, &mailer, NULL), CF_E_CONFIG);
 	assert_null(mailer);
-	assert_false(cf_mailer_tls_parse("on", &tls));
-	assert_int_equal(tls, CF_MAILER_TLS_VERIFY);
-	assert_true(cf_mailer_tls_parse("try", &tls));
-	assert_int_equal(tls, CF_MAILER_TLS_TRY);
 }
 
 static void
