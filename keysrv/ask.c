@@ -9,16 +9,17 @@
 #include "keysrv/json_out.h"
 
 #define AT(member) offsetof(struct cf_ask, member)
-static const struct cf_field fields[] = {
-	{ "handle", CF_FIELD_BYTES, .offset = AT(key_id),
+static const struct cf_member fields[] = {
+	{ "handle", CF_MEMBER_BYTES, .offset = AT(key_id),
 	    .len = CF_KEY_ID_LEN },
-	{ "token", CF_FIELD_SECRET, .offset = AT(token), .len = CF_TOKEN_LEN },
+	{ "token", CF_MEMBER_SECRET, .offset = AT(token), .len = CF_TOKEN_LEN },
 	/* A challenge needs only the two above. */
-	{ "challenge", CF_FIELD_WORD, .offset = AT(challenge),
+	{ "challenge", CF_MEMBER_WORD, .offset = AT(challenge),
 	    .len = CF_CHALLENGE_TEXT_LEN },
-	{ "origin", CF_FIELD_WORD, .offset = AT(origin), .len = CF_ORIGIN_MAX },
-	{ "time", CF_FIELD_TIME, .offset = AT(time) },
-	{ "signature", CF_FIELD_BYTES, .offset = AT(signature),
+	{ "origin", CF_MEMBER_WORD, .offset = AT(origin),
+	    .len = CF_ORIGIN_MAX },
+	{ "time", CF_MEMBER_TIME, .offset = AT(time) },
+	{ "signature", CF_MEMBER_BYTES, .offset = AT(signature),
 	    .len = CF_SIGNATURE_LEN },
 };
 #undef AT

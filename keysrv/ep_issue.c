@@ -14,36 +14,36 @@
 #include "keysrv/issue.h"
 
 #define AT(member) offsetof(struct cf_issue_item, member)
-static const struct cf_field fields[] = {
-	{ "request_id", CF_FIELD_BYTES, .offset = AT(request_id),
+static const struct cf_member fields[] = {
+	{ "request_id", CF_MEMBER_BYTES, .offset = AT(request_id),
 	    .len = CF_EVENT_ID_LEN },
-	{ "message_ref", CF_FIELD_BYTES, .offset = AT(message_ref),
+	{ "message_ref", CF_MEMBER_BYTES, .offset = AT(message_ref),
 	    .len = CF_REF_LEN },
-	{ "reference_check", CF_FIELD_BYTES, .offset = AT(reference_check),
+	{ "reference_check", CF_MEMBER_BYTES, .offset = AT(reference_check),
 	    .len = CF_REF_CHECK_LEN },
-	{ "message_id", CF_FIELD_TEXT_OR_EMPTY, .offset = AT(message_id),
+	{ "message_id", CF_MEMBER_TEXT_OR_EMPTY, .offset = AT(message_id),
 	    .len = CF_MESSAGE_ID_MAX },
-	{ "sender", CF_FIELD_TEXT, .offset = AT(sender),
+	{ "sender", CF_MEMBER_TEXT, .offset = AT(sender),
 	    .len = CF_WIRE_ADDRESS_MAX },
-	{ "recipients", CF_FIELD_VALUE, .offset = AT(recipients) },
-	{ "reader_url", CF_FIELD_WORD, .offset = AT(reader_url),
+	{ "recipients", CF_MEMBER_VALUE, .offset = AT(recipients) },
+	{ "reader_url", CF_MEMBER_WORD, .offset = AT(reader_url),
 	    .len = CF_SERVICE_MAX },
-	{ "keys", CF_FIELD_VALUE, .offset = AT(keys) },
+	{ "keys", CF_MEMBER_VALUE, .offset = AT(keys) },
 };
 #undef AT
 
 #define AT(member) offsetof(struct cf_item_key, member)
-static const struct cf_field key_fields[] = {
-	{ "key_id", CF_FIELD_BYTES, .offset = AT(key_id),
+static const struct cf_member key_fields[] = {
+	{ "key_id", CF_MEMBER_BYTES, .offset = AT(key_id),
 	    .len = CF_KEY_ID_LEN },
-	{ "token", CF_FIELD_SECRET, .offset = AT(token), .len = CF_TOKEN_LEN },
-	{ "algorithm", CF_FIELD_WORD, .offset = AT(algorithm),
+	{ "token", CF_MEMBER_SECRET, .offset = AT(token), .len = CF_TOKEN_LEN },
+	{ "algorithm", CF_MEMBER_WORD, .offset = AT(algorithm),
 	    .len = sizeof ((struct cf_item_key *)0)->algorithm - 1 },
-	{ "opening_key", CF_FIELD_BYTES, .offset = AT(opening_key),
+	{ "opening_key", CF_MEMBER_BYTES, .offset = AT(opening_key),
 	    .len = CF_PUBLIC_KEY_LEN },
-	{ "possession_key", CF_FIELD_BYTES, .offset = AT(possession_key),
+	{ "possession_key", CF_MEMBER_BYTES, .offset = AT(possession_key),
 	    .len = CF_PUBLIC_KEY_LEN },
-	{ "policy", CF_FIELD_VALUE, .offset = AT(policy) },
+	{ "policy", CF_MEMBER_VALUE, .offset = AT(policy) },
 };
 #undef AT
 
@@ -53,9 +53,9 @@ struct policy {
 };
 
 #define AT(member) offsetof(struct policy, member)
-static const struct cf_field policy_fields[] = {
-	{ "require", CF_FIELD_WORD, .offset = AT(require), .len = 32 },
-	{ "expires_in", CF_FIELD_INT, .offset = AT(expires_in_s),
+static const struct cf_member policy_fields[] = {
+	{ "require", CF_MEMBER_WORD, .offset = AT(require), .len = 32 },
+	{ "expires_in", CF_MEMBER_INT, .offset = AT(expires_in_s),
 	    .min = 1, .max = CF_ISSUE_EXPIRES_MAX_S, .optional = true },
 };
 #undef AT

@@ -52,23 +52,23 @@ cf_fields_text(const json_t *value, const char *name, size_t max,
 }
 
 static enum cf_err
-read_text(const json_t *value, const struct cf_field *f, char *to,
+read_text(const json_t *value, const struct cf_member *f, char *to,
     struct cf_why *why)
 {
 	const char *s;
 	enum cf_err rc;
 	int64_t ms;
 
-	rc = cf_fields_text(value, f->name, f->type == CF_FIELD_TIME
+	rc = cf_fields_text(value, f->name, f->type == CF_MEMBER_TIME
 	    ? CF_TIME_LEN : f->len, &s, why);
 	if (rc != CF_OK)
 		return rc;
-	if (s[0] == '\0' && f->type != CF_FIELD_TEXT_OR_EMPTY)
+	if (s[0] == '\0' && f->type != CF_MEMBER_TEXT_OR_EMPTY)
 		return cf_fail(CF_E_SYNTAX, why, "\"%s\" is empty.", f->name);
-	if (f->type == CF_FIELD_WORD && !is_word(s))
+	if (f->type == CF_MEMBER_WORD && !is_word(s))
 		return cf_fail(CF_E_SYNTAX, why,
 		    "\"%s\" is not of its form.", f->name);
-	if (f->type == CF_FIELD_TIME && !cf_clock_parse(s, &ms))
+	if (f->type == CF_MEMBER_TIME && !cf_clock_parse(s, &ms))
 		return cf_fail(CF_E_SYNTAX, why, "\"%s\" is not a time like "
 		    "2026-11-23T13:35:00.123Z.", f->name);
 	memcpy(to, s, strlen(s) + 1);
@@ -76,14 +76,14 @@ read_text(const json_t *value, const struct cf_field *f, char *to,
 }
 
 static enum cf_err
-read_bytes(const json_t *value, const struct cf_field *f, void *to,
+read_bytes(const json_t *value, const struct cf_member *f, void *to,
     struct cf_why *why)
 {
 	const char *s = json_string_value(value);
 	size_t len = s == NULL ? 0 : json_string_length(value);
 	bool ok;
 
-	if (f->type == CF_FIELD_SECRET)
+	if (f->type == CF_MEMBER_SECRET)
 		ok = s != NULL && cf_secret_from_b64url(s, len, f->len, to,
 		    NULL) == CF_OK;
 	else
@@ -95,7 +95,7 @@ read_bytes(const json_t *value, const struct cf_field *f, void *to,
 }
 
 static enum cf_err
-read_int(const json_t *value, const struct cf_field *f, int64_t *to,
+read_int(const json_t *value, const struct cf_member *f, int64_t *to,
     struct cf_why *why)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < f->min ||
@@ -108,18 +108,18 @@ read_int(const json_t *value, const struct cf_field *f, int64_t *to,
 }
 
 static enum cf_err
-read_field(json_t *value, const struct cf_field *f, void *into,
+read_field(json_t *value, const struct cf_member *f, void *into,
     struct cf_why *why)
 {
 	void *to = (char *)into + f->offset;
 
 	switch (f->type) {
-	case CF_FIELD_BYTES:
-	case CF_FIELD_SECRET:
+	case CF_MEMBER_BYTES:
+	case CF_MEMBER_SECRET:
 		return read_bytes(value, f, to, why);
-	case CF_FIELD_INT:
+	case CF_MEMBER_INT:
 		return read_int(value, f, to, why);
-	case CF_FIELD_VALUE:
+	case CF_MEMBER_VALUE:
 		*(json_t **)to = value;
 		return CF_OK;
 	default:
@@ -128,7 +128,7 @@ read_field(json_t *value, const struct cf_field *f, void *into,
 }
 
 enum cf_err
-cf_fields_read(const json_t *object, const struct cf_field *table,
+cf_fields_read(const json_t *object, const struct cf_member *table,
     size_t count, void *into, struct cf_why *why)
 {
 	enum cf_err rc;

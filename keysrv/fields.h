@@ -18,21 +18,21 @@
 
 #include "common/err.h"
 
-enum cf_field_type {
-	CF_FIELD_BYTES,		/* unsigned char[len], from base64url */
-	CF_FIELD_SECRET,	/* struct cf_secret of len bytes, likewise */
-	CF_FIELD_TEXT,		/* char[len + 1], 1 to len bytes of UTF-8
+enum cf_member_type {
+	CF_MEMBER_BYTES,		/* unsigned char[len], from base64url */
+	CF_MEMBER_SECRET,	/* struct cf_secret of len bytes, likewise */
+	CF_MEMBER_TEXT,		/* char[len + 1], 1 to len bytes of UTF-8
 				 * without control characters */
-	CF_FIELD_TEXT_OR_EMPTY,	/* the same, may be "" */
-	CF_FIELD_WORD,		/* char[len + 1], printable ASCII, no blank */
-	CF_FIELD_TIME,		/* char[CF_TIME_LEN + 1], checked */
-	CF_FIELD_INT,		/* int64_t from min to max */
-	CF_FIELD_VALUE		/* json_t *, lent, any type: read elsewhere */
+	CF_MEMBER_TEXT_OR_EMPTY,	/* the same, may be "" */
+	CF_MEMBER_WORD,		/* char[len + 1], printable ASCII, no blank */
+	CF_MEMBER_TIME,		/* char[CF_TIME_LEN + 1], checked */
+	CF_MEMBER_INT,		/* int64_t from min to max */
+	CF_MEMBER_VALUE		/* json_t *, lent, any type: read elsewhere */
 };
 
-struct cf_field {
+struct cf_member {
 	const char *name;
-	enum cf_field_type type;
+	enum cf_member_type type;
 	size_t offset;
 	size_t len;
 	int64_t min, max;
@@ -41,9 +41,9 @@ struct cf_field {
 
 /* CF_E_SYNTAX  a member is missing, unknown or not of its form */
 CF_MUST_USE enum cf_err cf_fields_read(const json_t *object,
-    const struct cf_field *table, size_t count, void *into,
+    const struct cf_member *table, size_t count, void *into,
     struct cf_why *why);
-/* One text value, as CF_FIELD_TEXT. */
+/* One text value, as CF_MEMBER_TEXT. */
 CF_MUST_USE enum cf_err cf_fields_text(const json_t *value, const char *name,
     size_t max, const char **ret, struct cf_why *why);
 

@@ -17,15 +17,15 @@
 #include "keysrv/json_out.h"
 
 #define AT(member) offsetof(struct cf_opening_item, member)
-static const struct cf_field fields[] = {
-	{ "handle", CF_FIELD_BYTES, .offset = AT(key_id),
+static const struct cf_member fields[] = {
+	{ "handle", CF_MEMBER_BYTES, .offset = AT(key_id),
 	    .len = CF_KEY_ID_LEN },
-	{ "release_id", CF_FIELD_BYTES, .offset = AT(release_id),
+	{ "release_id", CF_MEMBER_BYTES, .offset = AT(release_id),
 	    .len = CF_RELEASE_ID_LEN },
-	{ "release_secret", CF_FIELD_SECRET, .offset = AT(secret),
+	{ "release_secret", CF_MEMBER_SECRET, .offset = AT(secret),
 	    .len = CF_RELEASE_SECRET_LEN },
-	{ "time", CF_FIELD_TIME, .offset = AT(time) },
-	{ "signature", CF_FIELD_BYTES, .offset = AT(signature),
+	{ "time", CF_MEMBER_TIME, .offset = AT(time) },
+	{ "signature", CF_MEMBER_BYTES, .offset = AT(signature),
 	    .len = CF_SIGNATURE_LEN },
 };
 #undef AT

@@ -159,21 +159,21 @@ domain_of(const char *address)
 
 void
 cf_receipt_message_id(const struct cf_secret *server_secret,
-    const unsigned char event_id[CF_RECEIPT_EVENT_ID_LEN],
+    const unsigned char event_id[CF_EVENT_ID_LEN],
     enum cf_receipt_grade grade, const char *from,
     char out[CF_RECEIPT_MESSAGE_ID_MAX + 1])
 {
 	static const char label[] = "counterfoil receipt v1";
-	unsigned char mac[32], in[sizeof label + 16 + CF_RECEIPT_EVENT_ID_LEN];
+	unsigned char mac[32], in[sizeof label + 16 + CF_EVENT_ID_LEN];
 	char text[CF_B64URL_LEN(sizeof mac) + 1];
 	size_t len = strlen(grade_names[grade]);
 
 	/* label 00 grade event id: no two mails share one, whatever happens. */
 	memcpy(in, label, sizeof label);
 	memcpy(in + sizeof label, grade_names[grade], len);
-	memcpy(in + sizeof label + len, event_id, CF_RECEIPT_EVENT_ID_LEN);
+	memcpy(in + sizeof label + len, event_id, CF_EVENT_ID_LEN);
 	cf_hmac(server_secret, in, sizeof label + len +
-	    CF_RECEIPT_EVENT_ID_LEN, mac);
+	    CF_EVENT_ID_LEN, mac);
 	cf_b64url_encode(mac, sizeof mac, text);
 	(void)snprintf(out, CF_RECEIPT_MESSAGE_ID_MAX + 1, "<%s@%.255s>", text,
 	    domain_of(from));

@@ -19,10 +19,10 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/secret.h"
+#include "keysrv/record.h"
 #include "keysrv/signer.h"
 
 #define CF_RECEIPT_MAX 65536	/* bytes of a finished mail; about 4 kB */
-#define CF_RECEIPT_EVENT_ID_LEN 16
 /* Longest Message-ID: < HMAC in b64url @ domain >, without the NUL. */
 #define CF_RECEIPT_MESSAGE_ID_MAX (43 + 3 + 255)
 
@@ -80,7 +80,7 @@ bool cf_receipt_assurance_parse(const char *name,
  * same mail sent again has the same one; nobody else can tell or make it.
  */
 void cf_receipt_message_id(const struct cf_secret *server_secret,
-    const unsigned char event_id[CF_RECEIPT_EVENT_ID_LEN],
+    const unsigned char event_id[CF_EVENT_ID_LEN],
     enum cf_receipt_grade grade, const char *from,
     char out[CF_RECEIPT_MESSAGE_ID_MAX + 1]);
 

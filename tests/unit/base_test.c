@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small modules everything stands on: b64url, buf, clock, conf, link. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -636,6 +637,84 @@ t_network_holds_what_is_in_it(void **state)
 }
 
 static void
+t_network_of_an_option_has_no_bits_behind_its_prefix(void **state)
+{
+	static const char *const good[] = { "192.0.2.0/24", "192.0.2.7",
+	    "0.0.0.0/0", "::/0", "2001:db8::/33", "::ffff:10.0.0.0/104",
+	    "192.0.2.128/25" };
+	static const char *const bits[] = { "192.0.2.1/24", "1.0.0.0/0",
+	    "2001:db8:8000::/32", "::ffff:10.0.0.1/104", "192.0.2.64/25",
+	    "::1/127" };
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_int_equal(cf_network_check(good[i], &why), CF_OK);
+	for (i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+		assert_int_equal(cf_network_check(bits[i], &why),
+		    CF_E_CONFIG);
+		assert_non_null(strstr(why.text, "bits set"));
+	}
+	assert_int_equal(cf_network_check("a.test", &why), CF_E_CONFIG);
+	assert_non_null(strstr(why.text, "is not an address"));
+}
+
+static void
+t_network_of_a_client_is_its_address(void **state)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr local = { .sa_family = AF_UNIX };
+	struct cf_network have, want = network("192.0.2.7");
+
+	(void)state;
+	assert_int_equal(inet_pton(AF_INET, "192.0.2.7", &v4.sin_addr), 1);
+	assert_true(cf_network_of((const void *)&v4, &have));
+	assert_memory_equal(&have, &want, sizeof want);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.7",
+	    &v6.sin6_addr), 1);
+	assert_true(cf_network_of((const void *)&v6, &have));
+	assert_memory_equal(&have, &want, sizeof want);
+	want = network("2001:db8::7");
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8::7", &v6.sin6_addr),
+	    1);
+	assert_true(cf_network_of((const void *)&v6, &have));
+	assert_memory_equal(&have, &want, sizeof want);
+	assert_false(cf_network_of(&local, &have));
+}
+
+static void
+t_network_is_cut_to_its_first_bits(void **state)
+{
+	static const struct {
+		const char *address;
+		unsigned prefix;
+		const char *want;
+	} cases[] = {
+		{ "192.0.2.255", 24, "192.0.2.0/24" },
+		{ "192.0.2.255", 25, "192.0.2.128/25" },
+		{ "192.0.2.255", 32, "192.0.2.255" },
+		{ "255.255.255.255", 0, "0.0.0.0/0" },
+		{ "255.255.255.255", 7, "254.0.0.0/7" },
+		{ "2001:db8:ffff:ffff:ffff::1", 64, "2001:db8:ffff:ffff::/64" },
+		{ "2001:db8:ffff:ffff:ffff::1", 33, "2001:db8:8000::/33" },
+		{ "::1", 128, "::1" },
+	};
+	struct cf_network have, want;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		have = network(cases[i].address);
+		want = network(cases[i].want);
+		cf_network_cut(&have, cases[i].prefix);
+		if (memcmp(&have, &want, sizeof want) != 0)
+			fail_msg("%s/%u", cases[i].address, cases[i].prefix);
+	}
+}
+
+static void
 t_client_is_the_last_that_is_no_proxy(void **state)
 {
 	static const struct {
@@ -1052,6 +1131,10 @@ main(void)
 		cmocka_unit_test(t_conf_numbers_take_units),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 		cmocka_unit_test(t_network_holds_what_is_in_it),
+		cmocka_unit_test(
+		    t_network_of_an_option_has_no_bits_behind_its_prefix),
+		cmocka_unit_test(t_network_of_a_client_is_its_address),
+		cmocka_unit_test(t_network_is_cut_to_its_first_bits),
 		cmocka_unit_test(t_client_is_the_last_that_is_no_proxy),
 		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
 		cmocka_unit_test(t_digest_is_that_of_the_standards),

@@ -25,16 +25,16 @@ struct thing {
 };
 
 #define AT(member) offsetof(struct thing, member)
-static const struct cf_field table[] = {
-	{ "bytes", CF_FIELD_BYTES, .offset = AT(bytes), .len = 3 },
-	{ "secret", CF_FIELD_SECRET, .offset = AT(secret), .len = 3 },
-	{ "text", CF_FIELD_TEXT, .offset = AT(text), .len = 5 },
-	{ "maybe", CF_FIELD_TEXT_OR_EMPTY, .offset = AT(maybe), .len = 5 },
-	{ "word", CF_FIELD_WORD, .offset = AT(word), .len = 5 },
-	{ "time", CF_FIELD_TIME, .offset = AT(time) },
-	{ "number", CF_FIELD_INT, .offset = AT(number), .min = -2, .max = 7 },
-	{ "value", CF_FIELD_VALUE, .offset = AT(value) },
-	{ "other", CF_FIELD_INT, .offset = AT(other), .min = 1, .max = 9,
+static const struct cf_member table[] = {
+	{ "bytes", CF_MEMBER_BYTES, .offset = AT(bytes), .len = 3 },
+	{ "secret", CF_MEMBER_SECRET, .offset = AT(secret), .len = 3 },
+	{ "text", CF_MEMBER_TEXT, .offset = AT(text), .len = 5 },
+	{ "maybe", CF_MEMBER_TEXT_OR_EMPTY, .offset = AT(maybe), .len = 5 },
+	{ "word", CF_MEMBER_WORD, .offset = AT(word), .len = 5 },
+	{ "time", CF_MEMBER_TIME, .offset = AT(time) },
+	{ "number", CF_MEMBER_INT, .offset = AT(number), .min = -2, .max = 7 },
+	{ "value", CF_MEMBER_VALUE, .offset = AT(value) },
+	{ "other", CF_MEMBER_INT, .offset = AT(other), .min = 1, .max = 9,
 	    .optional = true },
 };
 #undef AT
