@@ -145,6 +145,7 @@ cf_check_report(struct cf_check *check, const struct cf_check_targets *targets)
 	if (check->snapshot->mode & CF_MODE_OUTBOUND)
 		check_triggers(check);
 	check_proxy(check);
+	cf_check_store(check);
 	if (!targets->offline) {
 		cf_check_key_servers(check);
 		cf_check_page(check);

@@ -13,6 +13,8 @@
 void cf_check_page(struct cf_check *check);
 /* Each key server: does it answer, as who, and does it take our token? */
 void cf_check_key_servers(struct cf_check *check);
+/* What is kept, for how long, and is there room? */
+void cf_check_store(struct cf_check *check);
 /*
  * A Postfix instance by its configuration directory, a Sendmail by its
  * configuration file.  False: it does not use us.  That is an error when it

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "common/notice.h"
 #include "common/reading.h"
+#include "milter/room.h"
 #include "milter/store.h"
 
 /*
@@ -17,6 +18,8 @@
  */
 #define LARGE_LEN (1u << 20)
 #define LARGE_AT_ONCE 1
+/* A spool file asks for room once in so many bytes. */
+#define ASK_EVERY (1u << 20)
 
 struct cf_inbound {
 	const struct cf_snapshot *snapshot;
@@ -27,6 +30,9 @@ struct cf_inbound {
 	struct cf_reading reading;	/* count 0: not read, or nothing */
 	struct cf_composite composite;
 	struct cf_blob blob;
+	bool full;			/* no room; `left` has more */
+	struct cf_why left;
+	uint64_t came;			/* bytes of the message */
 	struct cf_buf text, html;
 	uint64_t size;
 };
@@ -48,6 +54,42 @@ cf_inbound_free(struct cf_inbound **in)
 	*in = NULL;
 }
 
+static enum cf_err
+no_room(struct cf_inbound *in, const struct cf_why *why)
+{
+	in->full = true;
+	in->left = *why;
+	cf_spool_free(&in->message);
+	return CF_OK;
+}
+
+/* It may lie in the way of mail that is sealed here, too. */
+static bool
+asks_for_room(const struct cf_inbound *in, uint64_t before)
+{
+	return in->message.fd >= 0 &&
+	    before / ASK_EVERY != in->came / ASK_EVERY;
+}
+
+/* More of the message.  It is not kept any more when there is no room. */
+static enum cf_err
+add(struct cf_inbound *in, const void *data, size_t len, struct cf_why *why)
+{
+	const struct cf_mconf *conf = &in->snapshot->conf;
+	uint64_t before = in->came;
+	enum cf_err rc;
+
+	in->came += len;
+	if (in->full)
+		return CF_OK;
+	rc = cf_spool_add(&in->message, data, len, why);
+	if (rc == CF_E_FULL)
+		cf_room_is_full(why);
+	else if (rc == CF_OK && asks_for_room(in, before))
+		rc = cf_room_ask_spool(conf, why);
+	return rc == CF_E_FULL ? no_room(in, why) : rc;
+}
+
 /* One field as it stood in the message: folds end in CRLF there. */
 static enum cf_err
 add_field(struct cf_inbound *in, const struct cf_field *field,
@@ -66,7 +108,7 @@ add_field(struct cf_inbound *in, const struct cf_field *field,
 	cf_buf_adds(line, "\r\n");
 	if (line->full)
 		return cf_buf_check(line, why);
-	return cf_spool_add(&in->message, line->data, line->len, why);
+	return add(in, line->data, line->len, why);
 }
 
 enum cf_err
@@ -91,7 +133,7 @@ cf_inbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	for (i = 0; i < count && rc == CF_OK; i++)
 		rc = add_field(in, &fields[i], &line, why);
 	if (rc == CF_OK)
-		rc = cf_spool_add(&in->message, "\r\n", 2, why);
+		rc = add(in, "\r\n", 2, why);
 	if (rc != CF_OK)
 		return rc;
 	*ret = in;
@@ -103,7 +145,7 @@ enum cf_err
 cf_inbound_body(struct cf_inbound *in, const void *data, size_t len,
     struct cf_why *why)
 {
-	return cf_spool_add(&in->message, data, len, why);
+	return add(in, data, len, why);
 }
 
 /* The length of a service URL without a port that goes without saying. */
@@ -178,14 +220,23 @@ name_blob(struct cf_inbound *in)
 static enum cf_err
 store(struct cf_inbound *in, struct cf_why *why)
 {
+	const struct cf_mconf *conf = &in->snapshot->conf;
 	bool there = false, made;
 	enum cf_err rc;
 
 	if (in->snapshot->trial)
 		return CF_OK;
 	rc = cf_store_renew(&in->blob, &there, why);
-	if (rc == CF_OK && !there)
-		rc = cf_store_put(&in->blob, &made, why);
+	if (rc != CF_OK || there)
+		return rc;
+	rc = cf_room_ask(conf, cf_store_size(&in->blob), why);
+	if (rc != CF_OK)
+		return rc;
+	rc = cf_store_put(&in->blob, &made, why);
+	if (made)
+		cf_room_add((int64_t)cf_store_size(&in->blob));
+	if (rc == CF_E_FULL)
+		cf_room_is_full(why);
 	return rc;
 }
 
@@ -243,6 +294,10 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 	enum cf_err rc;
 
 	*ret_rewrite = false;
+	if (in->full) {
+		*why = in->left;
+		return CF_OK;
+	}
 	rc = take_turn(in, progress, why);
 	if (rc == CF_OK)
 		rc = cf_spool_map(&in->message, &in->bytes, why);
@@ -263,7 +318,8 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 	}
 	rc = store(in, why);
 	*ret_rewrite = rc == CF_OK;
-	return rc;
+	/* Its attachment and its sender's reader open it all the same. */
+	return rc == CF_E_FULL ? CF_OK : rc;
 }
 
 enum cf_err
@@ -284,6 +340,6 @@ cf_inbound_facts(const struct cf_inbound *in, struct cf_inbound_facts *ret)
 	if (in->reading.count > 0)
 		memcpy(ret->handle, in->reading.part[0].handle,
 		    sizeof ret->handle);
-	ret->bytes_in = in->message.len;
+	ret->bytes_in = in->came;
 	ret->bytes_out = in->size;
 }

@@ -4,7 +4,8 @@
  *
  * begin, body, finish as in outbound.h.  Whatever has not one E, its L and
  * its notice, or names a key server that is not on the allow list, is to be
- * delivered as it came; only trouble of our own is an error.
+ * delivered as it came, and so is what the store has no room for; only other
+ * trouble of our own is an error.
  * Does not know: libmilter.
  * Threads: one message belongs to one thread at a time.   Logging: never.
  */

@@ -93,6 +93,13 @@ static const struct cf_conf_opt table[] = {
 	    "Seconds that a sealed message is kept after it was last stored, "
 	    "0 for ever; one with an end of its own is kept for 30 days after "
 	    "that."),
+	SIZE(store_limit, "0", 0, 1000000000000000, LIVE,
+	    "Bytes that the store may take before sealed mail from outside is "
+	    "not stored any more and passes as it came; 0 is no limit."),
+	SIZE(store_reserve, "1073741824", 0, 1000000000000000, LIVE,
+	    "Bytes that sealed mail from outside leaves free on the file "
+	    "system of the store, for the mail that is sealed here; 0 leaves "
+	    "none."),
 	LIST(allowed_key_servers, NULL, cf_conf_check_service_url, LIVE,
 	    "Key servers whose messages are rewritten inbound; others are "
 	    "delivered as they came."),

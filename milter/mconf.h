@@ -49,7 +49,7 @@ struct cf_mconf {
 	char *proxy, *proxy_login_file;
 	struct cf_conf_list proxy_except;
 	char *store_directory, *spool_directory;
-	long store_keep_s;
+	long store_keep_s, store_limit, store_reserve;
 	struct cf_conf_list allowed_key_servers;
 	struct cf_conf_list networks, entitled_daemons, local_domains;
 	bool trust_authenticated, sender_is_login;

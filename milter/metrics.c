@@ -10,6 +10,7 @@
 #include "common/prom.h"
 #include "milter/budget.h"
 #include "milter/flight.h"
+#include "milter/room.h"
 #include "milter/slots.h"
 
 #define SERVERS_MAX 32		/* reloads may bring new ones */
@@ -144,6 +145,28 @@ write_servers(const struct cf_prom *prom)
 		    "key_request_seconds", "server", servers[i].url);
 }
 
+static void
+write_store(const struct cf_prom *prom)
+{
+	struct cf_room_facts facts;
+	int r;
+
+	cf_room_facts(&facts);
+	cf_prom_head(prom, "store_full_total", "counter", "Sealed mail from "
+	    "outside that passed as it came for want of room, by reason.");
+	for (r = 0; r < CF_ROOM__COUNT; r++)
+		cf_prom_sample(prom, "store_full_total",
+		    (int64_t)facts.refused[r], "reason",
+		    cf_room_reason_name((enum cf_room_reason)r), NULL);
+	if (!facts.counted)
+		return;
+	cf_prom_one(prom, "store_messages", "gauge",
+	    "Sealed messages in the store when it was last counted.",
+	    facts.messages);
+	cf_prom_one(prom, "store_bytes", "gauge",
+	    "Bytes that the store takes.", facts.bytes);
+}
+
 enum cf_err
 cf_metrics_write(void *arg, struct cf_buf *out)
 {
@@ -171,6 +194,7 @@ cf_metrics_write(void *arg, struct cf_buf *out)
 	cf_prom_one(&prom, "key_requests_in_flight", "gauge",
 	    "Slots for key requests that are taken.",
 	    cf_slots_taken(CF_SLOTS_KEY_REQUESTS));
+	write_store(&prom);
 	cf_prom_process(&prom, began_ms);
 	return cf_buf_check(out, NULL);
 }

@@ -19,6 +19,7 @@
 #include "milter/edits.h"
 #include "milter/keep.h"
 #include "milter/metrics.h"
+#include "milter/room.h"
 #include "milter/store.h"
 #include "milter/subject.h"
 
@@ -64,8 +65,10 @@ cf_outbound_free(struct cf_outbound **out)
 
 	if (o == NULL)
 		return;
-	if (o->stored && !o->kept)
+	if (o->stored && !o->kept) {
 		cf_store_remove(&o->blob);
+		cf_room_add(-(int64_t)cf_store_size(&o->blob));
+	}
 	cf_sealer_free(&o->sealer);
 	cf_spool_free(&o->cipher);
 	cf_digest_free(&o->digest);
@@ -474,6 +477,7 @@ store(struct cf_outbound *o, struct cf_why *why)
 	const struct cf_mconf *conf = &o->snapshot->conf;
 	int64_t expires_s = o->decision->want.expires_s;
 	unsigned char digest[CF_DIGEST_LEN];
+	enum cf_err rc;
 
 	cf_sealer_digest(o->sealer, digest);
 	cf_store_name(&o->snapshot->store_secret, cf_buf_str(&o->head),
@@ -488,7 +492,10 @@ store(struct cf_outbound *o, struct cf_why *why)
 	if (expires_s > 0)
 		o->blob.end = cf_clock_ms() / 1000 + expires_s +
 		    CF_KEEP_AFTER_END_S;
-	return cf_store_put(&o->blob, &o->stored, why);
+	rc = cf_store_put(&o->blob, &o->stored, why);
+	if (o->stored)
+		cf_room_add((int64_t)cf_store_size(&o->blob));
+	return rc;
 }
 
 enum cf_err

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "milter/mconf.h"
+#include "milter/room.h"
 #include "milter/sweep.h"
 
 /* Between two passes; a long one has a longer pause behind it. */
@@ -74,11 +75,14 @@ static void
 pass(void)
 {
 	struct cf_snapshot *s = cf_snapshot_get();
+	int64_t mark = cf_room_mark();
 	struct cf_sweep_tally tally;
 
 	if (cf_sweep_messages(s->conf.store_directory, s->conf.store_keep_s,
-	    rest, NULL, &tally))
+	    rest, NULL, &tally)) {
 		tell(&s->conf, &tally);
+		cf_room_counted(&s->conf, mark, tally.messages, tally.bytes);
+	}
 	cf_snapshot_put(&s);
 }
 

@@ -2,8 +2,9 @@
 /*
  * cf_tend - the thread that goes through the store again and again.
  *
- * It removes sealed messages whose time is over, at the start and then
- * regularly, with pauses that leave the disk to the mail.
+ * It removes sealed messages whose time is over and counts the others for
+ * room.h, at the start and then regularly, with pauses that leave the disk to
+ * the mail.
  * Threads: start and stop from one; wake from any.   Logging: what it
  * removed, and what it could not.
  */
