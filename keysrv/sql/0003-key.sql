@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Keys.  Every table here is found by key id, and hash-partitioned by it,
--- so that it can be spread over machines by the same column later.
+-- Keys.  Every table here is found by key id.  They are plain tables: rows come
+-- in batches, and a batch shares the work of one table and its indexes, where
+-- each of several partitions would have its own.
 --
 -- There are no foreign keys between these tables: their rows are written
 -- together by one transaction.  There are some to the account and the master
@@ -25,7 +26,7 @@ CREATE TABLE counterfoil.key_issue (
 	key_commitment bytea NOT NULL CHECK (octet_length(key_commitment) = 32),
 	issued_at timestamptz NOT NULL,
 	PRIMARY KEY (key_id)
-) PARTITION BY HASH (key_id);
+);
 COMMENT ON TABLE counterfoil.key_issue IS
     'What was registered when a key was issued; never changed.';
 COMMENT ON COLUMN counterfoil.key_issue.key_id IS
@@ -69,7 +70,7 @@ CREATE TABLE counterfoil.key_material (
 	salt bytea NOT NULL CHECK (octet_length(salt) = 16),
 	wrapped bytea NOT NULL,
 	PRIMARY KEY (key_id)
-) PARTITION BY HASH (key_id);
+);
 COMMENT ON TABLE counterfoil.key_material IS
     'The decryption keys, wrapped twice: inside under the token of the '
     'link, outside under the master key.';
@@ -81,6 +82,7 @@ COMMENT ON COLUMN counterfoil.key_material.salt IS
 COMMENT ON COLUMN counterfoil.key_material.wrapped IS
     'Nonce, ciphertext and tag of the outer layer.';
 
+-- A little room in each page keeps updates off the index.
 CREATE TABLE counterfoil.key_state (
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
 	revoked_at timestamptz,
@@ -94,7 +96,7 @@ CREATE TABLE counterfoil.key_state (
 	hour_more bigint NOT NULL DEFAULT 0,
 	hour_released integer NOT NULL DEFAULT 0,
 	PRIMARY KEY (key_id)
-) PARTITION BY HASH (key_id);
+) WITH (fillfactor = 80);
 COMMENT ON TABLE counterfoil.key_state IS
     'What changes about a key; the lock on its row decides races.';
 COMMENT ON COLUMN counterfoil.key_state.key_id IS 'The key.';
@@ -127,7 +129,7 @@ CREATE TABLE counterfoil.key_release (
 	origin text NOT NULL,
 	released_at timestamptz NOT NULL,
 	PRIMARY KEY (key_id, release_id)
-) PARTITION BY HASH (key_id);
+);
 COMMENT ON TABLE counterfoil.key_release IS
     'Every release of a key; never changed.';
 COMMENT ON COLUMN counterfoil.key_release.key_id IS 'The key.';
@@ -150,7 +152,7 @@ CREATE TABLE counterfoil.key_once (
 	value bytea NOT NULL,
 	at timestamptz NOT NULL,
 	PRIMARY KEY (key_id, kind, value)
-) PARTITION BY HASH (key_id);
+);
 COMMENT ON TABLE counterfoil.key_once IS
     'Things that happen once; the primary key makes it so.';
 COMMENT ON COLUMN counterfoil.key_once.key_id IS 'The key.';
@@ -231,7 +233,7 @@ CREATE TABLE counterfoil.message_once (
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
 	at timestamptz NOT NULL,
 	PRIMARY KEY (message_ref, account_id, recipient)
-) PARTITION BY HASH (message_ref);
+);
 COMMENT ON TABLE counterfoil.message_once IS
     'Which attempt at a message was released first: the sender is told of '
     'that one, its siblings are silent.';
@@ -241,27 +243,6 @@ COMMENT ON COLUMN counterfoil.message_once.recipient IS 'The recipient.';
 COMMENT ON COLUMN counterfoil.message_once.key_id IS
     'Key of the attempt that was released first.';
 COMMENT ON COLUMN counterfoil.message_once.at IS 'When.';
-
-DO $$
-DECLARE
-	t text;
-	n integer;
-BEGIN
-	FOREACH t IN ARRAY ARRAY['key_issue', 'key_material', 'key_state',
-	    'key_release', 'key_once', 'message_once'] LOOP
-		FOR n IN 0..7 LOOP
-			EXECUTE format('CREATE TABLE counterfoil.%I '
-			    'PARTITION OF counterfoil.%I FOR VALUES WITH '
-			    '(MODULUS 8, REMAINDER %s)', t || '_' || n, t, n);
-		END LOOP;
-	END LOOP;
-	-- A little room in each page keeps updates off the index.
-	FOR n IN 0..7 LOOP
-		EXECUTE format('ALTER TABLE counterfoil.%I SET (fillfactor = 80)',
-		    'key_state_' || n);
-	END LOOP;
-END
-$$;
 
 -- For the upkeep, which makes events of these.
 CREATE INDEX key_state_more ON counterfoil.key_state (key_id)

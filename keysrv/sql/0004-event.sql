@@ -8,12 +8,14 @@ CREATE TABLE counterfoil.event (
 	    'refused', 'mismatch', 'revoked')),
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
 	release_id bytea CHECK (octet_length(release_id) = 16),
-	record text NOT NULL,
-	PRIMARY KEY (event_id, at)
+	record text NOT NULL
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE counterfoil.event IS
     'Everything that happened to a key; rows are only ever added.';
-COMMENT ON COLUMN counterfoil.event.event_id IS 'Random name of the event.';
+-- No index: nothing looks for an event by its name, and random names would
+-- make a page of an index new for each row.
+COMMENT ON COLUMN counterfoil.event.event_id IS
+    'Random name of the event.';
 COMMENT ON COLUMN counterfoil.event.at IS
     'When the row was written, by the database''s clock; the key server may '
     'not choose it.  The record''s time is a moment before.';

@@ -9,7 +9,7 @@
 -- foreign key: the row holds all that its mail says.
 CREATE TABLE counterfoil.outbox (
 	outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	event_id bytea NOT NULL UNIQUE CHECK (octet_length(event_id) = 16),
+	event_id bytea NOT NULL CHECK (octet_length(event_id) = 16),
 	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
 	message_ref bytea NOT NULL,
 	kind text NOT NULL CHECK (kind IN ('released', 'opened')),
