@@ -72,6 +72,28 @@ cf_db_key_get(const struct cf_db *db, size_t result, size_t row,
 	CF_DB_ROW(db, result, row, key_columns, ret);
 }
 
+size_t
+cf_db_token_of_key_send(struct cf_db *db, const struct cf_db_args *args)
+{
+	static const struct cf_db_stmt stmt = { "key_token",
+	    "SELECT q.n, i.token_sha256 "
+	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
+	    "JOIN counterfoil.key_issue i USING (key_id)" };
+
+	return cf_db_send(db, &stmt, args);
+}
+
+void
+cf_db_token_of_key_get(const struct cf_db *db, size_t result, size_t row,
+    unsigned char ret[CF_DIGEST_LEN])
+{
+	static const struct cf_db_column columns[] = {
+		{ "token_sha256", CF_DB_BYTES, 0, CF_DIGEST_LEN },
+	};
+
+	CF_DB_ROW(db, result, row, columns, ret);
+}
+
 void
 cf_key_row_free(struct cf_key_row *k)
 {

@@ -49,6 +49,12 @@ size_t cf_db_key_send(struct cf_db *db, const struct cf_db_args *args);
 void cf_db_key_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_key_row *ret);
 
+/* Only the hashes of their tokens, for who needs no more; rows likewise. */
+size_t cf_db_token_of_key_send(struct cf_db *db,
+    const struct cf_db_args *args);
+void cf_db_token_of_key_get(const struct cf_db *db, size_t result, size_t row,
+    unsigned char ret[CF_DIGEST_LEN]);
+
 /*
  * Lock the state rows of these keys, in key id order, until the end of the
  * transaction; what is read after it is how the key stands.  Rows come with

@@ -33,6 +33,7 @@ parse(struct cf_req *req, struct cf_why *why)
 	struct cf_read_item *item = cf_read_item_new(req);
 
 	item->answer = answer;
+	item->token_only = true;
 	return cf_ask_parse_short(req->json, &item->ask, why);
 }
 

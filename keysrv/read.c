@@ -27,15 +27,20 @@ cf_read_item_free(void *arg)
 }
 
 static void
-take_rows(struct cf_batch *batch, size_t result)
+take_rows(struct cf_batch *batch, size_t result, bool token_only)
 {
 	struct cf_read_item *item;
-	size_t row, n;
+	size_t row;
 
 	for (row = 0; row < cf_db_rows(batch->db, result); row++) {
-		n = cf_db_number(batch->db, result, row);
-		item = batch->req[n]->item;
-		cf_db_key_get(batch->db, result, row, &item->key);
+		item = batch->req[cf_db_number(batch->db, result, row)]->item;
+		if (item->token_only != token_only)
+			continue;
+		if (token_only)
+			cf_db_token_of_key_get(batch->db, result, row,
+			    item->key.token_sha256);
+		else
+			cf_db_key_get(batch->db, result, row, &item->key);
 		item->found = true;
 	}
 }
@@ -57,25 +62,32 @@ static enum cf_err
 read_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
+	size_t i, whole = 0, tokens = 0, count[2] = { 0, 0 };
 	struct cf_read_item *item;
 	struct cf_db_args keys;
 	enum cf_err rc;
-	size_t i;
 
 	cf_db_key_args(&keys);
 	for (i = 0; i < batch->count; i++) {
 		item = batch->req[i]->item;
 		cf_key_row_free(&item->key);
 		item->found = false;
+		count[item->token_only]++;
 		/* Rows are found by position: every request takes one. */
 		cf_db_key_add(&keys, item->ask.key_id);
 	}
-	(void)cf_db_key_send(db, &keys);
+	if (count[false] > 0)
+		whole = cf_db_key_send(db, &keys);
+	if (count[true] > 0)
+		tokens = cf_db_token_of_key_send(db, &keys);
 	rc = cf_db_flush(db, why);
 	cf_db_args_free(&keys);
 	if (rc != CF_OK)
 		return rc;
-	take_rows(batch, 0);
+	if (count[false] > 0)
+		take_rows(batch, whole, false);
+	if (count[true] > 0)
+		take_rows(batch, tokens, true);
 	for (i = 0; i < batch->count; i++)
 		answer(batch->req[i]);
 	return CF_OK;

@@ -14,9 +14,10 @@
 struct cf_read_item {
 	struct cf_ask ask;
 	bool has_key;		/* false: no token is needed (pages) */
+	bool token_only;	/* of the key no more than that is needed */
 	bool found;
 	struct cf_key_row key;
-	/* Called with the key found and the token right. */
+	/* Called with the key found, unless token_only, and the token right. */
 	void (*answer)(struct cf_req *req, const struct cf_read_item *item);
 };
 
