@@ -105,12 +105,13 @@ cf_ask_check(const struct cf_ask *ask, enum cf_proof_verb verb,
 void
 cf_ask_challenge(const struct cf_ask *ask, struct cf_db_challenge *ret)
 {
-	unsigned char raw[CF_CHALLENGE_LEN];
+	unsigned char raw[CF_CHALLENGE_LEN] = { 0 };
 	int i;
 
+	memset(ret, 0, sizeof *ret);
 	if (!cf_b64url_decode(ask->challenge, strlen(ask->challenge), raw,
-	    sizeof raw))
-		cf_bug("challenge was not checked");
+	    sizeof raw) || raw[0] > 0x7f)
+		return;
 	for (ret->made_at_s = 0, i = 0; i < 8; i++)
 		ret->made_at_s = ret->made_at_s << 8 | raw[i];
 	memcpy(ret->random, raw + 8, sizeof ret->random);

@@ -46,7 +46,7 @@ bool cf_ask_knows_key(const struct cf_ask *ask,
 CF_MUST_USE enum cf_err cf_ask_check(const struct cf_ask *ask,
     enum cf_proof_verb verb, const struct cf_req *req,
     const struct cf_key_row *key, bool *ret_held, struct cf_why *why);
-/* What makes the challenge, which was checked, this one. */
+/* What makes the challenge this one; nothing does of one that is not ours. */
 void cf_ask_challenge(const struct cf_ask *ask, struct cf_db_challenge *ret);
 /* "issuer": {...}, the address that the issuing account may speak for. */
 struct cf_jout;

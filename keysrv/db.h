@@ -83,10 +83,11 @@ enum cf_db_mode {
 /*
  * Run `fn` as one transaction.  It may be called again after a conflict or a
  * lost connection, so it must touch nothing but the database and `arg`, and
- * begin from nothing each time.  What it returns ends the transaction:
- * CF_OK commits; CF_E_BUSY rolls back and runs it again (a few times); all
- * else rolls back.  With `name` failures are logged under it; NULL leaves that
- * to the caller.
+ * begin from nothing each time; a row of its that is there already is a
+ * conflict.  What it returns ends the transaction: CF_OK commits, and sends
+ * with that what is queued yet; CF_E_BUSY rolls back and runs it again (a few
+ * times); all else rolls back.  With `name` failures are logged under it; NULL
+ * leaves that to the caller.
  *
  * CF_OK          committed, without a warning
  * CF_E_DATABASE  not committed, or it is not known; never act as if it were

@@ -22,6 +22,13 @@ cf_db_key_add(struct cf_db_args *args,
 	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
 }
 
+#define KEY_COLUMNS "i.token_sha256, i.account_id, a.name AS account, " \
+	"i.message_ref, i.message_id, i.sender, " \
+	"i.recipients[1] AS recipient, i.reader_url, i.algorithm, " \
+	"i.assurance, i.opening_key, i.possession_key, i.key_commitment, " \
+	"i.issued_at, s.expires_at, s.revoked_at, s.first_released_at, " \
+	"s.first_opened_at"
+
 #define AT(member) offsetof(struct cf_key_row, member)
 static const struct cf_db_column key_columns[] = {
 	{ "token_sha256", CF_DB_BYTES, AT(token_sha256), CF_DIGEST_LEN },
@@ -51,12 +58,7 @@ size_t
 cf_db_key_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "key_find",
-	    "SELECT q.n, i.token_sha256, i.account_id, a.name AS account, "
-	    "i.message_ref, i.message_id, i.sender, "
-	    "i.recipients[1] AS recipient, i.reader_url, i.algorithm, "
-	    "i.assurance, i.opening_key, i.possession_key, i.key_commitment, "
-	    "i.issued_at, s.expires_at, s.revoked_at, s.first_released_at, "
-	    "s.first_opened_at "
+	    "SELECT q.n, " KEY_COLUMNS " "
 	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_issue i USING (key_id) "
 	    "JOIN counterfoil.key_state s USING (key_id) "
@@ -111,14 +113,43 @@ size_t
 cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys)
 {
 	static const struct cf_db_stmt stmt = { "key_lock",
-	    "SELECT q.n, s.revoked_at, s.expires_at, s.first_released_at, "
-	    "s.hour_at, s.hour_refused::bigint, s.hour_held::bigint, "
-	    "s.hour_more, s.hour_released::bigint "
-	    "FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
+	    "SELECT q.n FROM unnest($1) WITH ORDINALITY AS q (key_id, n) "
 	    "JOIN counterfoil.key_state s USING (key_id) "
 	    "ORDER BY s.key_id FOR UPDATE OF s" };
 
 	return cf_db_send(db, &stmt, keys);
+}
+
+void
+cf_db_asked_args(struct cf_db_args *args)
+{
+	cf_db_args_init(args, "bb");
+}
+
+void
+cf_db_asked_add(struct cf_db_args *args,
+    const unsigned char key_id[CF_KEY_ID_LEN],
+    const unsigned char token_sha256[CF_DIGEST_LEN])
+{
+	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
+	cf_db_bytes(args, 1, token_sha256, CF_DIGEST_LEN);
+}
+
+size_t
+cf_db_asked_lock(struct cf_db *db, const struct cf_db_args *asked)
+{
+	static const struct cf_db_stmt stmt = { "asked_lock",
+	    "SELECT q.n, " KEY_COLUMNS ", s.hour_at, "
+	    "s.hour_refused::bigint, s.hour_held::bigint, s.hour_more, "
+	    "s.hour_released::bigint "
+	    "FROM unnest($1, $2) WITH ORDINALITY "
+	    "AS q (key_id, token_sha256, n) "
+	    "JOIN counterfoil.key_issue i USING (key_id, token_sha256) "
+	    "JOIN counterfoil.key_state s USING (key_id) "
+	    "JOIN counterfoil.account a USING (account_id) "
+	    "ORDER BY s.key_id FOR UPDATE OF s" };
+
+	return cf_db_send(db, &stmt, asked);
 }
 
 void
@@ -240,16 +271,16 @@ cf_db_reference_add(struct cf_db_args *args, int64_t account_id,
 	cf_db_bytes(args, 1, check, CF_REF_CHECK_LEN);
 }
 
-size_t
+void
 cf_db_reference_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "reference_insert",
 	    "INSERT INTO counterfoil.account_reference "
 	    "(account_id, check_value) SELECT a, b "
 	    "FROM unnest($1, $2) AS q (a, b) "
-	    "ORDER BY a ON CONFLICT DO NOTHING RETURNING true" };
+	    "ORDER BY a" };
 
-	return cf_db_send(db, &stmt, args);
+	(void)cf_db_send(db, &stmt, args);
 }
 
 size_t
@@ -364,7 +395,7 @@ cf_db_issue_add(struct cf_issue_args *args, const struct cf_new_key *k)
  * In key id order, so that two batches with the same keys wait for each
  * other and do not deadlock.
  */
-static size_t
+static void
 issue_insert(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "issue_insert",
@@ -376,9 +407,9 @@ issue_insert(struct cf_db *db, const struct cf_db_args *args)
 	    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
 	    "$13, $14, $15, $16) "
 	    "AS q (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) "
-	    "ORDER BY a ON CONFLICT DO NOTHING RETURNING true" };
+	    "ORDER BY a" };
 
-	return cf_db_send(db, &stmt, args);
+	(void)cf_db_send(db, &stmt, args);
 }
 
 static void
@@ -388,7 +419,7 @@ material_insert(struct cf_db *db, const struct cf_db_args *args)
 	    "INSERT INTO counterfoil.key_material (key_id, master_id, "
 	    "salt, wrapped) SELECT a, b, c, d "
 	    "FROM unnest($1, $2, $3, $4) AS q (a, b, c, d) "
-	    "ORDER BY a ON CONFLICT DO NOTHING" };
+	    "ORDER BY a" };
 
 	(void)cf_db_send(db, &stmt, args);
 }
@@ -399,17 +430,15 @@ state_insert(struct cf_db *db, const struct cf_db_args *args)
 	static const struct cf_db_stmt stmt = { "state_insert",
 	    "INSERT INTO counterfoil.key_state (key_id, expires_at) "
 	    "SELECT a, b FROM unnest($1, $2) AS q (a, b) "
-	    "ORDER BY a ON CONFLICT DO NOTHING" };
+	    "ORDER BY a" };
 
 	(void)cf_db_send(db, &stmt, args);
 }
 
-size_t
+void
 cf_db_issue_send(struct cf_db *db, const struct cf_issue_args *args)
 {
-	size_t result = issue_insert(db, &args->issue);
-
+	issue_insert(db, &args->issue);
 	material_insert(db, &args->material);
 	state_insert(db, &args->state);
-	return result;
 }

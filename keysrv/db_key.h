@@ -57,8 +57,12 @@ void cf_db_token_of_key_get(const struct cf_db *db, size_t result, size_t row,
 
 /*
  * Lock the state rows of these keys, in key id order, until the end of the
- * transaction; what is read after it is how the key stands.  Rows come with
- * the numbers of their ids.
+ * transaction; what later statements read is how the key stands.
+ */
+size_t cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys);
+/*
+ * Find and lock keys for whoever has their tokens: a row is one for
+ * cf_db_key_get(), and for this.
  */
 struct cf_key_lock {
 	int64_t revoked_at_ms;
@@ -66,7 +70,11 @@ struct cf_key_lock {
 	int64_t first_released_at_ms;
 	struct cf_quota quota;
 };
-size_t cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys);
+void cf_db_asked_args(struct cf_db_args *args);
+void cf_db_asked_add(struct cf_db_args *args,
+    const unsigned char key_id[CF_KEY_ID_LEN],
+    const unsigned char token_sha256[CF_DIGEST_LEN]);
+size_t cf_db_asked_lock(struct cf_db *db, const struct cf_db_args *asked);
 void cf_db_lock_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_key_lock *ret);
 /* The wrapped keys; rows likewise. */
@@ -93,13 +101,13 @@ void cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_sender_row *ret);
 
 /*
- * Reference checks of accounts that have none, each account once.  The
- * result has a row for each that really had none.
+ * Reference checks of accounts that have none, each account once; one that has
+ * one by now fails the transaction.
  */
 void cf_db_reference_args(struct cf_db_args *args);
 void cf_db_reference_add(struct cf_db_args *args, int64_t account_id,
     const unsigned char check[CF_REF_CHECK_LEN]);
-size_t cf_db_reference_send(struct cf_db *db, const struct cf_db_args *args);
+void cf_db_reference_send(struct cf_db *db, const struct cf_db_args *args);
 
 /* Keys that are there already. */
 struct cf_issued {
@@ -130,10 +138,7 @@ struct cf_issue_args {
 void cf_db_issue_args(struct cf_issue_args *args);
 void cf_db_issue_args_free(struct cf_issue_args *args);
 void cf_db_issue_add(struct cf_issue_args *args, const struct cf_new_key *key);
-/*
- * Three statements.  The first one's result (the number given) has one row
- * for each key that was not there before.
- */
-size_t cf_db_issue_send(struct cf_db *db, const struct cf_issue_args *args);
+/* Three statements; a key that is there fails the transaction. */
+void cf_db_issue_send(struct cf_db *db, const struct cf_issue_args *args);
 
 #endif

@@ -124,12 +124,13 @@ classify(const char *state)
 		return CF_DB_FAIL_HARD;
 	if (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0)
 		return CF_DB_FAIL_AGAIN;
-	/*
-	 * 57P0x: the server is stopping; 08: the connection broke; 25006: it
-	 * takes no writes any more, as one that was demoted.
-	 */
-	if (strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0 ||
-	    strcmp(state, "25006") == 0)
+	if (strcmp(state, "23505") == 0)
+		return CF_DB_FAIL_THERE;
+	/* As one that was demoted. */
+	if (strcmp(state, "25006") == 0)
+		return CF_DB_FAIL_MOVED;
+	/* 57P0x: the server is stopping; 08: the connection broke. */
+	if (strncmp(state, "08", 2) == 0 || strncmp(state, "57P", 3) == 0)
 		return CF_DB_FAIL_LOST;
 	/* Resources, cancelled by a time limit, I/O, locks. */
 	if (strncmp(state, "53", 2) == 0 || strncmp(state, "57", 2) == 0 ||
@@ -198,7 +199,8 @@ forget_prepared(struct cf_db *db, const struct cf_db_stmt *stmt)
 }
 
 static void
-refused(struct cf_db *db, const PGresult *res, struct cf_why *why)
+refused(struct cf_db *db, size_t command, const PGresult *res,
+    struct cf_why *why)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
@@ -206,6 +208,9 @@ refused(struct cf_db *db, const PGresult *res, struct cf_why *why)
 	if (db->failure != CF_DB_FAIL_NONE)
 		return;
 	db->failure = classify(state);
+	/* What libpq says of a connection has no state, and no place. */
+	if (state != NULL)
+		db->failed_at = command;
 	(void)cf_fail(CF_E_DATABASE, why, "database: %s (%s)",
 	    text == NULL ? PQresultErrorMessage(res) : text,
 	    state == NULL ? "-" : state);
@@ -226,7 +231,7 @@ take_result(struct cf_db *db, PGresult *res, size_t *command, size_t *next,
 	cmd = &db->command[*command];
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
 		if (status != PGRES_PIPELINE_ABORTED)
-			refused(db, res, why);
+			refused(db, *command, res, why);
 		if (cmd->prepares != NULL)
 			forget_prepared(db, cmd->prepares);
 	}
@@ -277,15 +282,18 @@ cf_db_flush(struct cf_db *db, struct cf_why *why)
 	enum cf_err rc;
 
 	db->failure = CF_DB_FAIL_NONE;
+	db->failed_at = SIZE_MAX;
 	if (db->conn == NULL || PQpipelineSync(db->conn) != 1) {
 		db->command_count = 0;
 		return cf_db_lost(db, why, "database");
 	}
 	rc = receive(db, why);
 	if (rc == CF_OK && db->failure != CF_DB_FAIL_NONE) {
-		rc = db->failure == CF_DB_FAIL_HARD ? CF_E_INTERNAL
+		rc = db->failure == CF_DB_FAIL_HARD ||
+		    db->failure == CF_DB_FAIL_THERE ? CF_E_INTERNAL
 		    : CF_E_DATABASE;
-		if (db->failure == CF_DB_FAIL_LOST)
+		if (db->failure == CF_DB_FAIL_LOST ||
+		    db->failure == CF_DB_FAIL_MOVED)
 			cf_db_drop(db);
 	}
 	db->command_count = 0;

@@ -20,6 +20,8 @@ enum cf_db_failure {
 	CF_DB_FAIL_NONE,
 	CF_DB_FAIL_LOST,	/* the connection is gone */
 	CF_DB_FAIL_AGAIN,	/* a conflict; may be run again */
+	CF_DB_FAIL_THERE,	/* a row was there before; likewise */
+	CF_DB_FAIL_MOVED,	/* it takes no writes any more; likewise */
 	CF_DB_FAIL_TEMP,	/* the server cannot at present */
 	CF_DB_FAIL_HARD		/* the statement is wrong for this data */
 };
@@ -48,6 +50,7 @@ struct cf_db {
 	struct cf_db_command command[CF_DB_COMMANDS_MAX];
 	size_t command_count;
 	enum cf_db_failure failure;
+	size_t failed_at;		/* the command that was refused first */
 	bool warned;			/* a WARNING arrived */
 	bool was_connected;		/* to log the way back */
 	int64_t last_attempt_ms;

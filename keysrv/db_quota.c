@@ -11,53 +11,32 @@ cf_db_challenge_slot(const struct cf_db_challenge *challenge)
 }
 
 void
-cf_db_seen_args(struct cf_db_args *args)
+cf_db_used_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bibt");
+	cf_db_args_init(args, "bib");
 }
 
 void
-cf_db_seen_add(struct cf_db_args *args,
+cf_db_used_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
-    const struct cf_db_challenge *challenge, const char *principal)
+    const struct cf_db_challenge *challenge)
 {
 	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
 	cf_db_int(args, 1, cf_db_challenge_slot(challenge));
 	cf_db_bytes(args, 2, challenge->random, sizeof challenge->random);
-	cf_db_text(args, 3, principal);
 }
 
 size_t
-cf_db_seen_send(struct cf_db *db, const struct cf_db_args *args)
+cf_db_used_send(struct cf_db *db, const struct cf_db_args *args)
 {
-	static const struct cf_db_stmt stmt = { "seen_find",
-	    "SELECT q.n, c.key_id IS NOT NULL AS used, "
-	    "o.key_id IS NOT NULL AS released "
-	    "FROM unnest($1, $2, $3, $4) WITH ORDINALITY "
-	    "AS q (key_id, slot, random, principal, n) "
-	    "LEFT JOIN counterfoil.challenge_used c "
+	static const struct cf_db_stmt stmt = { "used_find",
+	    "SELECT q.n FROM unnest($1, $2, $3) WITH ORDINALITY "
+	    "AS q (key_id, slot, random, n) "
+	    "JOIN counterfoil.challenge_used c "
 	    "ON c.key_id = q.key_id AND c.random = q.random "
-	    "AND c.slot = q.slot::smallint "
-	    "LEFT JOIN counterfoil.key_once o "
-	    "ON o.key_id = q.key_id AND o.kind = 'first-release' "
-	    "AND o.value = convert_to(q.principal, 'UTF8')" };
+	    "AND c.slot = q.slot::smallint" };
 
 	return cf_db_send(db, &stmt, args);
-}
-
-void
-cf_db_seen_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_db_seen *ret)
-{
-#define AT(member) offsetof(struct cf_db_seen, member)
-	static const struct cf_db_column columns[] = {
-		{ "n", CF_DB_NUMBER, AT(number), 0 },
-		{ "used", CF_DB_BOOL, AT(used), 0 },
-		{ "released", CF_DB_BOOL, AT(released), 0 },
-	};
-#undef AT
-
-	CF_DB_ROW(db, result, row, columns, ret);
 }
 
 void

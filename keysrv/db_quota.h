@@ -22,20 +22,14 @@ struct cf_db_challenge {
 int64_t cf_db_challenge_slot(const struct cf_db_challenge *challenge);
 
 /*
- * Under the key's lock: did the challenge serve a release, and did the
- * principal have one?
+ * Under the key's lock: which of these challenges served a release?  Rows:
+ * their numbers.
  */
-struct cf_db_seen {
-	size_t number;		/* of what was added */
-	bool used, released;
-};
-void cf_db_seen_args(struct cf_db_args *args);
-void cf_db_seen_add(struct cf_db_args *args,
+void cf_db_used_args(struct cf_db_args *args);
+void cf_db_used_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
-    const struct cf_db_challenge *challenge, const char *principal);
-size_t cf_db_seen_send(struct cf_db *db, const struct cf_db_args *args);
-void cf_db_seen_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_db_seen *ret);
+    const struct cf_db_challenge *challenge);
+size_t cf_db_used_send(struct cf_db *db, const struct cf_db_args *args);
 
 /* Which of these networks had a release of the key since?  Rows: numbers. */
 void cf_db_network_args(struct cf_db_args *args);

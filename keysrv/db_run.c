@@ -42,24 +42,53 @@ rollback(struct cf_db *db)
 	db->in_block = false;
 }
 
+static bool
+may_run_again(const struct cf_db *db)
+{
+	return db->failure == CF_DB_FAIL_AGAIN ||
+	    db->failure == CF_DB_FAIL_THERE ||
+	    db->failure == CF_DB_FAIL_MOVED ||
+	    db->failure == CF_DB_FAIL_LOST;
+}
+
 /*
- * COMMIT goes alone, so that nothing but its own outcome can fail here.
- * Anything else than a plain COMMIT without a warning is "not known".
+ * Did the server say itself that it refused a statement before COMMIT, and
+ * so did not come to that?  Who loses a connection, or ends one, may have
+ * come to it: a pooler says so of a server that it has lost.
+ */
+static bool
+was_refused(const struct cf_db *db, size_t commit_at)
+{
+	return db->failed_at < commit_at && db->failure != CF_DB_FAIL_NONE &&
+	    db->failure != CF_DB_FAIL_LOST;
+}
+
+/*
+ * COMMIT goes with what is queued: one that fails keeps the server from
+ * coming to it.  Otherwise anything else than a plain COMMIT without a warning
+ * is "not known".
  */
 static enum cf_err
-commit(struct cf_db *db, struct cf_why *why)
+commit(struct cf_db *db, bool *ret_again, struct cf_why *why)
 {
+	size_t result, commit_at;
 	enum cf_err rc;
 
 	db->warned = false;
-	(void)cf_db_send(db, &COMMIT, NULL);
+	result = cf_db_send(db, &COMMIT, NULL);
+	commit_at = db->command_count - 1;
 	rc = cf_db_flush(db, why);
+	if (rc != CF_OK && was_refused(db, commit_at)) {
+		*ret_again = may_run_again(db);
+		rollback(db);
+		return rc;
+	}
 	db->in_block = false;
 	if (rc != CF_OK) {
 		cf_db_drop(db);
 		return CF_E_DATABASE;
 	}
-	if (strcmp(PQcmdStatus(db->result[0]), "COMMIT") != 0)
+	if (strcmp(PQcmdStatus(db->result[result]), "COMMIT") != 0)
 		return cf_fail(CF_E_DATABASE, why,
 		    "the database rolled the transaction back");
 	if (db->warned)
@@ -85,14 +114,12 @@ run_once(struct cf_db *db, enum cf_db_mode mode, enum cf_err (*fn)(
 		begin(db);
 	rc = fn(db, arg, why);
 	if (mode == CF_DB_READ) {
-		*ret_again = db->failure == CF_DB_FAIL_AGAIN ||
-		    db->failure == CF_DB_FAIL_LOST;
+		*ret_again = may_run_again(db);
 		return rc;
 	}
 	if (rc == CF_OK)
-		return commit(db, why);
-	*ret_again = rc == CF_E_BUSY || db->failure == CF_DB_FAIL_AGAIN ||
-	    db->failure == CF_DB_FAIL_LOST;
+		return commit(db, ret_again, why);
+	*ret_again = rc == CF_E_BUSY || may_run_again(db);
 	rollback(db);
 	return rc == CF_E_BUSY ? CF_E_DATABASE : rc;
 }

@@ -78,8 +78,8 @@ take_issued(struct cf_batch *batch, const struct place *place)
 }
 
 /*
- * Key ids are random, and looking for all of them in two partitioned tables
- * is dear: that is done only after an insert met one that was there.
+ * Key ids are random: they are looked for only when this runs again, as after
+ * an insert that met one that was there.
  */
 static bool
 is_suspect(const struct cf_batch *batch)
@@ -369,33 +369,23 @@ add_key(struct writes *w, const struct cf_issue_item *item,
  * Nothing of a key may be there yet.  If it is a repeat, or somebody else was
  * faster, all is rolled back and looked at again.
  */
-static enum cf_err
-send_writes(struct cf_db *db, const struct writes *w, struct cf_why *why)
+static void
+send_writes(struct cf_db *db, const struct writes *w)
 {
-	size_t reference = 0;
-	enum cf_err rc;
-
 	if (w->count == 0)
-		return CF_OK;
-	(void)cf_db_issue_send(db, &w->keys);
+		return;
+	cf_db_issue_send(db, &w->keys);
 	cf_db_event_send(db, &w->event);
 	if (w->references > 0)
-		reference = cf_db_reference_send(db, &w->reference);
-	rc = cf_db_flush(db, why);
-	if (rc == CF_OK && cf_db_rows(db, 0) != w->count)
-		rc = cf_fail(CF_E_BUSY, why, "a key id was there before");
-	if (rc == CF_OK && w->references > 0 &&
-	    cf_db_rows(db, reference) != w->references)
-		rc = cf_fail(CF_E_BUSY, why, "a reference was there before");
-	return rc;
+		cf_db_reference_send(db, &w->reference);
 }
 
-static enum cf_err
-write_all(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
+/* Queues what COMMIT goes out with. */
+static void
+write_all(struct cf_batch *batch, int64_t now_ms)
 {
 	const struct cf_issue_item *item;
 	struct writes w = { .count = 0 };
-	enum cf_err rc;
 	size_t i, j;
 
 	cf_db_issue_args(&w.keys);
@@ -413,14 +403,14 @@ write_all(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 			w.references++;
 		}
 	}
-	rc = send_writes(batch->db, &w, why);
+	send_writes(batch->db, &w);
+	/* Should this run again. */
 	for (i = 0; i < batch->count; i++)
-		item_of(batch, i)->suspect = rc == CF_E_BUSY;
+		item_of(batch, i)->suspect = true;
 	cf_db_issue_args_free(&w.keys);
 	cf_db_args_free(&w.event);
 	cf_db_args_free(&w.reference);
 	cf_buf_free(&w.rec);
-	return rc;
 }
 
 /* ---- reply ---- */
@@ -488,12 +478,12 @@ issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 	for (i = 0; i < batch->count; i++)
 		item_of(batch, i)->rc = decide(batch, &sealing, i);
 	cf_fault("issue.decided");
-	rc = write_all(batch, now_ms, why);
+	write_all(batch, now_ms);
 	cf_fault("issue.written");
-	for (i = 0; i < batch->count && rc == CF_OK; i++)
+	for (i = 0; i < batch->count; i++)
 		reply(batch->req[i]);
 	cf_fault("issue.commit");
-	return rc;
+	return CF_OK;
 }
 
 static void

@@ -50,7 +50,7 @@ struct cf_issue_item {
 	unsigned char api_token_sha256[CF_DIGEST_LEN];
 	/* done */
 	unsigned postponed;	/* times it waited for another's key id */
-	bool suspect;		/* a key id in its batch was there before */
+	bool suspect;		/* a key id in its batch may be there */
 	int64_t account_id;	/* 0: the token is not known */
 	bool allowed;		/* may send for the domain */
 	char account[CF_ISSUE_ACCOUNT_MAX + 1];	/* its name, perhaps cut */

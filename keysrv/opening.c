@@ -297,12 +297,12 @@ add_item(struct writes *w, struct cf_opening_item *item, int64_t now_ms)
 	add_notice(w, item, now_ms);
 }
 
-static enum cf_err
-record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
+/* Queues what COMMIT goes out with. */
+static void
+record(struct cf_batch *batch, int64_t now_ms)
 {
 	struct writes w = { .events = 0 };
 	struct cf_opening_item *item;
-	enum cf_err rc = CF_OK;
 	size_t i;
 
 	cf_db_event_args(&w.event);
@@ -327,7 +327,6 @@ record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 			cf_db_opened_send(batch->db, &w.opened);
 		if (w.notices > 0)
 			cf_db_notice_opened(batch->db, &w.notice);
-		rc = cf_db_flush(batch->db, why);
 		cf_fault("open.outbox");
 	}
 	cf_db_args_free(&w.event);
@@ -335,7 +334,6 @@ record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 	cf_db_args_free(&w.opened);
 	cf_db_args_free(&w.notice);
 	cf_buf_free(&w.rec);
-	return rc;
 }
 
 /* ---- reply ---- */
@@ -385,11 +383,11 @@ opening_all(struct cf_db *db, void *arg, struct cf_why *why)
 		if (item_of(batch, i)->found &&
 		    item_of(batch, i)->release.released_at_ms > now_ms)
 			now_ms = item_of(batch, i)->release.released_at_ms;
-	rc = record(batch, now_ms, why);
-	for (i = 0; i < batch->count && rc == CF_OK; i++)
+	record(batch, now_ms);
+	for (i = 0; i < batch->count; i++)
 		reply(batch->req[i], now_ms);
 	cf_fault("open.commit");
-	return rc;
+	return CF_OK;
 }
 
 void

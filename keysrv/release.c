@@ -2,8 +2,8 @@
 /*
  * release - the one transaction that lets keys go.
  *
- * For a batch of retrievals: find the keys, lock their state, check criteria
- * and proofs, unwrap, write release, receipt and outbox row, COMMIT.  Only
+ * For a batch of retrievals: find the keys and lock their state, check proofs
+ * and criteria, unwrap, write release, receipt and outbox row, COMMIT.  Only
  * then are the replies sent; a commit that failed, warned or got lost makes
  * 503s of them all (cf_batch_run), and the keys are wiped unsent.
  *
@@ -45,7 +45,7 @@ static void
 forget(struct cf_release_item *item)
 {
 	cf_key_row_free(&item->key);
-	item->found = item->locked = item->first = item->used = false;
+	item->found = item->first = item->used = false;
 	item->has_material = item->held = item->had = item->counted = false;
 	item->changed = false;
 	item->lead = item;
@@ -53,35 +53,77 @@ forget(struct cf_release_item *item)
 	item->rc = CF_ERR__COUNT;
 }
 
-static enum cf_err
-find(struct cf_batch *batch, struct cf_why *why)
+static void
+take_rows(struct cf_batch *batch, size_t locked, size_t material, size_t used)
 {
-	struct cf_db_args keys;
+	const struct cf_db *db = batch->db;
 	struct cf_release_item *item;
-	size_t i, row;
+	size_t row;
+
+	for (row = 0; row < cf_db_rows(db, locked); row++) {
+		item = item_of(batch, cf_db_number(db, locked, row));
+		cf_db_key_get(db, locked, row, &item->key);
+		cf_db_lock_get(db, locked, row, &item->state);
+		item->found = true;
+		/* At bearer there is one principal, and so one first. */
+		item->first = item->state.first_released_at_ms < 0;
+	}
+	for (row = 0; row < cf_db_rows(db, material); row++) {
+		item = item_of(batch, cf_db_number(db, material, row));
+		if (!item->found)
+			continue;
+		cf_db_material_get(db, material, row, &item->material);
+		item->has_material = true;
+	}
+	for (row = 0; row < cf_db_rows(db, used); row++)
+		item_of(batch, cf_db_number(db, used, row))->used = true;
+}
+
+/*
+ * Find and lock, then read: the statements after the first begin when the
+ * locks are held, so what they see of a key cannot change before our COMMIT.
+ * Without its token no key is found, and none is locked.
+ */
+static enum cf_err
+find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
+{
+	struct cf_db_args asked, keys, challenges;
+	unsigned char token_sha256[CF_DIGEST_LEN];
+	size_t i, locked, material, used, now;
+	struct cf_release_item *item;
 	enum cf_err rc;
 
+	cf_db_asked_args(&asked);
 	cf_db_key_args(&keys);
+	cf_db_used_args(&challenges);
 	for (i = 0; i < batch->count; i++) {
-		forget(item_of(batch, i));
-		cf_db_key_add(&keys, item_of(batch, i)->ask.key_id);
+		item = item_of(batch, i);
+		forget(item);
+		cf_proof_sha256(&item->ask.token, token_sha256);
+		cf_ask_challenge(&item->ask, &item->challenge);
+		cf_db_asked_add(&asked, item->ask.key_id, token_sha256);
+		cf_db_key_add(&keys, item->ask.key_id);
+		cf_db_used_add(&challenges, item->ask.key_id,
+		    &item->challenge);
 	}
-	(void)cf_db_key_send(batch->db, &keys);
+	locked = cf_db_asked_lock(batch->db, &asked);
+	material = cf_db_material_send(batch->db, &keys);
+	used = cf_db_used_send(batch->db, &challenges);
+	now = cf_db_now_send(batch->db);
 	rc = cf_db_flush(batch->db, why);
+	cf_db_args_free(&asked);
 	cf_db_args_free(&keys);
+	cf_db_args_free(&challenges);
 	if (rc != CF_OK)
 		return rc;
-	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
-		item = item_of(batch, cf_db_number(batch->db, 0, row));
-		cf_db_key_get(batch->db, 0, row, &item->key);
-		item->found = true;
-	}
+	take_rows(batch, locked, material, used);
+	*ret_now_ms = cf_db_now_get(batch->db, now);
 	return CF_OK;
 }
 
 /*
- * The proofs need no lock; their outcome is kept until the criteria, which
- * come first, have been asked.  Without the token nothing is looked at.
+ * Their outcome is kept until the criteria, which come first, have been
+ * asked.  Without the token nothing is looked at.
  */
 static void
 check_proofs(struct cf_batch *batch)
@@ -92,91 +134,13 @@ check_proofs(struct cf_batch *batch)
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
 		item->why.text[0] = '\0';
-		if (!knows_key(item)) {
+		if (knows_key(item))
+			item->proof_rc = cf_ask_check(&item->ask,
+			    CF_PROOF_RETRIEVE, batch->req[i], &item->key,
+			    &item->held, &item->why);
+		else
 			item->rc = CF_E_UNKNOWN_KEY;
-			continue;
-		}
-		item->proof_rc = cf_ask_check(&item->ask, CF_PROOF_RETRIEVE,
-		    batch->req[i], &item->key, &item->held, &item->why);
-		if (item->proof_rc == CF_OK)
-			cf_ask_challenge(&item->ask, &item->challenge);
 	}
-}
-
-/* ---- lock ---- */
-
-/* The queries of one step; position n of each belongs to at[n]. */
-struct positions {
-	size_t at[CF_BATCH_MAX];
-	size_t count;
-};
-
-static void
-take_locks(struct cf_batch *batch, const struct positions *p)
-{
-	struct cf_release_item *item;
-	struct cf_db_seen seen;
-	size_t row;
-
-	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
-		item = item_of(batch,
-		    p->at[cf_db_number(batch->db, 0, row)]);
-		cf_db_lock_get(batch->db, 0, row, &item->state);
-		item->locked = true;
-		item->first = item->state.first_released_at_ms < 0;
-	}
-	for (row = 0; row < cf_db_rows(batch->db, 1); row++) {
-		item = item_of(batch,
-		    p->at[cf_db_number(batch->db, 1, row)]);
-		cf_db_material_get(batch->db, 1, row, &item->material);
-		item->has_material = true;
-	}
-	for (row = 0; row < cf_db_rows(batch->db, 2); row++) {
-		cf_db_seen_get(batch->db, 2, row, &seen);
-		item = item_of(batch, p->at[seen.number]);
-		item->used = seen.used;
-		item->first = item->first && !seen.released;
-	}
-}
-
-/*
- * Lock, then read: these statements begin after the lock is held, so what
- * they see of the key cannot change before our COMMIT.
- */
-static enum cf_err
-lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
-{
-	struct positions p = { .count = 0 };
-	struct cf_db_args keys, seen;
-	struct cf_release_item *item;
-	enum cf_err rc = CF_OK;
-	size_t i, now;
-
-	cf_db_key_args(&keys);
-	cf_db_seen_args(&seen);
-	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
-		if (item->rc == CF_E_UNKNOWN_KEY)
-			continue;
-		p.at[p.count++] = i;
-		cf_db_key_add(&keys, item->ask.key_id);
-		cf_db_seen_add(&seen, item->ask.key_id, &item->challenge,
-		    BEARER);
-	}
-	if (p.count > 0) {
-		(void)cf_db_lock_send(batch->db, &keys);
-		(void)cf_db_material_send(batch->db, &keys);
-		(void)cf_db_seen_send(batch->db, &seen);
-		now = cf_db_now_send(batch->db);
-		rc = cf_db_flush(batch->db, why);
-		if (rc == CF_OK) {
-			take_locks(batch, &p);
-			*ret_now_ms = cf_db_now_get(batch->db, now);
-		}
-	}
-	cf_db_args_free(&keys);
-	cf_db_args_free(&seen);
-	return rc;
 }
 
 /* ---- the key's hour ---- */
@@ -195,10 +159,10 @@ find_leads(struct cf_batch *batch, int64_t now_ms)
 
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
-		if (!item->locked)
+		if (item->rc == CF_E_UNKNOWN_KEY)
 			continue;
 		for (j = 0; j < i && item->lead == item; j++)
-			if (item_of(batch, j)->locked &&
+			if (item_of(batch, j)->found &&
 			    is_same_key(item_of(batch, j), item))
 				item->lead = item_of(batch, j);
 		if (item->lead == item)
@@ -214,12 +178,18 @@ may_be_spent(const struct cf_batch *batch,
 {
 	struct cf_quota quota;
 
-	if (!item->locked || item->proof_rc != CF_OK)
+	if (item->rc == CF_E_UNKNOWN_KEY || item->proof_rc != CF_OK)
 		return false;
 	quota = item->lead->state.quota;
 	quota.released += (int64_t)batch->count;
 	return cf_quota_is_spent(&quota);
 }
+
+/* The queries of a step; number n of them belongs to at[n]. */
+struct positions {
+	size_t at[CF_BATCH_MAX];
+	size_t count;
+};
 
 /* Rare, and then one round trip more. */
 static enum cf_err
@@ -329,7 +299,7 @@ decide(struct cf_batch *batch, size_t i, int64_t now_ms)
 	struct cf_why why = { "" };
 	enum cf_err rc;
 
-	if (!item->locked)
+	if (!item->found)
 		cf_bug("a key without its state");
 	rc = cf_criteria_check(&in, &why);
 	if (rc != CF_OK) {
@@ -412,9 +382,9 @@ write_refused(struct cf_buf *rec, const struct cf_release_item *item,
 
 /* Everything one step writes, column by column. */
 struct writes {
-	struct cf_db_args event, once, release, notice, state;
+	struct cf_db_args event, release, notice, state;
 	struct cf_buf rec;
-	size_t events, releases, firsts, notices, states;
+	size_t events, releases, notices, states;
 };
 
 static void
@@ -422,7 +392,6 @@ writes_init(struct writes *w)
 {
 	memset(w, 0, sizeof *w);
 	cf_db_event_args(&w->event);
-	cf_db_once_args(&w->once);
 	cf_db_release_args(&w->release);
 	cf_db_notice_args(&w->notice);
 	cf_db_state_args(&w->state);
@@ -433,7 +402,6 @@ static void
 writes_free(struct writes *w)
 {
 	cf_db_args_free(&w->event);
-	cf_db_args_free(&w->once);
 	cf_db_args_free(&w->release);
 	cf_db_args_free(&w->notice);
 	cf_db_args_free(&w->state);
@@ -478,12 +446,8 @@ add_release(struct writes *w, const struct cf_req *req,
 	    req->network_len };
 	cf_db_release_add(&w->release, &row);
 	w->releases++;
-	if (item->first) {
-		w->firsts++;
-		cf_db_once_add(&w->once, item->ask.key_id, "first-release",
-		    BEARER, strlen(BEARER), now_ms);
+	if (item->first)
 		add_notice(w, req->ks, item, now_ms);
-	}
 	write_released(&w->rec, item, now_ms);
 	cf_db_event_add(&w->event, item->event_id, "released",
 	    item->ask.key_id, item->release_id, &w->rec);
@@ -543,17 +507,15 @@ collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
 	}
 }
 
-static enum cf_err
-record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
+/* Queues what COMMIT goes out with. */
+static void
+record(struct cf_batch *batch, int64_t now_ms)
 {
 	struct writes w;
-	enum cf_err rc = CF_OK;
 
 	writes_init(&w);
 	collect(batch, &w, now_ms);
-	if (w.firsts > 0)
-		cf_db_once_send(batch->db, &w.once);
-	cf_fault("release.once");
+	cf_fault("release.collected");
 	if (w.releases > 0)
 		cf_db_release_send(batch->db, &w.release);
 	if (w.states > 0)
@@ -564,11 +526,8 @@ record(struct cf_batch *batch, int64_t now_ms, struct cf_why *why)
 	cf_fault("release.event");
 	if (w.notices > 0)
 		cf_db_notice_released(batch->db, &w.notice);
-	if (w.states > 0)
-		rc = cf_db_flush(batch->db, why);
 	cf_fault("release.outbox");
 	writes_free(&w);
-	return rc;
 }
 
 /* ---- reply ---- */
@@ -630,19 +589,15 @@ release_all(struct cf_db *db, void *arg, struct cf_why *why)
 
 	(void)db;
 	cf_fault("release.begin");
-	rc = find(batch, why);
-	if (rc != CF_OK)
-		return rc;
-	cf_fault("release.found");
-	check_proofs(batch);
-	rc = lock(batch, &now_ms, why);
+	rc = find(batch, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("release.locked");
+	check_proofs(batch);
 	/* A database that took over may be behind: no release is before its
 	 * issue. */
 	for (i = 0; i < batch->count; i++)
-		if (item_of(batch, i)->locked &&
+		if (item_of(batch, i)->found &&
 		    item_of(batch, i)->key.issued_at_ms > now_ms)
 			now_ms = item_of(batch, i)->key.issued_at_ms;
 	find_leads(batch, now_ms);
@@ -655,11 +610,10 @@ release_all(struct cf_db *db, void *arg, struct cf_why *why)
 			count(item_of(batch, i), now_ms);
 		}
 	cf_fault("release.decided");
-	rc = record(batch, now_ms, why);
-	if (rc == CF_OK)
-		reply_all(batch, now_ms);
+	record(batch, now_ms);
+	reply_all(batch, now_ms);
 	cf_fault("release.commit");
-	return rc;
+	return CF_OK;
 }
 
 static void

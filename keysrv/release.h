@@ -13,14 +13,12 @@
 
 struct cf_release_item {
 	struct cf_ask ask;
-	/* found */
+	/* found and locked */
 	bool found;
 	struct cf_key_row key;
 	enum cf_err proof_rc;		/* what the proofs alone say */
 	bool held;			/* the sealed message: signed with it */
 	struct cf_db_challenge challenge;
-	/* locked */
-	bool locked;
 	struct cf_key_lock state;
 	bool has_material;		/* false: shredded */
 	struct cf_vault_row material;

@@ -157,8 +157,8 @@ COMMENT ON TABLE counterfoil.key_once IS
     'Things that happen once; the primary key makes it so.';
 COMMENT ON COLUMN counterfoil.key_once.key_id IS 'The key.';
 COMMENT ON COLUMN counterfoil.key_once.kind IS
-    'first-release, first-opening: by a principal; opening, mismatch: of a '
-    'release.';
+    'first-release, first-opening: by a principal, where keys have several; '
+    'opening, mismatch: of a release.';
 COMMENT ON COLUMN counterfoil.key_once.value IS
     'The principal or the release id.';
 COMMENT ON COLUMN counterfoil.key_once.at IS 'When.';

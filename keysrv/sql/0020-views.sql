@@ -2,7 +2,7 @@
 -- Views for people with psql.  No secret and no proof stands in them.
 --
 -- What they say of releases and openings comes from tables that the key
--- server can only add to: event, key_issue, key_release and key_once.  A
+-- server can only add to: event, key_issue and key_release.  A
 -- column that tells of anything else has a comment that says "not evidence".
 
 -- One value out of a record.
@@ -50,7 +50,7 @@ COMMENT ON COLUMN counterfoil.receipt_log.origin IS
     'Web origin of the page that asked.';
 
 -- The columns of the status page of WO 01/97432, fig. 10.  The first release
--- is in key_once, whatever key_state says; a key stays listed though its
+-- is an event, whatever key_state says; a key stays listed though its
 -- account or its state should be gone.
 CREATE VIEW counterfoil.message_key_status AS
 SELECT counterfoil.b64url(i.key_id) AS "Key ID #",
@@ -72,8 +72,8 @@ SELECT counterfoil.b64url(i.key_id) AS "Key ID #",
 FROM counterfoil.key_issue i
 LEFT JOIN counterfoil.key_state s USING (key_id)
 LEFT JOIN counterfoil.account a USING (account_id)
-LEFT JOIN LATERAL (SELECT min(o.at) AS at FROM counterfoil.key_once o
-    WHERE o.key_id = i.key_id AND o.kind = 'first-release') r ON true;
+LEFT JOIN LATERAL (SELECT min(e.at) AS at FROM counterfoil.event e
+    WHERE e.key_id = i.key_id AND e.type = 'released') r ON true;
 COMMENT ON VIEW counterfoil.message_key_status IS
     'Keys and whether they were retrieved, as in WO 01/97432, fig. 10.';
 COMMENT ON COLUMN counterfoil.message_key_status."Key ID #" IS

@@ -174,7 +174,7 @@ def audit(seen, what):
 	issued = {handle for handle, in rows("SELECT %s FROM"
 	    " counterfoil.key_issue" % b64("key_id"))}
 	once = collections.Counter(handle for handle, in rows("SELECT %s FROM"
-	    " counterfoil.key_once WHERE kind = 'first-release'"
+	    " counterfoil.key_state WHERE first_released_at IS NOT NULL"
 	    % b64("key_id")))
 	mails = collections.defaultdict(collections.Counter)
 	for m in list(world.sink.mails):
@@ -197,7 +197,7 @@ def audit(seen, what):
 		tap.true(sum(r["first"] for r in k["releases"]) <= 1,
 		    "at most one client was first")
 		tap.equal(first[handle], 1, "first releases of " + handle)
-		tap.equal(once[handle], 1, "rows of the first release")
+		tap.equal(once[handle], 1, "keys whose state has the first release")
 		if k["opened"]:
 			tap.equal(opened[handle, k["opened"]], 1,
 			    "opened events of a proof that was answered")

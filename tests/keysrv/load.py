@@ -189,6 +189,36 @@ def t_bad_item():
 		tap.equal(len(g.events(m)), 0 if i == 17 else 1, "events")
 
 
+def release_at(timing, wanted):
+	"""A release of which the database refuses one row, at that time."""
+	m = g.issue()
+	g.psql("""
+	    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+	    $$ BEGIN RAISE EXCEPTION 'refused by the test'; END $$;
+	    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON
+		counterfoil.outbox DEFERRABLE INITIALLY %s
+		FOR EACH ROW EXECUTE FUNCTION public.refuse()""" % timing)
+	try:
+		answer = g.retrieve(m, good=False)
+	finally:
+		g.psql("DROP TRIGGER refuse ON counterfoil.outbox; "
+		    "DROP FUNCTION public.refuse()")
+	tap.equal((answer.status, answer.problem), wanted, "status")
+	tap.lacks(answer.body.decode(), "key\"", "a key")
+	tap.equal([r[1] for r in g.events(m)], ["type issued"], "events")
+	tap.equal(g.release(m)["first"], True, "the release that counts")
+
+
+@tap.case("what is written with the commit is refused with it: no key")
+def t_refused_write():
+	release_at("IMMEDIATE", (500, "internal"))
+
+
+@tap.case("a commit that is refused by itself is not known: no key")
+def t_refused_commit():
+	release_at("DEFERRED", (503, "database-unavailable"))
+
+
 @tap.case("one request of a batch conflicts: only that one is refused")
 def t_conflict_in_batch():
 	taken = g.issue()
