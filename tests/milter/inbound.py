@@ -515,9 +515,7 @@ def t_broken():
 		b"Counterfoil-Version: 2"), "Counterfoil-Version"),
 	    "no body": (head + b"\r\n\r\n", "no sealed part"),
 	    "cut off": (p[:len(p) // 2], ""),
-	    # Quoted-printable may break a line within the word.
-	    "no link at all": (re.sub(rb"h((=\r\n)?)t((=\r\n)?)t((=\r\n)?)p",
-		rb"n\1o\3p\5e", p), "no link"),
+	    "no link at all": (p.replace(b"#", b"x"), "no link"),
 	    "the notice as one text": (p.replace(b"multipart/alternative",
 		b"multipart/related"), "its notice is not there"),
 	    "signed": (p.replace(b"multipart/mixed", b"multipart/signed"),
