@@ -888,7 +888,17 @@ test("a message the reader does not have", async () => {
 
 	state.store.delete(sealed.blob);
 	await page.goto(link);
-	await expectTrouble(page, "sealed-missing", /is not here.*message\.counterfoil/);
+	await expectTrouble(page, "sealed-missing",
+		/no longer kept here.*message\.counterfoil.*on the start page/);
+	await picture(page, "sealed-missing");
+	/* The link is kept, so that the attachment alone is enough. */
+	await page.getByRole("button", { name: "Choose a file" }).click();
+	assert.equal(await waitForState(page, ["choose"]), "choose");
+	assert.equal(await page.locator("#link").inputValue(), link);
+	assert.deepEqual(eventsOf(sealed), []);
+	await drop(page, "message.counterfoil", sealed.e);
+	await openMessage(page);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
 	await close(page);
 });
 

@@ -189,10 +189,11 @@ async function describeAndShow(mine: number, sealed: Sealed): Promise<void>
 
 /*
  * Do one step and show what went wrong with it.  The person may then try
- * again, which does the same step unless told otherwise.
+ * again, which does the same step unless told otherwise, or choose a file,
+ * with `link` beside it.
  */
 function attempt(mine: number, step: () => Promise<void>,
-	ways: Partial<view.Ways> = {}): void
+	ways: Partial<view.Ways> & { link?: string } = {}): void
 {
 	step().catch((error: unknown) => {
 		if (mine !== run)
@@ -204,7 +205,8 @@ function attempt(mine: number, step: () => Promise<void>,
 				again: ways.again ?? (() => attempt(mine, step, ways)),
 				back: ways.back ?? (error instanceof Trouble
 					&& error.words.file === true
-					? () => chooseFile({ file: null, link: "" }) : null),
+					? () => chooseFile({ file: null, link: ways.link ?? "" })
+					: null),
 			});
 	});
 }
@@ -305,6 +307,8 @@ function start(isFirst: boolean): void
 	const onDisk = location.protocol === "file:";
 	const blob = onDisk ? null : blobOfPath(location.pathname);
 	const secret = takeSecret(blob);
+	/* So that the sealed attachment alone opens, if it is only there. */
+	const ways = { link: "" };
 
 	attempt(mine, async () => {
 		checkBrowser();
@@ -320,10 +324,12 @@ function start(isFirst: boolean): void
 
 		if (blob === null)
 			throw new Trouble("link-unknown");
+		ways.link = secret;
 		view.showBusy("Loading the sealed message …");
-		await describeAndShow(mine,
-			await prepare(await fetchSealed(blob), locator));
-	});
+		const e = await fetchSealed(blob);
+		ways.link = "";
+		await describeAndShow(mine, await prepare(e, locator));
+	}, ways);
 }
 
 watchPolicy(document);

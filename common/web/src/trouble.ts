@@ -96,10 +96,12 @@ const WORDS = {
 			+ " Safari.",
 	},
 	"sealed-missing": {
-		title: "The sealed message is not here",
-		what: "This reader does not have the message, or no longer has it.",
-		todo: "Save the mail as a file, or save its attachment"
-			+ " message.counterfoil, and choose that file here.",
+		title: "The message is no longer kept here",
+		what: "This reader keeps sealed messages for a limited time, and does"
+			+ " not have this one, or not any more. The mail still has it:"
+			+ " sealed, as its attachment message.counterfoil.",
+		todo: "Save the mail as a file, or only that attachment, and choose"
+			+ " the file on the start page, where the button below leads.",
 		file: true,
 	},
 	"sealed-unreachable": {
