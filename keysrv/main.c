@@ -6,15 +6,10 @@
  * SIGTERM or SIGINT the same backwards: no new connections, requests
  * under way end, then the workers, then the mail under way.
  */
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sysexits.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/httpd_tls.h"
@@ -22,6 +17,7 @@
 #include "common/mem.h"
 #include "common/metrics_http.h"
 #include "common/privs.h"
+#include "common/prog.h"
 #include "config.h"
 #include "keysrv/check.h"
 #include "keysrv/counts.h"
@@ -36,7 +32,21 @@
 #define CONFIG_FILE CF_SYSCONFDIR "/counterfoil-keysrv.conf"
 #define DRAIN_MS 25000
 #define UPKEEP_MS (10 * 60 * INT64_C(1000))
-#define USAGE "usage: counterfoil-keysrv [-c FILE] [-fnV] [--print-config]\n"
+#define NAME "counterfoil-keysrv"
+
+static const struct cf_prog prog = {
+	.name = NAME,
+	.usage = "usage: " NAME " [-fn] [-c file] [--print-config]\n"
+	    "       " NAME " -V\n"
+	    "  -c file         configuration (" CONFIG_FILE ")\n"
+	    "  -n              check configuration, database, keys, "
+	    "certificates and mail server,\n"
+	    "                  then end\n"
+	    "  --print-config  print the values in force, then end\n"
+	    "  -f              stay in the foreground (always so)\n"
+	    "  -V              print the version\n",
+	.usage_status = 2,
+};
 
 struct server {
 	const char *config;		/* the file */
@@ -48,20 +58,8 @@ struct server {
 	struct cf_outbox *outbox;
 	struct cf_match_secrets secrets;
 	struct cf_metrics_http *counters;	/* NULL: none are served */
+	int64_t upkeep_ms;		/* when it is due */
 };
-
-/* Many connections need many descriptors. */
-static void
-set_limits(void)
-{
-	struct rlimit limit = { 0, 0 };
-
-	cf_privs_core(false);
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static bool
 is_held(void *arg)
@@ -278,18 +276,6 @@ stop(struct server *s)
 	cf_counts_free(&s->ks.counts);
 }
 
-static void
-block_signals(sigset_t *set)
-{
-	(void)signal(SIGPIPE, SIG_IGN);
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGHUP);
-	/* Threads inherit the mask: only main is told. */
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-}
-
 /* ---- SIGHUP ---- */
 
 /*
@@ -320,69 +306,47 @@ use(struct server *s, const struct cf_settings *fresh, struct cf_why *why)
 }
 
 static void
-reload(struct server *s)
+reload(void *arg)
 {
-	CF_AUTO(cf_free) char *restart = NULL;
+	struct server *s = arg;
 	struct cf_settings fresh;
 	struct cf_why why = { "" };
 	enum cf_err rc;
 	bool tls;
 
 	rc = cf_settings_load(s->config, &fresh, &why);
-	if (rc == CF_OK) {
+	if (rc == CF_OK)
 		rc = use(s, &fresh, &why);
-		restart = cf_conf_changed(cf_settings_table,
-		    cf_settings_count, &s->settings, &fresh);
-		tls = (s->settings.tls_key == NULL) != (fresh.tls_key == NULL);
-		if (rc == CF_OK)
-			cf_counts_certificates(s->ks.counts, tls ?
-			    s->settings.tls_certificate :
-			    fresh.tls_certificate, fresh.signer_certificate);
-		cf_settings_free(&fresh);
-	}
 	cf_counts_reload(s->ks.counts, rc == CF_OK);
 	if (rc != CF_OK) {
-		cf_log(CF_LOG_ERROR, "reload failed, all stays as it was: %s",
-		    why.text);
-		return;
+		cf_prog_reload_failed(&why);
+	} else {
+		tls = (s->settings.tls_key == NULL) != (fresh.tls_key == NULL);
+		cf_counts_certificates(s->ks.counts, tls ?
+		    s->settings.tls_certificate : fresh.tls_certificate,
+		    fresh.signer_certificate);
+		cf_prog_reloaded(cf_settings_table, cf_settings_count,
+		    &s->settings, &fresh, tls);
 	}
-	cf_log(CF_LOG_INFO, "configuration reloaded");
-	if (restart != NULL || tls)
-		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
-		    "count:%s%s", restart == NULL ? "" : restart,
-		    tls ? " tls_certificate tls_key" : "");
+	cf_settings_free(&fresh);
 }
 
-/* Until a signal ends it; slow clients are cut off and the months move on. */
+/* Slow clients are cut off and the months move on. */
 static void
-wait_for_end(struct server *s, const sigset_t *set)
+tick(void *arg)
 {
-	const struct timespec second = { 1, 0 };
-	int64_t upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
-	int sig;
+	struct server *s = arg;
 
-	for (;;) {
-		sig = sigtimedwait(set, NULL, &second);
-		if (sig == SIGHUP) {
-			reload(s);
-			continue;
-		}
-		if (sig > 0)
-			break;
-		if (errno != EAGAIN)
-			continue;
-		cf_http_sweep(s->http);
-		cf_metrics_http_sweep(s->counters);
-		cf_health_tick(s->ks.health);
-		if (cf_clock_mono_ms() < upkeep_ms ||
-		    cf_health_may_write(s->ks.health) != CF_OK)
-			continue;
-		upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
-		/* It says in the log what went wrong; there is a default
-		 * partition, so nothing is lost. */
-		(void)upkeep(s, NULL);
-	}
-	cf_log(CF_LOG_INFO, "stopping");
+	cf_http_sweep(s->http);
+	cf_metrics_http_sweep(s->counters);
+	cf_health_tick(s->ks.health);
+	if (cf_clock_mono_ms() < s->upkeep_ms ||
+	    cf_health_may_write(s->ks.health) != CF_OK)
+		return;
+	s->upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
+	/* It says in the log what went wrong; there is a default partition,
+	 * so nothing is lost. */
+	(void)upkeep(s, NULL);
 }
 
 static int
@@ -392,49 +356,24 @@ serve(struct server *s)
 	sigset_t set;
 	enum cf_err rc;
 
-	set_limits();
-	block_signals(&set);
+	cf_privs_core(false);
+	cf_prog_files((unsigned long)(s->settings.connection_limit +
+	    s->settings.connections) + 64, "connection_limit");
+	cf_prog_signals(&set, NULL, 0);
 	rc = start(s, &why);
 	if (rc == CF_OK) {
 		cf_log(CF_LOG_INFO, "ready: %s on %s, version %s",
 		    s->settings.service_url, s->settings.listen,
 		    PACKAGE_VERSION);
-		wait_for_end(s, &set);
+		s->upkeep_ms = cf_clock_mono_ms() + UPKEEP_MS;
+		(void)cf_prog_wait(&set, tick, reload, s);
+		cf_log(CF_LOG_INFO, "stopping");
 	} else {
 		cf_log(CF_LOG_ERROR, "cannot start: %s", why.text[0] == '\0'
 		    ? cf_err_text(rc) : why.text);
 	}
 	stop(s);
 	return rc == CF_OK ? 0 : 1;
-}
-
-struct args {
-	const char *config;
-	bool check_only, print_config;
-};
-
-/* 0 to go on, else the exit status + 1. */
-static int
-parse_args(int argc, char **argv, struct args *a)
-{
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
-			a->config = argv[++i];
-		} else if (strcmp(argv[i], "-n") == 0) {
-			a->check_only = true;
-		} else if (strcmp(argv[i], "--print-config") == 0) {
-			a->print_config = true;
-		} else if (strcmp(argv[i], "-V") == 0) {
-			puts("counterfoil-keysrv " PACKAGE_VERSION);
-			return 1;
-		} else if (strcmp(argv[i], "-f") != 0) {
-			fputs(USAGE, stderr);
-			return 3;
-		}
-	}
-	return 0;
 }
 
 static int
@@ -447,34 +386,37 @@ check_only(const struct server *s)
 	return findings.errors > 0 ? EX_CONFIG : 0;
 }
 
+static int
+run(struct server *s, enum cf_prog_task task)
+{
+	if (task == CF_PROG_CHECK)
+		return check_only(s);
+	if (task == CF_PROG_RUN)
+		return serve(s);
+	cf_conf_print(cf_settings_table, cf_settings_count, &s->settings,
+	    stdout);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct args args = { CONFIG_FILE, false, false };
+	struct server server = { .config = CONFIG_FILE };
+	enum cf_prog_task task = CF_PROG_RUN;
 	struct cf_why why = { "" };
-	struct server server;
 	int status;
 
-	memset(&server, 0, sizeof server);
-	status = parse_args(argc, argv, &args);
-	server.config = args.config;
-	if (status != 0)
-		return status - 1;
-	if (cf_settings_load(args.config, &server.settings, &why) != CF_OK) {
-		fprintf(stderr, "counterfoil-keysrv: %s\n", why.text);
-		return args.check_only ? EX_CONFIG : 1;
+	status = cf_prog_arguments(&prog, argc, argv, NULL, &server.config,
+	    &task);
+	if (status >= 0)
+		return status;
+	if (cf_settings_load(server.config, &server.settings, &why) != CF_OK) {
+		fprintf(stderr, NAME ": %s\n", why.text);
+		return task == CF_PROG_CHECK ? EX_CONFIG : 1;
 	}
-	cf_log_open("counterfoil-keysrv", (enum cf_log_to)server.settings.log,
+	cf_log_open(NAME, (enum cf_log_to)server.settings.log,
 	    (enum cf_log_level)server.settings.log_level);
-	if (args.print_config) {
-		cf_conf_print(cf_settings_table, cf_settings_count,
-		    &server.settings, stdout);
-		status = 0;
-	} else if (args.check_only) {
-		status = check_only(&server);
-	} else {
-		status = serve(&server);
-	}
+	status = run(&server, task);
 	cf_settings_free(&server.settings);
 	return status;
 }

@@ -27,6 +27,7 @@
 #include "common/mem.h"
 #include "common/metrics_http.h"
 #include "common/privs.h"
+#include "common/prog.h"
 #include "config.h"
 #include "milter/budget.h"
 #include "milter/check_all.h"
@@ -81,8 +82,6 @@
 #define FAULT_POINTS "no"
 #endif
 
-enum task { TASK_RUN, TASK_CHECK, TASK_PRINT, TASK_TRY };
-
 /* What the arguments say beside the task. */
 struct wishes {
 	const char *path;		/* of the configuration */
@@ -92,35 +91,6 @@ struct wishes {
 };
 
 #define SIGNAL_ENDED SIGUSR2	/* libmilter's thread tells us that it ended */
-
-static void
-usage(FILE *out)
-{
-	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
-	    "       " NAME " -n [-c file] [--offline] [--no-mta]"
-	    " [--postfix directory]...\n"
-	    "           [--sendmail file]...\n"
-	    "       " NAME " -t message [-c file] [--from address]"
-	    " [--to address]...\n"
-	    "           [--client address] [--user name] [--daemon name]\n"
-	    "       " NAME " -V\n"
-	    "  -c file         configuration ("
-	    CF_SYSCONFDIR "/counterfoil-milter.conf)\n"
-	    "  -n              check configuration, files, key servers and "
-	    "mail server, then end\n"
-	    "  --offline       ask no key server\n"
-	    "  --no-mta        do not look at the mail server\n"
-	    "  --postfix directory, --sendmail file\n"
-	    "                  look at the mail server with this "
-	    "configuration\n"
-	    "  -t message      print what would become of the message in "
-	    "this file (- standard input)\n"
-	    "  --from, --to, --client, --user, --daemon\n"
-	    "                  as if it came so\n"
-	    "  --print-config  print the values in force, then end\n"
-	    "  -f              stay in the foreground (always so)\n"
-	    "  -V              print versions\n", out);
-}
 
 static void
 print_versions(void)
@@ -143,17 +113,11 @@ add_target(struct cf_conf_list *list, char *item)
 	list->item[list->count++] = item;
 }
 
-/* An option with a value: where it goes; false: it is none of them. */
+/* One with a value: where it goes; false: it is none of them. */
 static bool
-take_value(const char *name, char *value, enum task *ret_task,
-    struct wishes *w)
+take_value(const char *name, char *value, struct wishes *w)
 {
-	if (strcmp(name, "-c") == 0) {
-		w->path = value;
-	} else if (strcmp(name, "-t") == 0) {
-		*ret_task = TASK_TRY;
-		w->message = value;
-	} else if (strcmp(name, "--postfix") == 0) {
+	if (strcmp(name, "--postfix") == 0) {
 		add_target(&w->targets.postfix, value);
 	} else if (strcmp(name, "--sendmail") == 0) {
 		add_target(&w->targets.sendmail, value);
@@ -173,57 +137,59 @@ take_value(const char *name, char *value, enum task *ret_task,
 	return true;
 }
 
-/* -1: go on; else the exit status. */
 static int
-parse_arguments(int argc, char **argv, enum task *ret_task, struct wishes *w)
+take(void *arg, const char *name, char *value, enum cf_prog_task *task)
 {
-	int i;
+	struct wishes *w = arg;
 
-	for (i = 1; i < argc; i++) {
-		if (i + 1 < argc && take_value(argv[i], argv[i + 1], ret_task,
-		    w)) {
-			i++;
-		} else if (strcmp(argv[i], "-n") == 0) {
-			*ret_task = TASK_CHECK;
-		} else if (strcmp(argv[i], "--offline") == 0) {
-			w->targets.offline = true;
-		} else if (strcmp(argv[i], "--no-mta") == 0) {
-			w->targets.no_mta = true;
-		} else if (strcmp(argv[i], "--print-config") == 0) {
-			*ret_task = TASK_PRINT;
-		} else if (strcmp(argv[i], "-V") == 0) {
-			print_versions();
-			return EX_OK;
-		} else if (strcmp(argv[i], "-h") == 0 ||
-		    strcmp(argv[i], "--help") == 0) {
-			usage(stdout);
-			return EX_OK;
-		} else if (strcmp(argv[i], "-f") != 0) {
-			usage(stderr);
-			return EX_USAGE;
-		}
+	if (value != NULL && strcmp(name, "-t") == 0) {
+		*task = CF_PROG_OTHER;
+		w->message = value;
+		return 2;
 	}
-	return -1;
+	if (value != NULL && take_value(name, value, w))
+		return 2;
+	if (strcmp(name, "--offline") == 0)
+		w->targets.offline = true;
+	else if (strcmp(name, "--no-mta") == 0)
+		w->targets.no_mta = true;
+	else
+		return 0;
+	return 1;
 }
+
+static const struct cf_prog prog = {
+	.name = NAME,
+	.usage = "usage: " NAME " [-fn] [-c file] [--print-config]\n"
+	    "       " NAME " -n [-c file] [--offline] [--no-mta]"
+	    " [--postfix directory]...\n"
+	    "           [--sendmail file]...\n"
+	    "       " NAME " -t message [-c file] [--from address]"
+	    " [--to address]...\n"
+	    "           [--client address] [--user name] [--daemon name]\n"
+	    "       " NAME " -V\n"
+	    "  -c file         configuration ("
+	    CF_SYSCONFDIR "/counterfoil-milter.conf)\n"
+	    "  -n              check configuration, files, key servers and "
+	    "mail server, then end\n"
+	    "  --offline       ask no key server\n"
+	    "  --no-mta        do not look at the mail server\n"
+	    "  --postfix directory, --sendmail file\n"
+	    "                  look at the mail server with this "
+	    "configuration\n"
+	    "  -t message      print what would become of the message in "
+	    "this file (- standard input)\n"
+	    "  --from, --to, --client, --user, --daemon\n"
+	    "                  as if it came so\n"
+	    "  --print-config  print the values in force, then end\n"
+	    "  -f              stay in the foreground (always so)\n"
+	    "  -V              print versions\n",
+	.usage_status = EX_USAGE,
+	.print_versions = print_versions,
+	.take = take,
+};
 
 /* ---- signals ---- */
-
-/*
- * Blocked in all threads, and waited for in this one alone: libmilter's own
- * thread for signals is kept from them in mf_callbacks.c.
- */
-static void
-block_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGUSR1);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGNAL_ENDED);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static void *
 run_milter(void *arg)
@@ -267,31 +233,30 @@ tell_of_secrets(const struct cf_snapshot *s)
 }
 
 static void
-reload(const char *path)
+reload(void *arg)
 {
-	CF_AUTO(cf_free) char *restart = NULL;
+	const char *path = *(const char *const *)arg;
 	struct cf_snapshot *fresh = NULL, *before;
+	const struct cf_conf_opt *table;
 	struct cf_why why = { "" };
+	size_t count;
 
 	if (cf_snapshot_load(path, false, &fresh, &why) != CF_OK) {
-		cf_log(CF_LOG_ERROR, "reload failed, the configuration stays "
-		    "as it was: %s", why.text);
+		cf_prog_reload_failed(&why);
 		cf_metrics_reload(false);
 		return;
 	}
 	keep_in_memory(fresh);
 	tell_of_secrets(fresh);
-	before = cf_snapshot_get();
-	restart = cf_snapshot_needs_restart(&before->conf, &fresh->conf);
-	cf_snapshot_put(&before);
 	cf_log_set_level((enum cf_log_level)fresh->conf.log_level);
+	before = cf_snapshot_get();
 	cf_snapshot_swap(fresh);
 	cf_tend_wake();
 	cf_metrics_reload(true);
-	cf_log(CF_LOG_INFO, "configuration reloaded");
-	if (restart != NULL)
-		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
-		    "count:%s", restart);
+	/* Nobody else swaps, so it is still there. */
+	table = cf_mconf_table(&count);
+	cf_prog_reloaded(table, count, &before->conf, &fresh->conf, false);
+	cf_snapshot_put(&before);
 }
 
 static void *
@@ -359,32 +324,26 @@ stop(pthread_t milter)
 	_exit(left > 0 ? EX_TEMPFAIL : EX_OK);
 }
 
+static void
+tick(void *arg)
+{
+	(void)arg;
+	cf_metrics_http_sweep(metrics);
+}
+
 static int
 serve(const char *path, const struct cf_mconf *conf, const sigset_t *set)
 {
-	const struct timespec second = { 1, 0 };
 	pthread_t milter;
 
 	if (pthread_create(&milter, NULL, run_milter, NULL) != 0)
 		return EX_OSERR;
 	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves on %s",
 	    conf->socket);
-	for (;;)
-		switch (sigtimedwait(set, NULL, &second)) {
-		case SIGHUP:
-		case SIGUSR1:
-			reload(path);
-			break;
-		case SIGTERM:
-		case SIGINT:
-			return stop(milter);
-		case SIGNAL_ENDED:
-			cf_log(CF_LOG_ERROR, "libmilter ended by itself");
-			return EX_SOFTWARE;
-		default:	/* EAGAIN, EINTR */
-			cf_metrics_http_sweep(metrics);
-			break;
-		}
+	if (cf_prog_wait(set, tick, reload, &path) != SIGNAL_ENDED)
+		return stop(milter);
+	cf_log(CF_LOG_ERROR, "libmilter ended by itself");
+	return EX_SOFTWARE;
 }
 
 /* ---- start ---- */
@@ -560,12 +519,15 @@ static enum cf_err
 run_daemon(const struct wishes *w, const struct cf_mconf *conf,
     int *ret_status, struct cf_why *why)
 {
+	static const int more[] = { SIGUSR1, SIGNAL_ENDED };
 	sigset_t signals;
 	enum cf_err rc;
 
 	cf_log_open(NAME, (enum cf_log_to)conf->log,
 	    (enum cf_log_level)conf->log_level);
-	block_signals(&signals);
+	/* libmilter's own thread for signals is kept from them in
+	 * mf_callbacks.c. */
+	cf_prog_signals(&signals, more, sizeof more / sizeof more[0]);
 	rc = start(w->path, conf, why);
 	if (rc == CF_OK)
 		*ret_status = serve(w->path, conf, &signals);
@@ -573,7 +535,8 @@ run_daemon(const struct wishes *w, const struct cf_mconf *conf,
 }
 
 static enum cf_err
-run(enum task task, struct wishes *w, int *ret_status, struct cf_why *why)
+run(enum cf_prog_task task, struct wishes *w, int *ret_status,
+    struct cf_why *why)
 {
 	struct cf_mconf conf = { 0 };
 	bool bad = false;
@@ -585,17 +548,17 @@ run(enum task task, struct wishes *w, int *ret_status, struct cf_why *why)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	cf_composite_init();
 	switch (task) {
-	case TASK_PRINT:
+	case CF_PROG_PRINT:
 		cf_mconf_print(&conf, stdout);
 		break;
-	case TASK_CHECK:
+	case CF_PROG_CHECK:
 		rc = check(w->path, &conf, &w->targets, &bad, why);
 		*ret_status = bad ? EX_CONFIG : EX_OK;
 		break;
-	case TASK_TRY:
+	case CF_PROG_OTHER:
 		rc = try_out(&conf, w, ret_status, why);
 		break;
-	case TASK_RUN:
+	case CF_PROG_RUN:
 		rc = run_daemon(w, &conf, ret_status, why);
 		break;
 	}
@@ -610,8 +573,8 @@ main(int argc, char **argv)
 	    .tryout = { .sender = "sender@example.org",
 	    .client = "127.0.0.1" } };
 	struct cf_why why = { "" };
-	enum task task = TASK_RUN;
-	int status = parse_arguments(argc, argv, &task, &w);
+	enum cf_prog_task task = CF_PROG_RUN;
+	int status = cf_prog_arguments(&prog, argc, argv, &w, &w.path, &task);
 
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
 	if (status < 0) {

@@ -602,13 +602,6 @@ cf_snapshot_load(const char *path, bool check_only, struct cf_snapshot **ret,
 	return CF_OK;
 }
 
-char *
-cf_snapshot_needs_restart(const struct cf_mconf *before,
-    const struct cf_mconf *after)
-{
-	return cf_conf_changed(table, TABLE_LEN, before, after);
-}
-
 bool
 cf_snapshot_listed(const struct cf_snapshot *snapshot,
     const struct sockaddr *address)

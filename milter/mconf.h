@@ -118,9 +118,6 @@ void cf_snapshot_put(struct cf_snapshot **snapshot);
 void cf_snapshot_swap(struct cf_snapshot *snapshot);
 /* Pin the current one.  Give back with cf_snapshot_put(). */
 struct cf_snapshot *cf_snapshot_get(void);
-/* Options that only a restart changes and that differ, or NULL.  Gives. */
-char *cf_snapshot_needs_restart(const struct cf_mconf *before,
-    const struct cf_mconf *after);
 
 /* Is the address in `networks`?  False for families other than IP. */
 bool cf_snapshot_listed(const struct cf_snapshot *snapshot,

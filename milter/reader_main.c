@@ -4,13 +4,9 @@
  *
  * Start, wait for a signal, end.  See counterfoil-reader(8).
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/httpd_tls.h"
@@ -19,6 +15,7 @@
 #include "common/mem.h"
 #include "common/metrics_http.h"
 #include "common/privs.h"
+#include "common/prog.h"
 #include "config.h"
 #include "milter/reader_check.h"
 #include "milter/reader_conf.h"
@@ -27,12 +24,9 @@
 
 #define NAME "counterfoil-reader"
 
-enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
-
-static void
-usage(FILE *out)
-{
-	fputs("usage: " NAME " [-fn] [-c file] [--print-config]\n"
+static const struct cf_prog prog = {
+	.name = NAME,
+	.usage = "usage: " NAME " [-fn] [-c file] [--print-config]\n"
 	    "       " NAME " -V\n"
 	    "  -c file         configuration ("
 	    CF_SYSCONFDIR "/counterfoil-reader.conf)\n"
@@ -40,66 +34,9 @@ usage(FILE *out)
 	    "store, then end\n"
 	    "  --print-config  print the values in force, then end\n"
 	    "  -f              stay in the foreground (always so)\n"
-	    "  -V              print the version\n", out);
-}
-
-/* -1: go on; else the exit status. */
-static int
-parse_arguments(int argc, char **argv, const char **ret_path,
-    enum task *ret_task)
-{
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc) {
-			*ret_path = argv[++i];
-		} else if (strcmp(argv[i], "-n") == 0) {
-			*ret_task = TASK_CHECK;
-		} else if (strcmp(argv[i], "--print-config") == 0) {
-			*ret_task = TASK_PRINT;
-		} else if (strcmp(argv[i], "-V") == 0) {
-			puts(NAME " " PACKAGE_VERSION);
-			return 0;
-		} else if (strcmp(argv[i], "-h") == 0 ||
-		    strcmp(argv[i], "--help") == 0) {
-			usage(stdout);
-			return 0;
-		} else if (strcmp(argv[i], "-f") != 0) {
-			usage(stderr);
-			return 2;
-		}
-	}
-	return -1;
-}
-
-static void
-block_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
-/* Each connection has a socket, and a file while it gets a message. */
-static void
-raise_file_limit(long connections)
-{
-	rlim_t need = 2 * (rlim_t)connections + 64;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < need)
-		cf_log(CF_LOG_WARN, "at most %llu files may be open, "
-		    "connection_limit may need %llu",
-		    (unsigned long long)limit.rlim_max,
-		    (unsigned long long)need);
-}
+	    "  -V              print the version\n",
+	.usage_status = 2,
+};
 
 /* Without a file, what the defaults are. */
 static enum cf_err
@@ -147,10 +84,10 @@ use(const struct cf_reader_conf *conf, const struct cf_reader_conf *fresh,
 }
 
 static void
-reload(struct server *s)
+reload(void *arg)
 {
 	CF_AUTO(cf_reader_conf_free) struct cf_reader_conf fresh = { 0 };
-	CF_AUTO(cf_free) char *restart = NULL;
+	struct server *s = arg;
 	struct cf_why why = { "" };
 	enum cf_err rc;
 
@@ -159,45 +96,23 @@ reload(struct server *s)
 		rc = use(&s->conf, &fresh, &why);
 	cf_reader_metrics_reload(s->metrics, rc == CF_OK);
 	if (rc != CF_OK) {
-		cf_log(CF_LOG_ERROR, "reload failed, all stays as it was: %s",
-		    why.text);
+		cf_prog_reload_failed(&why);
 		return;
 	}
 	if (s->conf.tls && fresh.tls)
 		cf_reader_metrics_certificate(s->metrics,
 		    fresh.tls_certificate);
-	cf_log(CF_LOG_INFO, "configuration reloaded");
-	restart = cf_conf_changed(cf_reader_options, cf_reader_options_count,
-	    &s->conf, &fresh);
-	if (restart != NULL || s->conf.tls != fresh.tls)
-		cf_log(CF_LOG_WARN, "changed, but only a restart makes it "
-		    "count:%s%s", restart == NULL ? "" : restart,
-		    s->conf.tls != fresh.tls ? " tls_certificate tls_key" :
-		    "");
+	cf_prog_reloaded(cf_reader_options, cf_reader_options_count, &s->conf,
+	    &fresh, s->conf.tls != fresh.tls);
 }
 
-/* Serve until told to end. */
 static void
-wait_for_end(struct server *s, const sigset_t *set)
+tick(void *arg)
 {
-	const struct timespec second = { 1, 0 };
-	int sig;
+	const struct server *s = arg;
 
-	for (;;) {
-		sig = sigtimedwait(set, NULL, &second);
-		if (sig == SIGHUP) {
-			reload(s);
-			continue;
-		}
-		if (sig > 0) {
-			cf_log(CF_LOG_INFO, "%s: ending", strsignal(sig));
-			return;
-		}
-		if (errno == EAGAIN) {
-			cf_reader_http_sweep(s->http);
-			cf_metrics_http_sweep(s->counters);
-		}
-	}
+	cf_reader_http_sweep(s->http);
+	cf_metrics_http_sweep(s->counters);
 }
 
 static struct cf_metrics_place
@@ -237,13 +152,14 @@ serve(struct server *s, struct cf_why *why)
 	enum cf_err rc;
 	sigset_t set;
 
-	block_signals(&set);
+	cf_prog_signals(&set, NULL, 0);
 	rc = open_places(s, &place, &fd, &metrics_fd, why);
 	if (rc != CF_OK)
 		return rc;
-	raise_file_limit(conf->connection_limit);
-	if (geteuid() == 0)
-		cf_log(CF_LOG_WARN, "runs as root; set the option \"user\"");
+	/* A socket, and a file while it gets a message. */
+	cf_prog_files(2 * (unsigned long)conf->connection_limit + 64,
+	    "connection_limit");
+	cf_prog_check_root();
 	rc = cf_reader_http_start(s->http, fd, why);
 	if (rc == CF_OK)
 		rc = cf_metrics_serve(&place, metrics_fd,
@@ -252,7 +168,8 @@ serve(struct server *s, struct cf_why *why)
 		return rc;
 	cf_log(CF_LOG_INFO, "version " PACKAGE_VERSION " serves %s on %s://%s",
 	    conf->reader_url, conf->tls ? "https" : "http", conf->listen);
-	wait_for_end(s, &set);
+	cf_log(CF_LOG_INFO, "%s: ending", strsignal(cf_prog_wait(&set, tick,
+	    reload, s)));
 	cf_reader_http_stop(s->http);
 	cf_metrics_http_free(&s->counters);
 	cf_log(CF_LOG_INFO, "ended");
@@ -288,7 +205,7 @@ server_free(struct server *s)
 }
 
 static enum cf_err
-run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
+run(const char *path, enum cf_prog_task task, bool *ret_bad, struct cf_why *why)
 {
 	CF_AUTO(server_free) struct server s = { .path = path };
 	enum cf_err rc;
@@ -299,7 +216,7 @@ run(const char *path, enum task task, bool *ret_bad, struct cf_why *why)
 		rc = cf_reader_http_new(&s.conf, s.metrics, &s.http, why);
 	if (rc != CF_OK)
 		return rc;
-	if (task == TASK_CHECK)
+	if (task == CF_PROG_CHECK)
 		return check(&s, ret_bad, why);
 	cf_reader_metrics_certificate(s.metrics, s.conf.tls_certificate);
 	cf_log_open(NAME, (enum cf_log_to)s.conf.log,
@@ -312,19 +229,19 @@ main(int argc, char **argv)
 {
 	const char *path = NULL;
 	struct cf_why why = { "" };
-	enum task task = TASK_RUN;
+	enum cf_prog_task task = CF_PROG_RUN;
 	bool given, bad = false;
 	enum cf_err rc;
 	int status;
 
-	status = parse_arguments(argc, argv, &path, &task);
+	status = cf_prog_arguments(&prog, argc, argv, NULL, &path, &task);
 	if (status >= 0)
 		return status;
 	given = path != NULL;
 	if (!given)
 		path = CF_SYSCONFDIR "/counterfoil-reader.conf";
 	cf_log_open(NAME, CF_LOG_STDERR, CF_LOG_INFO);
-	rc = task == TASK_PRINT ? print_config(path, given, &why) :
+	rc = task == CF_PROG_PRINT ? print_config(path, given, &why) :
 	    run(path, task, &bad, &why);
 	if (rc != CF_OK) {
 		fprintf(stderr, NAME ": %s\n", why.text);
