@@ -7,7 +7,7 @@
 Of a unit as it is installed it does what decides over owners and paths: user,
 groups and umask, the directories that systemd makes, a file system that is
 read-only elsewhere, no capabilities, a clean environment.  It knows services
-of Type=simple; a timer is enabled and never runs out.  What a service says
+of Type=simple and Type=notify; a timer is enabled and never runs out.  What a service says
 goes to /var/log/units/NAME.log, and its process id to NAME.pid there.
 """
 
@@ -16,6 +16,7 @@ import os
 import pwd
 import re
 import shlex
+import socket
 import subprocess
 import sys
 
@@ -27,6 +28,7 @@ from lab import proc  # noqa: E402
 FOLDERS = ("/etc/systemd/system", "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system")
 LOGS = "/var/log/units"
+READY_S = 90	# as systemd's TimeoutStartSec
 DIRECTORIES = (("Runtime", "/run"), ("State", "/var/lib"))
 # They would change owners and paths, too, but no unit of ours has them.
 NOT_DONE = re.compile(r"Exec(Condition|Start(Pre|Post))|LoadCredential\w*|"
@@ -89,21 +91,51 @@ class Unit:
 		if self.name.endswith(".timer"):
 			Unit(self.name[:-len(".timer")])	# it is there
 			return
-		if self.word("Type", "simple") != "simple":
-			raise proc.LabError("%s: not Type=simple" % self.path)
+		kind = self.word("Type", "simple")
+		if kind not in ("simple", "notify"):
+			raise proc.LabError("%s: Type=%s" % (self.path, kind))
 		user = pwd.getpwnam(self.word("User", "root"))
 		group = grp.getgrnam(self.word("Group",
 		    grp.getgrgid(user.pw_gid).gr_name))
 		command = self.command(user, group, self.writable(user, group))
 		os.makedirs(LOGS, exist_ok=True)
+		env = self.environment(user)
+		manager = self.manager(env) if kind == "notify" else None
 		with open(os.path.join(LOGS, self.name + ".log"), "ab") as log:
 			process = subprocess.Popen(command,
 			    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
 			    cwd="/", start_new_session=True,
-			    env=self.environment(user),
+			    env=env,
 			    umask=int(self.word("UMask", "0022"), 8))
 		proc.write_file(os.path.join(LOGS, self.name + ".pid"),
 		    str(process.pid))
+		if manager:
+			self.wait_ready(process, manager)
+
+	def manager(self, env):
+		"""The socket where the service says that it is ready."""
+		path = os.path.join("/run", self.name + ".notify")
+		if os.path.exists(path):
+			os.unlink(path)
+		manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		manager.bind(path)
+		os.chmod(path, 0o666)
+		manager.settimeout(1)
+		env["NOTIFY_SOCKET"] = path
+		return manager
+
+	def wait_ready(self, process, manager):
+		def is_ready():
+			if process.poll() is not None:
+				raise proc.LabError("Job for %s failed; see %s."
+				    % (self.name, LOGS))
+			try:
+				return b"READY=1" in manager.recv(1000
+				    ).split(b"\n")
+			except TimeoutError:
+				return False
+		proc.wait_for(is_ready, READY_S, self.name + " to be ready")
+		manager.close()
 
 	def writable(self, user, group):
 		"""Makes the unit's directories; gives all it may write to."""

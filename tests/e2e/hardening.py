@@ -111,6 +111,11 @@ def t_units():
 		for unit in units:
 			tap.true(exposure(unit) <= EXPOSURE_MOST, "%s: %g"
 			    % (unit, exposure(unit)))
+			text = proc.read_text(unit)
+			# Else nobody hears that it is ready.
+			tap.true("Type=notify" not in text or re.search(
+			    r"RestrictAddressFamilies=.*\bAF_UNIX\b", text),
+			    unit + ": no way to the service manager")
 			weak = os.path.join(folder, os.path.basename(unit))
 			proc.write_file(weak, proc.read_text(unit).replace(
 			    "SystemCallFilter", "#"))
