@@ -23,7 +23,7 @@ cf_findings_say(struct cf_findings *findings, enum cf_finding finding,
 			*p = '?';
 	/* Sentences that begin with it, too, do not say it twice. */
 	if (strncmp(text, findings->subject, len) == 0 &&
-	    (text[len] == ':' || strncmp(text + len, " says:", 6) == 0))
+	    (text[len] == ':' || text[len] == ' '))
 		said += len + strspn(text + len, ": ");
 	fprintf(findings->out, "%s: %s: %s\n", names[finding],
 	    findings->subject, said);

@@ -16,19 +16,10 @@
 #define TIMEOUT_MS 10000	/* of the mail server, for each answer */
 #define FAULTS_SHOWN 10
 
-/* The sentence without its subject, which stands before it. */
 static const char *
-sentence(const struct cf_findings *f, enum cf_err rc,
-    const struct cf_why *why)
+reason(enum cf_err rc, const struct cf_why *why)
 {
-	const size_t len = strlen(f->subject);
-	const char *text = why->text;
-
-	if (text[0] == '\0')
-		return cf_err_text(rc);
-	if (strncmp(text, f->subject, len) == 0)
-		text += len + strspn(text + len, ": ");
-	return text;
+	return why->text[0] == '\0' ? cf_err_text(rc) : why->text;
 }
 
 static void
@@ -38,8 +29,7 @@ say_of(struct cf_findings *f, enum cf_err rc, const struct cf_why *why,
 	if (rc == CF_OK)
 		cf_findings_say(f, CF_FINDING_OK, "%s", good);
 	else
-		cf_findings_say(f, CF_FINDING_ERROR, "%s",
-		    sentence(f, rc, why));
+		cf_findings_say(f, CF_FINDING_ERROR, "%s", reason(rc, why));
 }
 
 /* ---- database ---- */
@@ -102,7 +92,7 @@ check_lacking(struct cf_findings *f, struct cf_db *db,
 		if (rc != CF_OK)
 			cf_findings_say(f, CF_FINDING_WARNING, "%s, before "
 			    "somebody activates it and this server can seal "
-			    "nothing", sentence(f, rc, &why));
+			    "nothing", reason(rc, &why));
 	}
 }
 
