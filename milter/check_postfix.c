@@ -355,8 +355,8 @@ static const struct question questions[] = {
 	{ "X-RETURN-RECEIPT : yes", true, NULL },
 	{ "X-Return-Receipt\t: yes", true, NULL },
 	{ "Subject: X-Return-Receipt: yes", false, NULL },
-	{ "X-Return-Receipts: yes", false, NULL },
-	{ "X-Return-Receiptt: yes", false, NULL },
+	{ "X-Return-Receipt-To: yes", false, NULL },
+	{ "X-Return-Path: yes", false, NULL },
 };
 #define QUESTIONS (sizeof questions / sizeof questions[0])
 
@@ -431,35 +431,44 @@ check_rule(const struct postfix *p, const struct question *q)
 	    "hop");
 }
 
-/* Is a flag that is no field, or of another name, seen by the milter? */
+#define NEAR_MAX 8
+
+/* Is a flag that is no field, or of another name, seen by the milter?  `line`
+ * ends with NULL. */
 static void
 check_near(const struct postfix *p, const char *parameter, const char *good,
-    const char *const line[2], const char *action)
+    const char *const *line, const char *action)
 {
-	struct question q[2] = { { line[0], true, NULL },
-	    { line[1], true, NULL } };
-	bool led = true;
-	size_t i;
+	struct question q[NEAR_MAX] = { { NULL, true, NULL } };
+	const char *unled[3] = { NULL };
+	size_t count, i, n = 0;
 
-	ask_tables(p, parameter, q, 2);
-	for (i = 0; i < 2; i++) {
-		led &= q[i].answer != NULL && strcmp(q[i].answer, action) == 0;
+	for (count = 0; line[count] != NULL && count < NEAR_MAX; count++)
+		q[count].line = line[count];
+	ask_tables(p, parameter, q, count);
+	for (i = 0; i < count; i++) {
+		if ((q[i].answer == NULL || strcmp(q[i].answer, action) != 0) &&
+		    n < 2)
+			unled[n++] = line[i];
 		free(q[i].answer);
 	}
-	cf_check_that(p->check, led, WARNING, good, "%s does not send \"%s\" "
-	    "and \"%s\" to the hop: with such a line mail leaves in clear, "
+	cf_check_that(p->check, n == 0, WARNING, good, "%s does not send "
+	    "\"%s\"%s%s%s to the hop: with such a line mail leaves in clear, "
 	    "and nobody tells its sender; take the rules of "
-	    "contrib/postfix/counterfoil_%s",
-	    parameter, line[0], line[1], parameter);
+	    "contrib/postfix/counterfoil_%s", parameter, unled[0],
+	    n > 1 ? " and \"" : "", n > 1 ? unled[1] : "",
+	    n > 1 ? "\"" : "", parameter);
 }
 
 static void
 check_near_flags(const struct postfix *p, const char *action)
 {
-	static const char *const in_header[2] = { "X_Return_Receipt: yes",
-	    "X-Return-Reciept: yes" };
-	static const char *const in_body[2] = { "X-Return-Receipt: yes",
-	    "X-Return Receipt: yes" };
+	/* Each rule of the sample is the only one for one of these. */
+	static const char *const in_header[] = { "X_Return_Receipt: yes",
+	    "X-Return-Reciept: yes", "X-Return-Rceiot: yes",
+	    "X-Rterun-Receipt: yes", "X-Retrun-Receit: yes", NULL };
+	static const char *const in_body[] = { "X-Return-Receipt: yes",
+	    "X-Return Receipt: yes", NULL };
 
 	check_near(p, "header_checks", "header_checks sends a flag that is "
 	    "spelt wrong to the hop, which refuses it", in_header, action);

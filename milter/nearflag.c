@@ -7,6 +7,8 @@
 
 #define LETTERS 14		/* of the flag's name */
 #define LITERAL_MIN 7		/* of these that must be there as they are */
+#define WRONG_MAX 2		/* of these that may be wrong in a name */
+#define WORDS 3			/* that its name has; with four it is another */
 #define LINE_USUAL 76		/* longer ones are folded by mail programs */
 
 /* Fields that nearly every mail program writes. */
@@ -126,6 +128,91 @@ is_name(const char *name, const char *letters)
 	return is_through(&walk, letters);
 }
 
+/* A field's name without what stands between its letters and digits. */
+struct letters {
+	char text[LETTERS + WRONG_MAX];	/* in lower case */
+	size_t len, first_word, words;
+};
+
+/* False: there are more of them than a near name has. */
+static bool
+read_letters(struct letters *ret, const char *name, size_t len)
+{
+	bool inside = false, is;
+	char c;
+	size_t i;
+
+	memset(ret, 0, sizeof *ret);
+	for (i = 0; i < len; i++) {
+		c = name[i];
+		is = !is_junk(c);
+		if (is && !inside && ++ret->words > WORDS)
+			return false;
+		inside = is;
+		if (!is)
+			continue;
+		if (ret->len == sizeof ret->text)
+			return false;
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c - 'A' + 'a');
+		ret->text[ret->len++] = c;
+		ret->first_word += ret->words == 1;
+	}
+	return true;
+}
+
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * How many letters are wrong: one missing, too many, another, or two that
+ * stand side by side in the wrong order (Damerau, 1964; of those ways the
+ * one in which no letter is touched twice).
+ */
+static unsigned
+count_wrong(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned row[3][LETTERS + WRONG_MAX + 1] = { { 0 } };
+	unsigned *two = row[0], *one = row[1], *now = row[2], *free_row;
+	size_t i, j;
+
+	for (j = 0; j <= b_len; j++)
+		one[j] = (unsigned)j;
+	for (i = 1; i <= a_len; i++) {
+		now[0] = (unsigned)i;
+		for (j = 1; j <= b_len; j++) {
+			now[j] = least(one[j - 1] + (a[i - 1] != b[j - 1]),
+			    least(one[j], now[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				now[j] = least(now[j], two[j - 2] + 1);
+		}
+		free_row = two;
+		two = one;
+		one = now;
+		now = free_row;
+	}
+	return one[b_len];
+}
+
+/*
+ * Is a field's name the flag's with a slip or two?  X-Return-Receipt-To is a
+ * field of its own, and so are Return-Receipt and No-Return-Receipt.
+ */
+static bool
+is_name_mistyped(const char *name, size_t len)
+{
+	static const char right[] = "xreturnreceipt";
+	struct letters l;
+
+	return read_letters(&l, name, len) && l.len > 0 &&
+	    (l.text[0] == 'x' || l.first_word == 1) &&
+	    count_wrong(l.text, l.len, right, sizeof right - 1) <= WRONG_MAX;
+}
+
 /* ---- the value ---- */
 
 /* Does it ask for a receipt, whatever unseen characters are around it? */
@@ -186,6 +273,14 @@ begins_as_name(const char *line)
 		if (strncmp(line, leads[i], strlen(leads[i])) == 0)
 			return true;
 	return is_letter(*line);
+}
+
+/* A field of a name that is mistyped, with a value of the flag. */
+static bool
+is_field_mistyped(const char *line, size_t name_length)
+{
+	return name_length > 0 && is_name_mistyped(line, name_length) &&
+	    is_value(line + name_length);
 }
 
 /* What is quoted or listed begins with a sign; that is text. */
@@ -339,6 +434,9 @@ cf_near_note(struct cf_near_header *header, const struct cf_field *field)
 		if (is_name(field->name, spellings[i]))
 			found(header, CF_NEAR_NAME, field->name,
 			    strlen(field->name));
+	if (header->found == CF_NEAR_NONE && is_name_mistyped(field->name,
+	    strlen(field->name)))
+		found(header, CF_NEAR_NAME, field->name, strlen(field->name));
 	if (header->found == CF_NEAR_NONE && is_inside(field, len))
 		found(header, CF_NEAR_FOLD, field->name, len);
 }
@@ -462,7 +560,8 @@ take_line(struct cf_near_body *b)
 	n = cf_near_field_name(b->line);
 	is_field = n > 0 && (!first || memchr(b->line, '-', n) != NULL ||
 	    lookup(b->line, n) < FIELDS);
-	if (b->len <= CF_NEAR_LINE && is_flag(b->line)) {
+	if (b->len <= CF_NEAR_LINE && (is_flag(b->line) ||
+	    (is_letter(*b->line) && is_field_mistyped(b->line, n)))) {
 		b->flag = true;
 		b->first |= first;
 	} else if (is_field) {

@@ -12,8 +12,8 @@
  *
  * Only the way it is written makes a flag a near one: what stands between,
  * before or behind the letters of its name, letters that only look like
- * them, the two that people mix up in "receipt".  Any other name is another
- * field.
+ * them, the two that people mix up in "receipt"; and in the name of a field
+ * one or two letters that are wrong.  Any other name is another field.
  *
  * Knows: the flag's name and grammar.   Does not know: who may use it.
  * Threads: no shared state.   Logging: never.

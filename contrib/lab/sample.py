@@ -33,7 +33,10 @@ NEAR_FLAGS = tuple([(lines, "flag-in-body") for lines in (
     + [(lines, "flag-spelling") for lines in (
     b" X-Return-Receipt: yes\r\n", b"\tX-Return-Receipt: expires=7d\r\n",
     b"X_Return_Receipt: yes\r\n", b"XReturnReceipt: yes\r\n",
-    b"X-Return-Reciept: yes\r\n", b">X-Return-Receipt: yes\r\n")])
+    b"X-Return-Reciept: yes\r\n", b"X-Return-Receit: yes\r\n",
+    b"X-Retrun-Receipt: yes\r\n", b"X-Return-Receipts : yes\r\n",
+    b"X-Retun-Receiptt: expires=7d\r\n", b"x-return-reciet: yes\r\n",
+    b"XReturnReceipts: yes\r\n", b">X-Return-Receipt: yes\r\n")])
 # Beginnings of texts about it, which are nobody's flag.
 FLAG_TEXTS = (
     b"X-Return-Receipt: yes is the field that asks for it.\r\n",

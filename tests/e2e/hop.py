@@ -24,12 +24,11 @@ SPELLINGS = (
 )
 
 NO_FLAGS = (
-	b"X-Return-Receipts: yes\r\n",
-	b"X-Return-Receiptt: yes\r\n",
-	b"X-Return-Receipt\\: yes\r\n",
+	b"X-Return-Recipient: yes\r\n",
+	b"X-Read-Receipt: yes\r\n",
 	b"X-Return-Receipt-By: yes\r\n",
 	b"Subject-2: X-Return-Receipt: yes\r\n",
-	b"X-Folded: one\r\n X-Return-Receipt: yes\r\n",
+	b"X-Folded: one\r\n about X-Return-Receipt: yes\r\n",
 )
 
 SECRET = b"The plaintext must not come back.\r\n"

@@ -222,7 +222,7 @@ def t_spellings():
 		tap.lacks(content.lower(), b"x-return-receipt", "the mail")
 		tap.lacks(open_file(path).lower(), b"x-return-receipt",
 		    "the opened mail")
-	for n, field in enumerate((b"X-Return-Receipts: yes\r\n",
+	for n, field in enumerate((b"X-Return-Recipient: yes\r\n",
 	    b"X-Folded: one\r\n about X-Return-Receipt: yes\r\n")):
 		accepted(sample.simple("noflag%d." % n, field))
 		content = delivered(w.b, "bob", "noflag%d." % n)[1]

@@ -41,8 +41,8 @@ def untouched(result, content):
 def t_unflagged():
 	for content in (lib.message(flag=None), b"\r\n", b"no header\r\n",
 	    lib.message(b"Here: X-Return-Receipt: yes\r\n", flag=None),
-	    lib.message(flag=b"X-Return-Receipts: yes"),
-	    lib.message(b"x" * 300000, flag=b"X-Return-Recei: yes")):
+	    lib.message(flag=b"X-Return-Recipient: yes"),
+	    lib.message(b"x" * 300000, flag=b"X-Return-Rec: yes")):
 		result = rig.send(content, client=OUTSIDE)
 		untouched(result, content)
 		tap.equal((result.stage, result.body_chunks), ("eoh", 0),

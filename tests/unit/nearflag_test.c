@@ -39,14 +39,25 @@ t_names_near_are_found(void **state)
 		"X-Ret" ZERO "urn-Receipt", "X-Return-Receip" ZERO "t",
 		"X\xe2\x80\x93Return\xe2\x80\x93Receipt", "X-Return\xa0Receipt",
 		"X-Return\x01-Receipt", "X Return Receipt",
+		/* Letters missing, doubled, wrong, in the wrong order. */
+		"X-Return-Receit", "X-Return-Receip", "X-Return-Receiptt",
+		"X-Return-Receipts", "X-Return-Recipet", "X-Return-Receept",
+		"X-Return-Receiot", "X-Return-Receitp", "X-Return-Reciet",
+		"X-Return-Reciepts", "X-Retrun-Receipt", "X-Retun-Receipt",
+		"x_retrun_reciept", "XReturnReceit", "X-Return-Receipt2",
+		"X-Returned-Receipt", "Z-Return-Receipt", "-X-Retur-Receip:",
+		"XX-Return-Receipt", "x-return-rceipt-",
 		/* Cyrillic: Ha, Ie, Es, I, Er. */
 		"\xd0\xa5-R\xd0\xb5turn-R\xd0\xb5\xd1\x81\xd0\xb5\xd1\x96\xd1"
 		"\x80t",
 	};
 	static const char *const other[] = {
 		"X-Return-Receipt-To", "Return-Receipt-To", "Return-Receipt",
-		"X-Return", "X-Receipt", "X-Return-Path", "X-Returned-Receipt",
-		"X-Return-Receipts", "X-Return-Receipt2", "X-Read-Receipt",
+		"X-Return", "X-Receipt", "X-Return-Path", "X-Read-Receipt",
+		"No-Return-Receipt", "X-No-Return-Receipt", "Return-Receipts",
+		"X-Return-Receipt-Id", "X-Return-Recipient", "X-Recipient",
+		"X-Return-Rece", "X-Return-Receiptsss", "X-Retrun-Reicetp",
+		"X-Retailer", "X-Received", "X-Return-Script", "---",
 		"Disposition-Notification-To", "X-Confirm-Reading-To", "X", "",
 		/* Nothing but characters that may stand for any letter. */
 		"\xd0\xa5\xd0\xb5\xd0\xb5\xd0\xb5\xd0\xb5\xd0\xb5\xd0\xb5\xd0"
@@ -214,6 +225,7 @@ static const struct row flagged[] = {
 	ROW(WHOLE, ">From a@a.test Mon Nov 23 13:35:00 2026\r\n" FLAG TEXT),
 	ROW(WHOLE, "X-\xc3\x9cml\xc3\xa4ut: foo\r\n" FLAG TEXT),
 	ROW(HALF, "Reply To: a@a.test\r\nLines: 3\r\n" FLAG "To: b\r\n" TEXT),
+	ROW(HALF, "no field\r\nTo: b\r\nX-Retrun-Receit : yes\r\n" TEXT),
 	/* Its value is wrong, but it stands in a header. */
 	ROW(HALF, "no field\r\nX-Return-Receipt: yes; expires=7d\r\nTo: b\r\n"
 	    TEXT),
@@ -253,6 +265,7 @@ static const struct row texts[] = {
 	    TEXT),
 	ROW(WHOLE, "Subject: s\r\n" FLAG "Hello\r\n"),
 	/* Other fields. */
+	ROW(HALF, "no field\r\nTo: b\r\nX-Return-Receipts: 3\r\n" TEXT),
 	ROW(HALF, "X-Return-Receipt-To: a@a.test\r\nTo: b@b.test\r\n" TEXT),
 	ROW(HALF, "no field\r\nTo: b@b.test\r\nX-Mailer: x\r\n" TEXT),
 };
