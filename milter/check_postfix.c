@@ -71,8 +71,8 @@ read_all(struct postfix *p)
 {
 	static const char *const names[] = {
 		"bounce_size_limit", "cleanup_replace_stray_cr_lf",
-		"body_checks", "compatibility_level", "content_filter",
-		"header_checks",
+		"body_checks", "cleanup_service_name",
+		"compatibility_level", "content_filter", "header_checks",
 		"internal_mail_filter_classes", "mail_owner", "mail_version",
 		"message_size_limit", "milter_content_timeout",
 		"milter_default_action", "milter_header_checks",
@@ -379,22 +379,51 @@ note_answers(struct question *q, size_t count, char *text)
 		}
 }
 
-/* `parameter`: header_checks or body_checks. */
+/* The next table of a list, which is cut up and moves on; NULL at its end.
+ * Blanks inside of braces belong to it. */
+static char *
+next_table(char **list)
+{
+	char *start = *list + strspn(*list, ", \t"), *p;
+	int depth = 0;
+
+	for (p = start; *p != '\0'; p++) {
+		depth += (*p == '{') - (*p == '}');
+		if (depth <= 0 && strchr(", \t", *p) != NULL)
+			break;
+	}
+	*list = p + (*p != '\0');
+	*p = '\0';
+	return *start == '\0' ? NULL : start;
+}
+
+/* The list of tables that looks at what comes in at a service (NULL: in
+ * general).  `parameter`: header_checks or body_checks. */
+static const char *
+tables_of(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *parameter)
+{
+	const char *name = value(p, s, "cleanup_service_name");
+
+	return value(p, cf_postfix_service(&p->conf, *name == '\0' ?
+	    "cleanup" : name, "unix"), parameter);
+}
+
+/* As Postfix does: the first table that has an answer gives it. */
 static void
-ask_tables(const struct postfix *p, const char *parameter, struct question *q,
+ask_tables(const struct postfix *p, const char *list, struct question *q,
     size_t count)
 {
-	CF_AUTO(cf_free) char *tables = cf_strdup(value(p, NULL, parameter));
+	CF_AUTO(cf_free) char *tables = cf_strdup(list);
 	CF_AUTO(cf_buf_free) struct cf_buf lines = CF_BUF_INIT(4000);
 	const char *argv[] = { tool("postmap", "/usr/sbin/postmap"), "-c",
 	    p->directory, "-q", "-", NULL, NULL };
-	char *save = NULL, *table;
+	char *rest = tables, *table;
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		cf_buf_addf(&lines, "%s\n", q[i].line);
-	for (table = strtok_r(tables, ", \t", &save); table != NULL;
-	    table = strtok_r(NULL, ", \t", &save)) {
+	while ((table = next_table(&rest)) != NULL) {
 		CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT(65536);
 
 		argv[5] = table;
@@ -402,6 +431,28 @@ ask_tables(const struct postfix *p, const char *parameter, struct question *q,
 		    out.len > 0)
 			note_answers(q, count, out.data);
 	}
+}
+
+/* Where a FILTER action leads; NULL: it is another action, or none. */
+static const char *
+way_of(const char *action)
+{
+	if (action == NULL || strncasecmp(action, "FILTER ", 7) != 0)
+		return NULL;
+	return action + 7 + strspn(action + 7, " \t");
+}
+
+/* The listener of ours that "transport:destination" leads to, or NULL. */
+static const struct cf_postfix_service *
+hop_at(const struct postfix *p, const char *way)
+{
+	const char *colon = strchr(way, ':');
+	const struct cf_postfix_service *hop = colon == NULL ? NULL :
+	    cf_postfix_listener(&p->conf, colon + 1);
+	struct cf_postfix_milter e;
+
+	return hop != NULL && our_place(p, hop, value(p, hop,
+	    "smtpd_milters"), &e) >= 0 ? hop : NULL;
 }
 
 /* Does every way to write the flag's name get the same answer? */
@@ -445,7 +496,7 @@ check_near(const struct postfix *p, const char *parameter, const char *good,
 
 	for (count = 0; line[count] != NULL && count < NEAR_MAX; count++)
 		q[count].line = line[count];
-	ask_tables(p, parameter, q, count);
+	ask_tables(p, tables_of(p, NULL, parameter), q, count);
 	for (i = 0; i < count; i++) {
 		if ((q[i].answer == NULL || strcmp(q[i].answer, action) != 0) &&
 		    n < 2)
@@ -507,7 +558,7 @@ check_trigger(const struct postfix *p, const char *trigger,
 	struct question q = { line, on, NULL };
 	bool led;
 
-	ask_tables(p, "header_checks", &q, 1);
+	ask_tables(p, tables_of(p, NULL, "header_checks"), &q, 1);
 	led = q.answer != NULL && strcmp(q.answer, action) == 0;
 	if (on)
 		cf_check_that(p->check, led, WARNING,
@@ -654,26 +705,20 @@ check_flagged(const struct postfix *p, bool *ret_led)
 	struct question q[QUESTIONS];
 	const char *filter = value(p, NULL, "content_filter");
 	const struct cf_postfix_service *hop = NULL;
-	struct cf_postfix_milter e;
 	size_t i;
 
 	memcpy(q, questions, sizeof q);
-	ask_tables(p, "header_checks", q, QUESTIONS);
+	ask_tables(p, tables_of(p, NULL, "header_checks"), q, QUESTIONS);
 	*ret_led = true;
-	if (q[0].answer != NULL && strncasecmp(q[0].answer, "FILTER ", 7) ==
-	    0) {
+	if (way_of(q[0].answer) != NULL) {
 		check_rule(p, q);
 		check_near_flags(p, q[0].answer);
 		check_triggers(p, q[0].answer);
 		check_quiet(p);
-		hop = check_way(p, q[0].answer + 7 + strspn(q[0].answer + 7,
-		    " \t"));
-	} else if ((hop = strchr(filter, ':') == NULL ? NULL :
-	    cf_postfix_listener(&p->conf, strchr(filter, ':') + 1)) != NULL &&
-	    our_place(p, hop, value(p, hop, "smtpd_milters"), &e) >= 0) {
+		hop = check_way(p, way_of(q[0].answer));
+	} else if (hop_at(p, filter) != NULL) {
 		hop = check_way(p, filter);
 	} else {
-		hop = NULL;
 		*ret_led = false;
 		cf_check_say(p->check, WARNING, "no rule of header_checks "
 		    "(which says \"%s\" to the flag) and no content_filter "
@@ -685,6 +730,39 @@ check_flagged(const struct postfix *p, bool *ret_led)
 	for (i = 0; i < QUESTIONS; i++)
 		free(q[i].answer);
 	return hop;
+}
+
+enum way {
+	TO_HOP,			/* or to what was taken for one */
+	REFUSED,		/* or thrown away */
+	ELSEWHERE
+};
+
+/* Where does flagged mail go that comes in at this service, `led` being what
+ * header_checks and content_filter do in general? */
+static enum way
+ask_way(const struct postfix *p, const struct cf_postfix_service *s, bool led)
+{
+	const char *tables = tables_of(p, s, "header_checks");
+	const char *filter = value(p, s, "content_filter"), *way;
+	struct question q = questions[0];
+	enum way answer = ELSEWHERE;
+
+	if (!overrides(p, s, "no_header_body_checks"))
+		ask_tables(p, tables, &q, 1);
+	way = way_of(q.answer);
+	if (way != NULL)
+		answer = hop_at(p, way) != NULL || (led && strcmp(tables,
+		    tables_of(p, NULL, "header_checks")) == 0) ? TO_HOP :
+		    ELSEWHERE;
+	else if (q.answer != NULL && (g_ascii_isdigit(*q.answer) ||
+	    strncasecmp(q.answer, "REJECT", 6) == 0 ||
+	    strncasecmp(q.answer, "DISCARD", 7) == 0))
+		answer = REFUSED;
+	else if (hop_at(p, filter) != NULL)
+		answer = TO_HOP;
+	free(q.answer);
+	return answer;
 }
 
 /* ---- what must not carry the text ---- */
@@ -730,7 +808,7 @@ check_line_ends(const struct postfix *p)
 }
 
 static void
-check_inside(const struct postfix *p, bool hop)
+check_inside(const struct postfix *p, bool led)
 {
 	const char *classes = value(p, NULL, "internal_mail_filter_classes");
 	const char *late = value(p, NULL, "milter_header_checks");
@@ -738,18 +816,22 @@ check_inside(const struct postfix *p, bool hop)
 	bool ours = our_place(p, NULL, value(p, NULL, "non_smtpd_milters"),
 	    &e) >= 0;
 	bool outbound = p->check->snapshot->mode & CF_MODE_OUTBOUND;
+	enum way way = ask_way(p, cf_postfix_service(&p->conf, "pickup",
+	    "unix"), led);
 
-	if (outbound && hop)
+	led = way == TO_HOP;
+	if (outbound && led)
 		cf_check_that(p->check, !ours, WARNING,
 		    "mail of sendmail(1) is sealed at the hop alone",
 		    "our socket is in non_smtpd_milters beside the hop: mail "
 		    "of sendmail(1) to several recipients bounces; take it "
 		    "out");
-	else if (outbound)
-		cf_check_that(p->check, ours, WARNING,
+	else if (outbound && way != REFUSED)
+		cf_check_that(p->check, ours, ERROR,
 		    "mail of sendmail(1) is sealed, too",
-		    "our socket is not in non_smtpd_milters: flagged mail of "
-		    "sendmail(1) leaves in clear");
+		    "our socket is not in non_smtpd_milters, and nothing "
+		    "leads to the hop: flagged mail of sendmail(1) leaves in "
+		    "clear; put it there");
 	cf_check_that(p->check, *classes == '\0' || !ours, WARNING,
 	    "mail that Postfix makes itself does not come to us",
 	    "internal_mail_filter_classes is %s: Postfix's own notices come "
@@ -899,6 +981,37 @@ check_beside_hop(const struct postfix *p, const struct cf_postfix_service *s)
 		    login ? "smtpd_sasl_auth_enable there" : "networks");
 }
 
+/*
+ * Promise of the flag: what has it is sealed or refused.  So at each listener
+ * either we see it, or it leads to where we do.  What a filter gives back on
+ * this machine had its flag looked at before: FILTER wins over
+ * content_filter.  With smtpd_proxy_filter it comes in where that gives it
+ * back.
+ */
+static void
+check_clear(const struct postfix *p, const struct cf_postfix_service *s,
+    bool ours, enum way way, bool led)
+{
+	bool checks = !overrides(p, s, "no_header_body_checks");
+
+	if (ours || way != ELSEWHERE ||
+	    *value(p, s, "smtpd_proxy_filter") != '\0')
+		return;
+	if (led && !checks && is_loopback(s))
+		cf_check_say(p->check, WARNING, "%s: flagged mail that comes "
+		    "in here leaves in clear: no milter of ours is there, and "
+		    "no_header_body_checks keeps it from the hop; that is "
+		    "well if only a filter gives mail back there", s->name);
+	else
+		cf_check_say(p->check, ERROR, "%s: flagged mail that comes in "
+		    "here leaves in clear: no milter of ours is there, and %s "
+		    "leads it to the hop; set header_checks as in "
+		    "contrib/postfix/sender-main.cf with our table first, or "
+		    "smtpd_milters to our socket", s->name, checks ?
+		    "no rule of header_checks" : "no_header_body_checks in "
+		    "receive_override_options is there, so nothing");
+}
+
 /* Gives the number of listeners that name our socket. */
 static unsigned
 check_listeners(const struct postfix *p, const struct cf_postfix_service *hop,
@@ -907,8 +1020,9 @@ check_listeners(const struct postfix *p, const struct cf_postfix_service *hop,
 	const struct cf_postfix_service *s;
 	const char *list;
 	struct cf_postfix_milter e;
+	bool outbound = p->check->snapshot->mode & CF_MODE_OUTBOUND, leads;
 	unsigned found = 0;
-	bool leads;
+	enum way way;
 	size_t i;
 	int place;
 
@@ -922,14 +1036,17 @@ check_listeners(const struct postfix *p, const struct cf_postfix_service *hop,
 		if (place >= 0)
 			check_listener(p, s, list, &e, place,
 			    p->check->snapshot->mode == CF_MODE_OUTBOUND);
-		leads = led && !overrides(p, s, "no_header_body_checks");
+		way = outbound ? ask_way(p, s, led) : ELSEWHERE;
+		leads = way == TO_HOP;
 		check_filter(p, s, place >= 0, leads);
 		if (led)
 			check_world(p, s, place >= 0);
 		if (hop != NULL && place >= 0)
 			check_beside_hop(p, s);
-		if (p->check->snapshot->mode & CF_MODE_OUTBOUND)
+		if (outbound) {
+			check_clear(p, s, place >= 0, way, led);
 			check_login(p, s, place >= 0, leads);
+		}
 	}
 	return found + (hop != NULL);
 }

@@ -164,14 +164,79 @@ def t_main():
 	    "milter_header_checks = regexp:/dev/null"),
 	    ("warning", "non_smtpd_milters beside the hop",
 	    "non_smtpd_milters = " + m.address),
-	    ("warning", "no rule of header_checks", "header_checks =\n"
-	    "non_smtpd_milters = " + m.address)):
+	    ):
 		finds(word, part, main)
 	finds("warning", "milter_content_timeout is 30s",
 	    "milter_content_timeout = 30s")
 	_, _, text = check("--offline", "--postfix", site.etc,
 	    config=variant(mode="inbound"))
 	tap.lacks(text, "header_checks sends", "what inbound asks for")
+
+
+def clear_at(main="", files=(), master=()):
+	"""(exit status, words of complaints that mail leaves in clear, all)"""
+	undo = [edit("main.cf", [])]
+	try:
+		path = os.path.join(site.etc, "main.cf")
+		write(path, proc.read_text(path) + main + "\n")
+		for name, text in files:
+			write(os.path.join(site.etc, name), text)
+		if master:
+			undo.append(edit("master.cf", master))
+		status, found, text = check("--offline", "--postfix", site.etc)
+	finally:
+		for function in undo:
+			function()
+	return status, [w for w, t in complaints(found)
+	    if "mail" in t and "leaves in clear:" in t], text
+
+
+@tap.case("a port from which flagged mail leaves in clear is an error, "
+    "whatever keeps it from the hop")
+def t_clear():
+	front = "127.0.0.1:%d inet n - n - - smtpd\n" % site.port
+	ours = "regexp:%s/counterfoil_header_checks" % site.etc
+	own = "regexp:%s/own_checks" % site.etc
+	port = "%d: flagged mail that comes in here leaves in clear" % site.port
+
+	both = "header_checks = %s, %s" % (own, ours)
+	for main, rule in (("header_checks =\nbody_checks =", ""),
+	    ("header_checks = " + own, ""),
+	    (both, "/^X-Return-Receipt/ DUNNO"),
+	    (both, "/^X-Return-Receipt:/ HOLD")):
+		status, _, text = clear_at(main, [("own_checks", rule + "\n")])
+		tap.equal(status, 78, "exit status: " + text)
+		tap.contains(text, "error: Postfix %s: 127.0.0.1:%s"
+		    % (site.etc, port), main + rule)
+		tap.contains(text, "flagged mail of sendmail(1) leaves in",
+		    main + rule)
+	# The port alone, or its cleanup alone.
+	lone = front + "    -o cleanup_service_name=other\n"
+	other = "other unix n - n - 0 cleanup\n    -o header_checks=\n"
+	for lines in (lone + other,
+	    front + "    -o receive_override_options=no_header_body_checks,"
+	    "no_address_mappings\n"):
+		status, found, text = clear_at(master=[(front, lines)])
+		tap.contains(text, port, lines)
+		tap.equal(status, 78 if lines.startswith(lone) else 0, text)
+		tap.lacks(text, "of sendmail(1) leaves", lines)
+	# And what is well.
+	flag = "/^X-Return-Receipt/ "
+	for main, rule, master in ((both, "", ()),
+	    (both, flag.replace("Return", "Returns") + "DUNNO", ()),
+	    (both, flag + "REJECT no", ()),
+	    ("header_checks = regexp:{{/^X-Own:/ DUNNO}}, " + ours, "", ()),
+	    ("header_checks =\nnon_smtpd_milters = " + m.address, "",
+	    [(front, front + "    -o smtpd_milters=%s\n" % m.address
+	    + "    -o milter_default_action=tempfail\n")]),
+	    ("header_checks =\ncontent_filter = counterfoil-hop:[127.0.0.1]:%d"
+	    % site.hop_port, "", ()),
+	    ("header_checks =\nnon_smtpd_milters = " + m.address, "",
+	    [(front, front + "    -o content_filter=counterfoil-hop:"
+	    "[127.0.0.1]:%d\n" % site.hop_port)])):
+		status, found, text = clear_at(main, [("own_checks", rule
+		    + "\n")], master)
+		tap.equal((status, found), (0, []), main + rule + text)
 
 
 @tap.case("mail that Postfix makes itself")
@@ -567,7 +632,8 @@ def t_as_user():
 	token = m.options["api_token_file"]
 	hidden = [os.path.join(site.etc, n) for n in ("main.cf", "master.cf",
 	    "counterfoil_header_checks")]
-	for path in (m.store, token):
+	secret = os.path.join(m.store, ".secret")
+	for path in (m.store, secret, token):
 		os.chown(path, nobody.pw_uid, -1)
 	for path in hidden:
 		os.chmod(path, 0o600)
@@ -576,7 +642,7 @@ def t_as_user():
 		    config=variant(user="nobody", ref_secret_file=os.path.join(
 		    folder, "none")))
 	finally:
-		for path in (m.store, token):
+		for path in (m.store, secret, token):
 			os.chown(path, 0, -1)
 		for path in hidden:
 			os.chmod(path, 0o644)
