@@ -142,7 +142,7 @@ cf_db_outbox_lease(struct cf_db *db, size_t max, long lease_ms,
 struct ending {
 	const struct cf_db_stmt *stmt;
 	struct cf_db_args args;
-	bool ours, undeliverable;
+	size_t result;
 };
 
 static void
@@ -160,15 +160,10 @@ static enum cf_err
 end_one(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct ending *e = arg;
-	enum cf_err rc;
 
-	(void)cf_db_send(db, e->stmt, &e->args);
-	rc = cf_db_flush(db, why);
-	if (rc != CF_OK)
-		return rc;
-	e->ours = cf_db_rows(db, 0) == 1;
-	e->undeliverable = e->ours &&
-	    strcmp(cf_db_get_text(db, 0, 0), "undeliverable") == 0;
+	/* COMMIT goes with it, and its result is there after that. */
+	(void)why;
+	e->result = cf_db_send(db, e->stmt, &e->args);
 	return CF_OK;
 }
 
@@ -181,9 +176,10 @@ end_lease(struct cf_db *db, struct ending *e, bool *ret_ours,
 	cf_db_args_free(&e->args);
 	if (rc != CF_OK)
 		return rc;
-	*ret_ours = e->ours;
+	*ret_ours = cf_db_rows(db, e->result) == 1;
 	if (ret_gave_up != NULL)
-		*ret_gave_up = e->undeliverable;
+		*ret_gave_up = *ret_ours && strcmp(cf_db_get_text(db,
+		    e->result, 0), "undeliverable") == 0;
 	return CF_OK;
 }
 
