@@ -21,7 +21,8 @@
 #include "keysrv/receipt.h"
 #include "keysrv/signer.h"
 
-#define BATCH 8			/* rows leased at once */
+#define SENDERS 4
+#define BATCH 8			/* rows leased at once, by each */
 #define PAUSE_FIRST_MS 250	/* after a failure of database or server */
 #define PAUSE_MOST_MS 30000
 #define DB_PAUSE_MOST_MS 2000	/* a restart takes seconds */
@@ -45,26 +46,41 @@ struct parts {
 	long poll_ms;
 };
 
-struct cf_outbox {
+/*
+ * One thread with its own connections to database and mail server.  The first
+ * looks for due rows all the time; the others help while it finds more than
+ * it can take at once.
+ */
+struct sender {
+	struct cf_outbox *ob;
 	pthread_t thread;
-	int wake_fd;		/* an eventfd, readable when stopping */
-	atomic_bool stopping;
-	atomic_llong stop_ms;	/* monotonic, when it was asked for */
+	bool has_thread, is_first;
 	_Atomic(struct parts *) fresh;	/* for the loop to take, or NULL */
 
 	/* The loop's own. */
-	char *database;
 	struct cf_db *db;
+	struct parts *parts;
+	long pause_ms;		/* 0 while all is well */
+};
+
+struct cf_outbox {
+	struct sender sender[SENDERS];
+	int wake_fd;		/* an eventfd, readable when stopping */
+	int help_fd;		/* a semaphore: helpers that are called */
+	atomic_bool stopping;
+	atomic_llong stop_ms;	/* monotonic, when it was asked for */
+	atomic_bool db_down, mail_down;	/* logged already */
+	atomic_int idle;	/* helpers that wait and were not called */
+
+	/* As it was started. */
+	char *database;
 	bool (*held)(void *arg);
 	void *held_arg;
 	void (*counted)(void *arg, const char *outcome);
 	void *counted_arg;
-	struct parts *parts;
 	struct cf_secret server_secret;
 	long lease_ms, retry_first_ms, retry_most_ms, max_age_ms;
 	long timeout_ms;
-	long pause_ms;		/* 0 while all is well */
-	bool db_down, mail_down;	/* logged already */
 };
 
 /* What became of one leased row; decides which statement ends the lease. */
@@ -103,12 +119,12 @@ pause_for(struct cf_outbox *ob, long ms)
 }
 
 static void
-pause_longer(struct cf_outbox *ob, long most_ms)
+pause_longer(struct sender *s, long most_ms)
 {
-	ob->pause_ms = ob->pause_ms == 0 ? PAUSE_FIRST_MS : ob->pause_ms * 2;
-	if (ob->pause_ms > most_ms)
-		ob->pause_ms = most_ms;
-	pause_for(ob, ob->pause_ms);
+	s->pause_ms = s->pause_ms == 0 ? PAUSE_FIRST_MS : s->pause_ms * 2;
+	if (s->pause_ms > most_ms)
+		s->pause_ms = most_ms;
+	pause_for(s->ob, s->pause_ms);
 }
 
 static void
@@ -125,50 +141,53 @@ parts_free(struct parts **parts)
 
 /* The next receipt is written, signed and sent by what was loaded last. */
 static void
-take_fresh(struct cf_outbox *ob)
+take_fresh(struct sender *s)
 {
-	struct parts *fresh = atomic_exchange(&ob->fresh, NULL);
+	struct parts *fresh = atomic_exchange(&s->fresh, NULL);
 
 	if (fresh == NULL)
 		return;
-	parts_free(&ob->parts);
-	ob->parts = fresh;
+	parts_free(&s->parts);
+	s->parts = fresh;
 }
 
 /* Each statement that hangs would leave a session behind: wait for better. */
 static void
-wait_while_held(struct cf_outbox *ob)
+wait_while_held(struct sender *s)
 {
+	struct cf_outbox *ob = s->ob;
+
 	while (ob->held != NULL && ob->held(ob->held_arg) && !is_stopping(ob))
-		pause_for(ob, ob->parts->poll_ms);
+		pause_for(ob, s->parts->poll_ms);
 }
 
 static void
 note_db(struct cf_outbox *ob, enum cf_err rc, const struct cf_why *why)
 {
-	if (rc != CF_OK && !ob->db_down)
+	bool was = atomic_exchange(&ob->db_down, rc != CF_OK);
+
+	if (rc != CF_OK && !was)
 		cf_log(rc == CF_E_DATABASE ? CF_LOG_WARN : CF_LOG_ERROR,
 		    "outbox waits for the database: %s", why->text);
-	else if (rc == CF_OK && ob->db_down)
+	else if (rc == CF_OK && was)
 		cf_log(CF_LOG_INFO, "outbox has its database again");
-	ob->db_down = rc != CF_OK;
 }
 
 static void
 note_mail(struct cf_outbox *ob, enum outcome outcome, const struct cf_why *why)
 {
 	bool down = outcome == OUTCOME_AWAY;
+	bool was = atomic_exchange(&ob->mail_down, down);
 
-	if (down && !ob->mail_down)
+	if (down && !was)
 		cf_log(CF_LOG_WARN, "outbox waits for the mail server: %s",
 		    why->text);
-	else if (!down && ob->mail_down)
+	else if (!down && was)
 		cf_log(CF_LOG_INFO, "outbox has its mail server again");
-	ob->mail_down = down;
 }
 
 static enum cf_err
-build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+build(struct sender *s, const struct cf_db_outbox_row *row,
     struct cf_buf *mail, struct cf_why *why)
 {
 	char handle[CF_B64URL_LEN(16) + 1];
@@ -176,7 +195,7 @@ build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	struct cf_receipt r = {
 		.second = row->second,
 		.key_handle = handle,
-		.from = ob->parts->receipt_from,
+		.from = s->parts->receipt_from,
 		.to = row->sender,
 		.recipient = row->recipient,
 		.principal = row->principal,
@@ -197,23 +216,23 @@ build(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 		    "no receipt is written for \"%s\" at \"%s\"", row->kind,
 		    row->assurance);
 	cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
-	cf_receipt_message_id(&ob->server_secret, row->event_id, r.grade,
+	cf_receipt_message_id(&s->ob->server_secret, row->event_id, r.grade,
 	    r.from, message_id);
-	return cf_receipt_build(&r, ob->parts->signer, mail, why);
+	return cf_receipt_build(&r, s->parts->signer, mail, why);
 }
 
 static enum outcome
-send_row(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+send_row(struct sender *s, const struct cf_db_outbox_row *row,
     struct cf_why *why)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf mail = CF_BUF_INIT(CF_RECEIPT_MAX);
 	enum cf_err rc;
 
-	take_fresh(ob);
-	rc = build(ob, row, &mail, why);
+	take_fresh(s);
+	rc = build(s, row, &mail, why);
 	if (rc == CF_OK) {
 		cf_fault("outbox.built");
-		rc = cf_mailer_send(ob->parts->mailer, row->sender, mail.data,
+		rc = cf_mailer_send(s->parts->mailer, row->sender, mail.data,
 		    mail.len, why);
 	}
 	if (rc == CF_OK)
@@ -244,28 +263,28 @@ retry_delay(const struct cf_outbox *ob, int64_t attempt)
 
 /* One try to write the outcome down; *ret_ours as in db_outbox.h. */
 static enum cf_err
-mark(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+mark(struct sender *s, const struct cf_db_outbox_row *row,
     enum outcome outcome, const char *error, bool *ret_ours,
     bool *ret_gave_up, struct cf_why *why)
 {
 	*ret_gave_up = outcome == OUTCOME_REFUSED;
 	switch (outcome) {
 	case OUTCOME_SENT:
-		return cf_db_outbox_sent(ob->db, row, ret_ours, why);
+		return cf_db_outbox_sent(s->db, row, ret_ours, why);
 	case OUTCOME_REFUSED:
-		return cf_db_outbox_undeliverable(ob->db, row, error, ret_ours,
+		return cf_db_outbox_undeliverable(s->db, row, error, ret_ours,
 		    why);
 	case OUTCOME_DEFERRED:
 	case OUTCOME_BROKEN:
-		return cf_db_outbox_retry(ob->db, row,
-		    retry_delay(ob, row->attempt), ob->max_age_ms, error,
+		return cf_db_outbox_retry(s->db, row,
+		    retry_delay(s->ob, row->attempt), s->ob->max_age_ms, error,
 		    ret_ours, ret_gave_up, why);
 	case OUTCOME_AWAY:
 		/*
 		 * The loop pauses; the row need not wait longer than that, nor
 		 * after that for what was no fault of its own.
 		 */
-		return cf_db_outbox_give_back(ob->db, row, ob->max_age_ms,
+		return cf_db_outbox_give_back(s->db, row, s->ob->max_age_ms,
 		    error, ret_ours, ret_gave_up, why);
 	}
 	cf_bug("outcome");
@@ -302,7 +321,7 @@ log_outcome(const struct cf_db_outbox_row *row, enum outcome outcome,
  * statement that is refused for what it says would be so again.
  */
 static void
-settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
+settle(struct sender *s, const struct cf_db_outbox_row *row,
     enum outcome outcome, const char *error)
 {
 	struct cf_why why = { "" };
@@ -310,14 +329,14 @@ settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 	enum cf_err rc;
 
 	do {
-		wait_while_held(ob);
-		last = is_stopping(ob);
+		wait_while_held(s);
+		last = is_stopping(s->ob);
 		if (last)
-			cf_db_set_waiting(ob->db, -1, LAST_CALL_MS);
-		rc = mark(ob, row, outcome, error, &ours, &gave_up, &why);
-		note_db(ob, rc, &why);
+			cf_db_set_waiting(s->db, -1, LAST_CALL_MS);
+		rc = mark(s, row, outcome, error, &ours, &gave_up, &why);
+		note_db(s->ob, rc, &why);
 		if (rc == CF_E_DATABASE && !last)
-			pause_longer(ob, DB_PAUSE_MOST_MS);
+			pause_longer(s, DB_PAUSE_MOST_MS);
 	} while (rc == CF_E_DATABASE && !last);
 	if (rc != CF_OK || !ours)
 		cf_log(rc == CF_OK || rc == CF_E_DATABASE ? CF_LOG_WARN :
@@ -326,25 +345,25 @@ settle(struct cf_outbox *ob, const struct cf_db_outbox_row *row,
 		    why.text : "the row changed after it was leased");
 	else
 		log_outcome(row, outcome, error, gave_up);
-	if (rc == CF_OK && ours && ob->counted != NULL &&
+	if (rc == CF_OK && ours && s->ob->counted != NULL &&
 	    (outcome != OUTCOME_AWAY || gave_up))
-		ob->counted(ob->counted_arg, gave_up ? "undeliverable" :
+		s->ob->counted(s->ob->counted_arg, gave_up ? "undeliverable" :
 		    outcome == OUTCOME_SENT ? "sent" : "waits");
 }
 
 /* False when the database is away: the leases run out by themselves. */
 static bool
-give_back(struct cf_outbox *ob, const struct cf_db_outbox_row *row)
+give_back(struct sender *s, const struct cf_db_outbox_row *row)
 {
 	struct cf_why why = { "" };
 	enum cf_err rc;
 	bool ours;
 
-	if (is_stopping(ob))
-		cf_db_set_waiting(ob->db, -1, LAST_CALL_MS);
-	rc = cf_db_outbox_give_back(ob->db, row, 0, NULL, &ours, NULL,
+	if (is_stopping(s->ob))
+		cf_db_set_waiting(s->db, -1, LAST_CALL_MS);
+	rc = cf_db_outbox_give_back(s->db, row, 0, NULL, &ours, NULL,
 	    &why);
-	note_db(ob, rc, &why);
+	note_db(s->ob, rc, &why);
 	return rc == CF_OK;
 }
 
@@ -358,7 +377,7 @@ may_send(struct cf_outbox *ob, int64_t leased_ms)
 
 /* Send the leased rows; false when the mail server is not there. */
 static bool
-send_batch(struct cf_outbox *ob, struct cf_db_outbox_row *rows, size_t count,
+send_batch(struct sender *s, struct cf_db_outbox_row *rows, size_t count,
     int64_t leased_ms)
 {
 	enum outcome outcome = OUTCOME_SENT;
@@ -368,24 +387,63 @@ send_batch(struct cf_outbox *ob, struct cf_db_outbox_row *rows, size_t count,
 	for (i = 0; i < count; i++) {
 		struct cf_why why = { "" };
 
-		if (outcome == OUTCOME_AWAY || !may_send(ob, leased_ms)) {
-			returning = returning && give_back(ob, &rows[i]);
+		if (outcome == OUTCOME_AWAY || !may_send(s->ob, leased_ms)) {
+			returning = returning && give_back(s, &rows[i]);
 			continue;
 		}
-		outcome = send_row(ob, &rows[i], &why);
+		outcome = send_row(s, &rows[i], &why);
 		if (outcome == OUTCOME_SENT)
 			cf_fault("outbox.sent");
 		else
 			cf_fault("outbox.failed");
-		note_mail(ob, outcome, &why);
-		settle(ob, &rows[i], outcome, why.text);
+		note_mail(s->ob, outcome, &why);
+		settle(s, &rows[i], outcome, why.text);
 		cf_fault("outbox.marked");
 	}
 	return outcome != OUTCOME_AWAY;
 }
 
+/* As many as wait to be called. */
 static void
-one_round(struct cf_outbox *ob)
+call_helpers(struct cf_outbox *ob)
+{
+	uint64_t count = (uint64_t)atomic_exchange(&ob->idle, 0);
+
+	if (count > 0 && write(ob->help_fd, &count, sizeof count) !=
+	    (ssize_t)sizeof count)
+		cf_log(CF_LOG_DEBUG, "no helper was called");
+}
+
+/* A helper waits until it is called; false when stopping. */
+static bool
+wait_for_call(struct cf_outbox *ob)
+{
+	struct pollfd fds[2] = {
+		{ ob->wake_fd, POLLIN, 0 },
+		{ ob->help_fd, POLLIN, 0 },
+	};
+	uint64_t one;
+
+	(void)atomic_fetch_add(&ob->idle, 1);
+	while (!is_stopping(ob))
+		if (poll(fds, 2, -1) > 0 && fds[1].revents != 0 &&
+		    read(ob->help_fd, &one, sizeof one) ==
+		    (ssize_t)sizeof one)
+			return true;
+	return false;
+}
+
+/* Pauses are the first one's; a helper goes, and is called again. */
+static void
+pause_as_first(struct sender *s, long most_ms)
+{
+	if (s->is_first)
+		pause_longer(s, most_ms);
+}
+
+/* Lease rows and send them; true when there may be more. */
+static bool
+one_round(struct sender *s)
 {
 	struct cf_db_outbox_row rows[BATCH] = { 0 };
 	struct cf_why why = { "" };
@@ -394,39 +452,54 @@ one_round(struct cf_outbox *ob)
 	enum cf_err rc;
 	bool reached = true;
 
-	rc = cf_db_outbox_lease(ob->db, BATCH, ob->lease_ms, rows, &count,
+	rc = cf_db_outbox_lease(s->db, BATCH, s->ob->lease_ms, rows, &count,
 	    &why);
-	if (is_stopping(ob) && rc != CF_OK)
-		return;
-	note_db(ob, rc, &why);
+	if (is_stopping(s->ob) && rc != CF_OK)
+		return false;
+	note_db(s->ob, rc, &why);
 	if (rc != CF_OK) {
-		pause_longer(ob, DB_PAUSE_MOST_MS);
-		return;
+		pause_as_first(s, DB_PAUSE_MOST_MS);
+		return false;
 	}
+	if (count == BATCH)
+		call_helpers(s->ob);
 	if (count > 0) {
 		cf_fault("outbox.leased");
-		reached = send_batch(ob, rows, count, leased_ms);
+		reached = send_batch(s, rows, count, leased_ms);
 	}
 	for (i = 0; i < count; i++)
 		cf_db_outbox_row_clear(&rows[i]);
 	if (!reached) {
-		pause_longer(ob, PAUSE_MOST_MS);
-		return;
+		pause_as_first(s, PAUSE_MOST_MS);
+		return false;
 	}
-	ob->pause_ms = 0;
-	if (count < BATCH)
-		pause_for(ob, ob->parts->poll_ms);
+	s->pause_ms = 0;
+	if (count < BATCH && s->is_first)
+		pause_for(s->ob, s->parts->poll_ms);
+	return count == BATCH;
 }
 
 static void *
-loop(void *arg)
+lead(void *arg)
 {
-	struct cf_outbox *ob = arg;
+	struct sender *s = arg;
 
-	while (!is_stopping(ob)) {
-		wait_while_held(ob);
-		one_round(ob);
+	while (!is_stopping(s->ob)) {
+		wait_while_held(s);
+		(void)one_round(s);
 	}
+	return NULL;
+}
+
+static void *
+help(void *arg)
+{
+	struct sender *s = arg;
+
+	while (wait_for_call(s->ob))
+		do
+			wait_while_held(s);
+		while (!is_stopping(s->ob) && one_round(s));
 	return NULL;
 }
 
@@ -445,16 +518,21 @@ static void
 free_outbox(struct cf_outbox **outbox)
 {
 	struct cf_outbox *ob = *outbox;
+	size_t i;
 
 	if (ob == NULL)
 		return;
-	cf_db_free(&ob->db);
+	for (i = 0; i < SENDERS; i++) {
+		cf_db_free(&ob->sender[i].db);
+		take_fresh(&ob->sender[i]);
+		parts_free(&ob->sender[i].parts);
+	}
 	free(ob->database);
-	take_fresh(ob);
-	parts_free(&ob->parts);
 	cf_secret_wipe(&ob->server_secret);
 	if (ob->wake_fd >= 0)
 		(void)close(ob->wake_fd);
+	if (ob->help_fd >= 0)
+		(void)close(ob->help_fd);
 	free(ob);
 	*outbox = NULL;
 }
@@ -489,33 +567,75 @@ make_parts(struct cf_outbox *ob, const struct cf_outbox_options *o,
 	rc = cf_mailer_new(&mailer, &parts->mailer, why);
 	if (rc != CF_OK)
 		return rc;
-	warn_of_old_certificate(parts);
 	*ret = parts;
 	parts = NULL;
 	return CF_OK;
+}
+
+/* For each sender its own; all or none. */
+static enum cf_err
+make_all_parts(struct cf_outbox *ob, const struct cf_outbox_options *o,
+    struct parts *ret[SENDERS], struct cf_why *why)
+{
+	enum cf_err rc = CF_OK;
+	size_t i, made;
+
+	for (made = 0; made < SENDERS && rc == CF_OK; made++) {
+		ret[made] = NULL;
+		rc = make_parts(ob, o, &ret[made], why);
+	}
+	if (rc == CF_OK)
+		warn_of_old_certificate(ret[0]);
+	for (i = 0; i < made && rc != CF_OK; i++)
+		parts_free(&ret[i]);
+	return rc;
 }
 
 enum cf_err
 cf_outbox_reload(struct cf_outbox *ob, const struct cf_outbox_options *options,
     struct cf_why *why)
 {
-	struct parts *fresh = NULL;
-	enum cf_err rc = make_parts(ob, options, &fresh, why);
+	struct parts *fresh[SENDERS];
+	enum cf_err rc = make_all_parts(ob, options, fresh, why);
+	size_t i;
 
-	if (rc != CF_OK)
-		return rc;
-	/* One that was not taken yet comes back. */
-	fresh = atomic_exchange(&ob->fresh, fresh);
-	parts_free(&fresh);
-	return CF_OK;
+	for (i = 0; i < SENDERS && rc == CF_OK; i++) {
+		/* One that was not taken yet comes back. */
+		fresh[i] = atomic_exchange(&ob->sender[i].fresh, fresh[i]);
+		parts_free(&fresh[i]);
+	}
+	return rc;
+}
+
+static enum cf_err
+prepare_senders(struct cf_outbox *ob, const struct cf_outbox_options *o,
+    struct cf_why *why)
+{
+	const struct cf_db_options db = {
+	    .conninfo = ob->database, .role = "counterfoil_keysrv",
+	    .application = "counterfoil-outbox",
+	    .unsafe_database = o->unsafe_database,
+	    .any_schema = o->any_schema };
+	struct parts *parts[SENDERS];
+	enum cf_err rc = make_all_parts(ob, o, parts, why);
+	struct sender *s;
+	size_t i;
+
+	for (i = 0; i < SENDERS && rc == CF_OK; i++) {
+		s = &ob->sender[i];
+		s->ob = ob;
+		s->is_first = i == 0;
+		s->parts = parts[i];
+		s->db = cf_db_new(&db);
+		cf_db_set_waiting(s->db, ob->wake_fd, DATABASE_LIMIT_MS);
+	}
+	return rc;
 }
 
 static enum cf_err
 prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
     struct cf_why *why)
 {
-	enum cf_err rc;
-
 	ob->lease_ms = or_default(o->lease_ms, LEASE_MS);
 	ob->retry_first_ms = or_default(o->retry_first_ms, RETRY_FIRST_MS);
 	ob->retry_most_ms = or_default(o->retry_most_ms, RETRY_MOST_MS);
@@ -526,24 +646,32 @@ prepare(struct cf_outbox *ob, const struct cf_outbox_options *o,
 		    "longer than the time for one mail");
 	cf_secret_set(&ob->server_secret, o->server_secret->bytes,
 	    o->server_secret->len);
-	rc = make_parts(ob, o, &ob->parts, why);
-	if (rc != CF_OK)
-		return rc;
 	ob->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ob->wake_fd < 0)
+	ob->help_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	if (ob->wake_fd < 0 || ob->help_fd < 0)
 		return cf_fail(CF_E_IO, why, "no more file descriptors");
 	ob->held = o->held;
 	ob->held_arg = o->held_arg;
 	ob->counted = o->counted;
 	ob->counted_arg = o->counted_arg;
 	ob->database = cf_strdup(o->database);
-	ob->db = cf_db_new(&(struct cf_db_options){
-	    .conninfo = ob->database, .role = "counterfoil_keysrv",
-	    .application = "counterfoil-outbox",
-	    .unsafe_database = o->unsafe_database,
-	    .any_schema = o->any_schema });
-	cf_db_set_waiting(ob->db, ob->wake_fd, DATABASE_LIMIT_MS);
-	return CF_OK;
+	return prepare_senders(ob, o, why);
+}
+
+static void
+stop_senders(struct cf_outbox *ob)
+{
+	const uint64_t one = 1;
+	size_t i;
+
+	atomic_store(&ob->stop_ms, (long long)cf_clock_mono_ms());
+	atomic_store(&ob->stopping, true);
+	/* Stays readable: every wait from here on ends at once. */
+	if (write(ob->wake_fd, &one, sizeof one) != (ssize_t)sizeof one)
+		cf_log(CF_LOG_DEBUG, "outbox was not woken");
+	for (i = 0; i < SENDERS; i++)
+		if (ob->sender[i].has_thread)
+			(void)pthread_join(ob->sender[i].thread, NULL);
 }
 
 enum cf_err
@@ -551,14 +679,23 @@ cf_outbox_start(const struct cf_outbox_options *options, struct cf_outbox **ret,
     struct cf_why *why)
 {
 	CF_AUTO(free_outbox) struct cf_outbox *ob = cf_calloc(1, sizeof *ob);
+	struct sender *s;
 	enum cf_err rc;
+	size_t i;
 
-	ob->wake_fd = -1;
+	ob->wake_fd = ob->help_fd = -1;
 	rc = prepare(ob, options, why);
+	for (i = 0; i < SENDERS && rc == CF_OK; i++) {
+		s = &ob->sender[i];
+		s->has_thread = pthread_create(&s->thread, NULL, s->is_first
+		    ? lead : help, s) == 0;
+		if (!s->has_thread) {
+			stop_senders(ob);
+			rc = cf_fail(CF_E_IO, why, "no more threads");
+		}
+	}
 	if (rc != CF_OK)
 		return rc;
-	if (pthread_create(&ob->thread, NULL, loop, ob) != 0)
-		return cf_fail(CF_E_IO, why, "no more threads");
 	*ret = ob;
 	ob = NULL;
 	return CF_OK;
@@ -567,16 +704,8 @@ cf_outbox_start(const struct cf_outbox_options *options, struct cf_outbox **ret,
 void
 cf_outbox_stop(struct cf_outbox **outbox)
 {
-	struct cf_outbox *ob = *outbox;
-	const uint64_t one = 1;
-
-	if (ob == NULL)
+	if (*outbox == NULL)
 		return;
-	atomic_store(&ob->stop_ms, (long long)cf_clock_mono_ms());
-	atomic_store(&ob->stopping, true);
-	/* Stays readable: every wait from here on ends at once. */
-	if (write(ob->wake_fd, &one, sizeof one) != (ssize_t)sizeof one)
-		cf_log(CF_LOG_DEBUG, "outbox was not woken");
-	(void)pthread_join(ob->thread, NULL);
+	stop_senders(*outbox);
 	free_outbox(outbox);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_outbox - the thread that turns outbox rows into receipt mails.
+ * cf_outbox - the threads that turn outbox rows into receipt mails.
  *
  * Leases due rows, builds and sends each mail, marks the row; everything
  * that must outlive the process is in the row.  Killed between sending and
@@ -9,9 +9,11 @@
  * is tried again like one that is not taken, and given up like it.
  * Knows: the order of the steps, the clock of retries.
  * Does not know: SQL (db_outbox.h), SMTP (mailer.h), wording (receipt.h).
- * Threads: start and stop from one; the loop has its own thread and its own
- * database connection.   Logging: one line a mail, with the row's number, and
- * the first of a row of failures.
+ * Threads: start, reload and stop from one; the senders are four, each with
+ * its own connections to database and mail server.  One works alone while it
+ * keeps up.  `held' and `counted' are called by any of them.
+ * Logging: one line a mail, with the row's number, and the first of a row of
+ * failures.
  */
 #ifndef CF_KEYSRV_OUTBOX_H
 #define CF_KEYSRV_OUTBOX_H
@@ -48,7 +50,7 @@ struct cf_outbox_options {
 };
 
 /*
- * Load the signer and start the thread; the database and the mail server
+ * Load the signer and start the threads; the database and the mail server
  * need not be there yet.  Gives *ret; end with cf_outbox_stop().
  *
  * CF_E_CONFIG  signer unreadable, readable by others or not for
@@ -63,8 +65,8 @@ CF_MUST_USE enum cf_err cf_outbox_start(const struct cf_outbox_options *options,
 CF_MUST_USE enum cf_err cf_outbox_reload(struct cf_outbox *outbox,
     const struct cf_outbox_options *options, struct cf_why *why);
 /*
- * Finish the mail under way (at most about 3 seconds more), give unsent
- * rows back, end the thread.  NULL inside is fine.
+ * Finish the mails under way (at most about 3 seconds more), give unsent
+ * rows back, end the threads.  NULL inside is fine.
  */
 void cf_outbox_stop(struct cf_outbox **outbox);
 

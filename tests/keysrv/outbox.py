@@ -562,16 +562,21 @@ def t_locked():
 		end_session(locker)
 
 
-@world.case("three outboxes on one table send each mail once")
-def t_several():
-	outboxes = [world.outbox() for _ in range(3)]
+def due_at_once(name, count):
+	"""So many rows for as many senders, name-1@a.test and so on."""
 	world.sql("INSERT INTO counterfoil.outbox (event_id, key_id,"
 	    " message_ref, kind, sender, recipient, original_message_id,"
 	    " released_at, assurance, principal, not_before)"
 	    " SELECT uuid_send(gen_random_uuid()),"
 	    " uuid_send(gen_random_uuid()), '', 'released',"
-	    " 'many-' || n || '@a.test', 'bob@b.test', '', now(), 'bearer',"
-	    " 'bearer', now() FROM generate_series(1, 300) n")
+	    " '%s-' || n || '@a.test', 'bob@b.test', '', now(), 'bearer',"
+	    " 'bearer', now() FROM generate_series(1, %d) n" % (name, count))
+
+
+@world.case("three outboxes on one table send each mail once")
+def t_several():
+	outboxes = [world.outbox() for _ in range(3)]
+	due_at_once("many", 300)
 	proc.wait_for(lambda: world.sql("SELECT count(*) FROM"
 	    " counterfoil.outbox WHERE sender LIKE 'many-%'"
 	    " AND state = 'sent'") == "300", 240, "300 mails")
@@ -581,6 +586,29 @@ def t_several():
 	tap.equal(len(set(got)), 300, "recipients")
 	for outbox in outboxes:
 		tap.equal(outbox.stop(), 0, "exit status")
+
+
+@world.case("while one mail takes its time, others help with what is due")
+def t_helpers():
+	world.sink.hold_again()
+	world.sink.next["held-1@a.test"] = ["hold"]
+	outbox = world.outbox()
+	due_at_once("held", 40)
+	tap.true(world.sink.held.wait(120), "a mail is under way")
+	# All but those that were leased with it.
+	proc.wait_for(lambda: int(world.sql("SELECT count(*) FROM"
+	    " counterfoil.outbox WHERE sender LIKE 'held-%'"
+	    " AND state = 'sent'")) >= 32, 40, "mails beside it")
+	tap.equal(world.sql("SELECT state FROM counterfoil.outbox"
+	    " WHERE sender = 'held-1@a.test'"), "waiting", "the one")
+	world.sink.let_go()
+	proc.wait_for(lambda: world.sql("SELECT count(*) FROM"
+	    " counterfoil.outbox WHERE sender LIKE 'held-%'"
+	    " AND state = 'sent'") == "40", 60, "all of them")
+	got = [m.recipient for m in world.sink.mails
+	    if m.recipient.startswith("held-")]
+	tap.equal((len(got), len(set(got))), (40, 40), "mails, recipients")
+	tap.equal(outbox.stop(), 0, "exit status")
 
 
 @world.case("told to stop, it gives back what it leased and did not send")
