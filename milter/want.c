@@ -238,20 +238,29 @@ static enum cf_err
 read_option(const char **p, enum cf_want_place place, struct option *o,
     struct cf_why *why)
 {
-	const char *start = *p;
+	const char *hint = place == CF_WANT_IN_FLAG ? "; write yes, or options "
+	    "with a ; between them, or leave the field out" : "";
+	const char *start;
 
+	skip_blanks(p);
+	start = *p;
+	if (*start == '"')
+		return cf_fail(CF_E_SYNTAX, why, "%.*s stands in quotation "
+		    "marks, which do not belong there%s", shown_len(start),
+		    start, hint);
+	if (*start == '\0')
+		return cf_fail(CF_E_SYNTAX, why, "it ends where an option "
+		    "should stand%s", hint);
 	if (!eat_word(p, &o->name) || !eat_char(p, '='))
 		return cf_fail(CF_E_SYNTAX, why, "\"%.*s\" is not of the form "
-		    "option=value%s", shown_len(start), start,
-		    place == CF_WANT_IN_FLAG ? "; write yes, or options with "
-		    "a ; between them, or leave the field out" : "");
+		    "option=value%s", shown_len(start), start, hint);
 	o->words = 0;
 	do {
 		start = *p;
 		if (o->words == WORDS_MAX || !eat_word(p, &o->word[o->words]))
-			return cf_fail(CF_E_SYNTAX, why, "%.*s=\"%.*s\" is "
-			    "not a value", (int)o->name.len, o->name.p,
-			    shown_len(start), start);
+			return cf_fail(CF_E_SYNTAX, why, "behind %.*s= no "
+			    "value stands: %.*s", (int)o->name.len,
+			    o->name.p, shown_len(start), start);
 		o->words++;
 	} while (eat_char(p, ','));
 	if (**p != '\0' && **p != ';')
@@ -261,13 +270,19 @@ read_option(const char **p, enum cf_want_place place, struct option *o,
 	return CF_OK;
 }
 
-/* Nothing but the word. */
-static bool
-is_yes(const char *text)
+/* "yes", with the semicolon behind it when options follow. */
+static void
+eat_yes(const char **text, bool *ret_alone)
 {
+	const char *p = *text;
 	struct span word;
 
-	return eat_word(&text, &word) && *text == '\0' && is(word, "yes");
+	if (!eat_word(&p, &word) || !is(word, "yes") ||
+	    (*p != '\0' && *p != ';'))
+		return;
+	*ret_alone = !eat_char(&p, ';');
+	skip_blanks(&p);
+	*text = p;
 }
 
 enum cf_err
@@ -276,12 +291,15 @@ cf_want_parse(const char *text, enum cf_want_place place, struct cf_want *ret,
 {
 	struct cf_want want = { .expires_s = 0 };
 	struct option option;
+	bool alone = false;
 	enum cf_err rc = CF_OK;
 
 	if (strlen(text) > CF_WANT_MAX)
 		return cf_fail(CF_E_SYNTAX, why,
 		    "it is longer than %d characters", CF_WANT_MAX);
-	if (place != CF_WANT_IN_FLAG || !is_yes(text)) {
+	if (place == CF_WANT_IN_FLAG)
+		eat_yes(&text, &alone);
+	if (!alone) {
 		do {
 			rc = read_option(&text, place, &option, why);
 			if (rc == CF_OK)

@@ -5,7 +5,7 @@
  * One grammar for a message's flag and for the defaults of a site
  * (counterfoil-flag(7) has the ABNF):
  *
- *   flag    = "yes" / options
+ *   flag    = "yes" [ ";" options ] / options
  *   options = option *( ";" option )
  *   option  = name "=" word *( "," word )
  *   name    = word = 1*( letter / digit / "-" )

@@ -101,6 +101,8 @@ def t_options():
 	    (b"Expires = 36H ; REQUIRE=Bearer", {"expires_in": 36 * 3600}),
 	    (b"\r\n\trequire=bearer;\r\n expires=2w;\r\n layers=none",
 	        {"expires_in": 14 * DAY}),
+	    (b"yes; expires=7d", {"expires_in": 7 * DAY}),
+	    (b"YES ;\r\n require=bearer", {}),
 	    (b"expires=never", {})):
 		content = flagged(value)
 		sealed(content, "flag")
@@ -110,7 +112,7 @@ def t_options():
 
 @tap.case("what is not known or not of the grammar is refused, and named")
 def t_malformed():
-	for value, word in ((b"yes; expires=7d", '"yes;'),
+	for value, word in ((b"yes;", "an option should stand"),
 	    (b"expires=7d;", "leave the field out"),
 	    (b"no", "write yes,"), (b"", "write yes,"), (b"expires=soon", "expires=soon"),
 	    (b"colour=red", "option colour"), (b"receipt=always", "receipt"),
