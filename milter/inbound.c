@@ -318,6 +318,7 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 	}
 	rc = store(in, why);
 	*ret_rewrite = rc == CF_OK;
+	in->full |= rc == CF_E_FULL;
 	/* Its attachment and its sender's reader open it all the same. */
 	return rc == CF_E_FULL ? CF_OK : rc;
 }
@@ -342,4 +343,5 @@ cf_inbound_facts(const struct cf_inbound *in, struct cf_inbound_facts *ret)
 		    sizeof ret->handle);
 	ret->bytes_in = in->came;
 	ret->bytes_out = in->size;
+	ret->full = in->full;
 }

@@ -25,6 +25,7 @@ struct cf_inbound;
 struct cf_inbound_facts {
 	char handle[CF_HANDLE_LEN + 1];
 	uint64_t bytes_in, bytes_out;
+	bool full;		/* left alone for want of room */
 };
 
 /* All arguments must live until cf_inbound_free().  CF_E_IO. */

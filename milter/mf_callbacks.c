@@ -24,6 +24,7 @@
 #include "milter/mctx.h"
 #include "milter/metrics.h"
 #include "milter/reply.h"
+#include "milter/room.h"
 
 #define NAME "counterfoil"
 #define PACKET_MAX (1024 * 1024)	/* bytes of one command we read */
@@ -304,6 +305,8 @@ refuse(SMFICTX *ctx, enum cf_err rc, const struct cf_why *why)
 	const char *cause = cf_mctx_reply(m, rc, &reply);
 	sfsistat status = send_reply(ctx, &reply);
 
+	if (rc == CF_E_FULL && m->decision.action == CF_ACTION_SEAL)
+		cf_room_is_full_here(why);
 	log_message(ctx, m, status == SMFIS_REJECT ? "refused" : "deferred",
 	    cause, why);
 	forget_message(ctx);
@@ -413,6 +416,7 @@ mf_eom(SMFICTX *ctx)
 	struct cf_mctx *m = message(ctx);
 	struct cf_eom_ops ops = { { change_field, add_field, ctx, false },
 	    tell_progress, write_body, ctx };
+	struct cf_inbound_facts in;
 	struct cf_why why = { "" };
 	const char *verdict = "";
 	enum cf_err rc;
@@ -428,7 +432,9 @@ mf_eom(SMFICTX *ctx)
 	rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK)
 		return refuse(ctx, rc, &why);
-	log_message(ctx, m, verdict, m->decision.cause, &why);
+	cf_inbound_facts(m->inbound, &in);
+	log_message(ctx, m, verdict, in.full ? "no-room" : m->decision.cause,
+	    &why);
 	forget_message(ctx);
 	return SMFIS_CONTINUE;
 }

@@ -3,6 +3,7 @@
 #include "milter/room.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/statvfs.h>
 
 #include "common/clock.h"
@@ -13,6 +14,10 @@
 #define BLOCK 4096	/* a file takes a whole number of these */
 /* Room again: so much more than what was too much, not a byte. */
 #define AGAIN (1 << 20)
+/* Of mail that is sealed here: a state of its own beside the reasons. */
+#define HERE CF_ROOM__COUNT
+#define STATES (CF_ROOM__COUNT + 1)
+#define TEXT_EXACT (10 << 20)	/* from here on one decimal will do */
 
 static const struct {
 	const char *name;
@@ -33,7 +38,8 @@ static struct {
 	int64_t told_ms;	/* monotonic */
 	uint64_t refused;
 	uint64_t settled;	/* `refused` at the last count */
-} state[CF_ROOM__COUNT];
+} state[STATES];
+static bool told_any;		/* and not yet that there is room again */
 static bool counted;
 static int64_t messages, bytes;	/* as counted; bytes with what was added */
 static int64_t added;		/* since the start */
@@ -44,9 +50,33 @@ cf_room_reason_name(enum cf_room_reason reason)
 	return reasons[reason].name;
 }
 
-/* One line when it begins; the message has its own. */
-static enum cf_err
-refuse(enum cf_room_reason reason, const struct cf_why *why)
+void
+cf_room_text(uint64_t n, char ret[CF_ROOM_TEXT_MAX])
+{
+	static const char units[] = "GMk";
+	unsigned shift = 30, i;
+
+	for (i = 0; i < 3; i++, shift -= 10) {
+		uint64_t unit = UINT64_C(1) << shift;
+
+		if (n > 0 && n % unit == 0) {
+			(void)snprintf(ret, CF_ROOM_TEXT_MAX, "%llu%c",
+			    (unsigned long long)(n / unit), units[i]);
+			return;
+		}
+		if (n >= TEXT_EXACT && n >= unit) {
+			(void)snprintf(ret, CF_ROOM_TEXT_MAX, "%.1f%c",
+			    (double)n / (double)unit, units[i]);
+			return;
+		}
+	}
+	(void)snprintf(ret, CF_ROOM_TEXT_MAX, "%llu bytes",
+	    (unsigned long long)n);
+}
+
+/* Note that there was none; gives whether to tell of it. */
+static bool
+note(int reason)
 {
 	int64_t now = cf_clock_mono_ms();
 	bool tell;
@@ -57,11 +87,18 @@ refuse(enum cf_room_reason reason, const struct cf_why *why)
 	state[reason].refused++;
 	state[reason].full = true;
 	if (tell) {
-		state[reason].told = true;
+		state[reason].told = told_any = true;
 		state[reason].told_ms = now;
 	}
 	pthread_mutex_unlock(&lock);
-	if (tell)
+	return tell;
+}
+
+/* One line when it begins; the message has its own. */
+static enum cf_err
+refuse(enum cf_room_reason reason, const struct cf_why *why)
+{
+	if (note((int)reason))
 		cf_log(CF_LOG_WARN, "no room to store sealed mail from "
 		    "outside, which passes as it came: %s; %s", why->text,
 		    reasons[reason].todo);
@@ -107,26 +144,31 @@ in_reserve(const struct cf_mconf *conf, uint64_t size, uint64_t *ret_free)
 static enum cf_err
 ask_reserve(const struct cf_mconf *conf, uint64_t size, struct cf_why *why)
 {
+	char has[CF_ROOM_TEXT_MAX], reserve[CF_ROOM_TEXT_MAX];
 	uint64_t left = 0;
 
 	if (!in_reserve(conf, size, &left))
 		return CF_OK;
-	(void)cf_fail(CF_E_FULL, why, "the file system of %s has %llu bytes "
-	    "left, and store_reserve is %ld", conf->store_directory,
-	    (unsigned long long)left, conf->store_reserve);
+	cf_room_text(left, has);
+	cf_room_text((uint64_t)conf->store_reserve, reserve);
+	(void)cf_fail(CF_E_FULL, why, "the file system of %s has %s left, and "
+	    "store_reserve is %s", conf->store_directory, has, reserve);
 	return refuse(CF_ROOM_RESERVE, why);
 }
 
 enum cf_err
 cf_room_ask(const struct cf_mconf *conf, uint64_t size, struct cf_why *why)
 {
+	char has_text[CF_ROOM_TEXT_MAX], limit[CF_ROOM_TEXT_MAX];
 	int64_t has;
 
 	size = whole_blocks(size);
 	if (!over_limit(conf, size, &has))
 		return ask_reserve(conf, size, why);
-	(void)cf_fail(CF_E_FULL, why, "%s has %lld bytes, and store_limit is "
-	    "%ld", conf->store_directory, (long long)has, conf->store_limit);
+	cf_room_text((uint64_t)has, has_text);
+	cf_room_text((uint64_t)conf->store_limit, limit);
+	(void)cf_fail(CF_E_FULL, why, "%s has %s, and store_limit is %s",
+	    conf->store_directory, has_text, limit);
 	return refuse(CF_ROOM_LIMIT, why);
 }
 
@@ -140,6 +182,15 @@ void
 cf_room_is_full(const struct cf_why *why)
 {
 	(void)refuse(CF_ROOM_DISK, why);
+}
+
+void
+cf_room_is_full_here(const struct cf_why *why)
+{
+	if (note(HERE))
+		cf_log(CF_LOG_WARN, "no room to seal mail, which waits: %s; "
+		    "make room on its file system, or raise the quota",
+		    why->text);
 }
 
 void
@@ -172,7 +223,7 @@ settle(const struct cf_mconf *conf)
 {
 	uint64_t left = 0;
 	int64_t has;
-	bool again[CF_ROOM__COUNT], ended = false;
+	bool again[STATES], ended;
 	int r;
 
 	again[CF_ROOM_LIMIT] = !over_limit(conf, AGAIN, &has);
@@ -181,15 +232,19 @@ settle(const struct cf_mconf *conf)
 	/* Of a quota only messages can tell. */
 	again[CF_ROOM_DISK] = state[CF_ROOM_DISK].refused ==
 	    state[CF_ROOM_DISK].settled;
-	for (r = 0; r < CF_ROOM__COUNT; r++) {
-		ended |= state[r].full && again[r];
+	again[HERE] = state[HERE].refused == state[HERE].settled;
+	/* One reason may end as another begins, by a reload: no word of it. */
+	ended = told_any;
+	for (r = 0; r < STATES; r++) {
+		ended = ended && again[r];
 		state[r].full = state[r].full && !again[r];
 		state[r].settled = state[r].refused;
 	}
+	told_any = told_any && !ended;
 	pthread_mutex_unlock(&lock);
 	if (ended)
-		cf_log(CF_LOG_INFO, "there is room to store sealed mail from "
-		    "outside again");
+		cf_log(CF_LOG_INFO, "there is room to store sealed mail "
+		    "again");
 }
 
 void

@@ -9,7 +9,8 @@
  * this process stores.
  * Knows: one store, that of the current snapshot.
  * Threads: safe.   Logging: when the room ends, at most once a day and reason
- * while it lasts, and when there is room again.
+ * while it lasts, and when there is room again; of mail that is sealed here,
+ * too.
  */
 #ifndef CF_MILTER_ROOM_H
 #define CF_MILTER_ROOM_H
@@ -38,6 +39,13 @@ CF_MUST_USE enum cf_err cf_room_ask_spool(const struct cf_mconf *conf,
     struct cf_why *why);
 /* The system said CF_E_FULL, with `why`. */
 void cf_room_is_full(const struct cf_why *why);
+/* The same for mail that is sealed here, which waits. */
+void cf_room_is_full_here(const struct cf_why *why);
+
+#define CF_ROOM_TEXT_MAX 24
+/* A number of bytes for a sentence, as options take it: "12M", "1.5G", and
+ * in full when it is small. */
+void cf_room_text(uint64_t bytes, char ret[CF_ROOM_TEXT_MAX]);
 
 /* This process has stored so many bytes, or removed them (negative). */
 void cf_room_add(int64_t bytes);

@@ -200,6 +200,10 @@ def t_full():
 			waits(tiny.send(lib.message(body)), "451 4.3.0")
 			tiny.wait_log(since, " cause=file ")
 			tap.contains(since(), ": %s" % tiny.store, "the place")
+			waits(tiny.send(lib.message(body)), "451 4.3.0")
+			tap.equal(since().count("warn: no room to seal mail, "
+			    "which waits: "), 1, since())
+			tap.contains(since(), "make room on its", "what to do")
 			tap.equal(tiny.blobs(), [], "files in the store")
 			tap.equal(tiny.half_files(), [], "half files")
 			content = lib.message()

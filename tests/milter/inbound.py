@@ -233,7 +233,8 @@ def t_store_limit():
 	try:
 		at.wait_log(at.log_text, " has 0 sealed messages, ")
 		tap.true(at.send(one).new_body is not None, "the first")
-		unchanged(two, "store_limit is 150000", at=at)
+		unchanged(two, "store_limit is 150000 bytes", at=at)
+		tap.contains(at.log_text(), "unchanged cause=no-room ", "cause")
 		unchanged(three, "store_limit is 150000", at=at)
 		warning = "no room to store sealed mail from outside"
 		tap.equal(at.log_text().count(warning), 1, "warnings")
@@ -250,14 +251,18 @@ def t_store_limit():
 		    "refused")
 		tap.true(100000 < value("store_bytes") < 150000, "bytes")
 		since = reload(at, store_limit="1G")
-		at.wait_log(since, "there is room to store sealed mail from "
-		    "outside again")
+		at.wait_log(since, "there is room to store sealed mail again")
 		at.wait_log(since, " has 2 sealed messages, ")
 		tap.true(at.send(two).new_body is not None, "later")
 		# A limit below what is there already.
 		since = reload(at, store_limit=1000)
 		at.wait_log(since, " has 3 sealed messages, ")
-		unchanged(three, "store_limit is 1000", at=at)
+		unchanged(three, "store_limit is 1000 bytes", at=at)
+		# Another limit ends nothing.
+		since = reload(at, store_limit=2000)
+		at.wait_log(since, " has 3 sealed messages, ")
+		unchanged(three, "store_limit is 2000 bytes", at=at)
+		tap.lacks(since(), "room to store sealed mail again", "log")
 	finally:
 		at.close()
 
@@ -271,7 +276,7 @@ def t_store_reserve():
 	    store_reserve="900000G",
 	    allowed_key_servers=[sender.key_server.url]).start()
 	try:
-		unchanged(p, "store_reserve is 966367641600000", at=at)
+		unchanged(p, "store_reserve is 900000G", at=at)
 		unchanged(large, "store_reserve is ", at=at)
 		tap.equal(at.log_text().count("no room to store "), 1, "warnings")
 		content = lib.message(os.urandom(2 << 20))
@@ -301,7 +306,7 @@ def t_spool_reserve():
 		content = seal(lib.message(os.urandom(6 << 20)))
 		s = at.session()
 		result = s.begin(content)
-		at.wait_log(at.log_text, "store_reserve is 12582912")
+		at.wait_log(at.log_text, "store_reserve is 12M")
 		proc.wait_for(lambda: left() == whole, 60, "the spool to go")
 		s.put_end()
 		tap.equal(s.finish(result).new_body, None, "passed")
@@ -337,6 +342,26 @@ def t_store_disk():
 			at.stop()
 			proc.run(["umount", at.store])
 			at.close()
+
+
+@tap.case("-n on a full disk: an error, whatever the options say")
+def t_check_full():
+	at = lib.Rig(mode="outbound", store_reserve=0,
+	    allowed_key_servers=[sender.key_server.url])
+	proc.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0750", "tmpfs",
+	    at.store])
+	try:
+		at.write_config()
+		proc.run(["dd", "if=/dev/zero", "of=" + os.path.join(at.store,
+		    "filler"), "bs=4k"], check=False)
+		done = proc.run([proc.program("counterfoil-milter"), "-n",
+		    "--offline", "--no-mta", "-c", at.config], check=False)
+		tap.equal(done.returncode, 78, "exit status")
+		tap.contains(done.stdout.decode(), "error: store_directory: its "
+		    "file system is full, with 0 bytes left", "finding")
+	finally:
+		proc.run(["umount", at.store])
+		at.close()
 
 
 @tap.case("a start on a full disk, without a secret of the store: it serves")
@@ -375,7 +400,7 @@ def t_check_values():
 			"days: after that, links in mail open nothing"),
 		    ({"store_reserve": 0}, "both 0: sealed mail of anybody"),
 		    ({"store_reserve": 0, "store_limit": "1M"},
-			"store_limit is 1048576, less than one message"),
+			"store_limit is 1M, less than one message"),
 		    ({"store_reserve": "900000G"}, "no sealed mail from "
 			"outside is ever stored"), ({}, None)):
 			at.options.update(store_keep_s="400d",

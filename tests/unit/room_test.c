@@ -131,6 +131,26 @@ t_each_refusal_is_counted(void **state)
 	assert_int_equal(refused(CF_ROOM_DISK), 1);
 }
 
+static void
+t_sizes_read_as_options_are_written(void **state)
+{
+	static const struct { uint64_t bytes; const char *text; } rows[] = {
+		{ 0, "0 bytes" }, { 1000, "1000 bytes" }, { 1024, "1k" },
+		{ 150000, "150000 bytes" }, { 12 << 20, "12M" },
+		{ 1 << 30, "1G" }, { UINT64_C(82791129088), "77.1G" },
+		{ (12 << 20) + 1, "12.0M" }, { UINT64_C(900000) << 30,
+		"900000G" }, { UINT64_MAX, "17179869184.0G" },
+	};
+	char text[CF_ROOM_TEXT_MAX];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		cf_room_text(rows[i].bytes, text);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
 int
 main(void)
 {
@@ -140,6 +160,7 @@ main(void)
 		cmocka_unit_test(t_count_keeps_what_came_meanwhile),
 		cmocka_unit_test(t_reserve_goes_by_the_file_system),
 		cmocka_unit_test(t_each_refusal_is_counted),
+		cmocka_unit_test(t_sizes_read_as_options_are_written),
 	};
 
 	return cmocka_run_group_tests(tests, begin, NULL);
