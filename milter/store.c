@@ -26,6 +26,8 @@
 /* The reader may run under another user of the directory's group. */
 #define BLOB_MODE 0640
 #define SHARD_MODE 0750
+/* So much of the time of a stored message may end with the power. */
+#define TIME_LOSS_S 60
 #define LINK_TRIES 5	/* against a sweep that takes it away each time */
 
 /* A sentence that names no place gets the directory in front. */
@@ -332,6 +334,22 @@ set_time(int fd, int64_t mtime, const char *path, struct cf_why *why)
 	return futimens(fd, times) == 0 ? CF_OK : cf_file_fail(why, path);
 }
 
+/*
+ * A time that a power failure takes back lets a sweep take the file, whose
+ * message was acknowledged.  Many of one E at once share the wait.
+ */
+static enum cf_err
+renew_time(int fd, int64_t before, int64_t mtime, const char *path,
+    struct cf_why *why)
+{
+	enum cf_err rc = set_time(fd, mtime, path, why);
+
+	if (rc == CF_OK && (mtime - before > TIME_LOSS_S ||
+	    before - mtime > TIME_LOSS_S) && fsync(fd) != 0)
+		rc = cf_file_fail(why, path);
+	return rc;
+}
+
 /* The name tells what is in it, but a disk may have lost some of it. */
 static enum cf_err
 renew_locked(int fd, const char *path, const struct cf_blob *blob,
@@ -350,7 +368,7 @@ renew_locked(int fd, const char *path, const struct cf_blob *blob,
 	mtime = cf_keep_again(st.st_mtim.tv_sec, st.st_ctim.tv_sec,
 	    blob->keep_s, blob->end, cf_clock_ms() / 1000);
 	*ret_there = true;
-	return set_time(fd, mtime, path, why);
+	return renew_time(fd, st.st_mtim.tv_sec, mtime, path, why);
 }
 
 /* With the lock of sweep.c: not while it takes the file away. */

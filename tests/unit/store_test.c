@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,16 @@
 #define NOW 1800000000		/* seconds; the clock of these tests */
 
 static char place[] = "/tmp/cf-store-test.XXXXXX";
+
+static unsigned syncs;
+
+/* Stands before the C library's, and counts. */
+int
+fsync(int fd)
+{
+	__atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+	return (int)syscall(SYS_fsync, fd);
+}
 
 /* ---- helpers ---- */
 
@@ -263,6 +274,30 @@ t_put_twice_is_one_file(void **state)
 	assert_string_equal(cf_buf_str(&got), "sealed");
 	cf_store_remove(&blob);
 	assert_int_equal(mtime_of(&blob), -1);
+}
+
+/* Its new time, too; only the directory is asked for what is new already. */
+static void
+t_renewed_outlives_a_power_failure(void **state)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf e = CF_BUF_INIT(100);
+	struct cf_blob blob = blob_of("sealed", &e);
+	int64_t now = cf_clock_ms() / 1000;
+
+	(void)state;
+	assert_true(put(&blob));
+	syncs = 0;
+	assert_true(renew(&blob));
+	assert_int_equal(syncs, 1);
+	set_mtime(&blob, now - KEEP + 300);
+	assert_true(renew(&blob));
+	assert_int_equal(syncs, 3);
+	/* From a near end to the option's, which is a time before it. */
+	set_mtime(&blob, now + 31 * DAY);
+	assert_true(renew(&blob));
+	assert_int_equal(syncs, 5);
+	assert_true(renew(&blob));
+	assert_int_equal(syncs, 6);
 }
 
 static void
@@ -530,6 +565,7 @@ main(void)
 		cmocka_unit_test(t_keep_again_never_shortens),
 		cmocka_unit_test(t_keep_counts_from_the_last_time),
 		IN_PLACE(t_put_twice_is_one_file),
+		IN_PLACE(t_renewed_outlives_a_power_failure),
 		IN_PLACE(t_put_keeps_the_end_of_its_own),
 		IN_PLACE(t_put_replaces_what_is_cut_off),
 		IN_PLACE(t_put_says_what_stands_in_the_way),
