@@ -103,11 +103,19 @@ cf_proxy_wipe(struct cf_proxy *proxy)
 	OPENSSL_cleanse(proxy, sizeof *proxy);
 }
 
+/* Of a name without the dot that may end it (RFC 3986 3.2.2). */
+static size_t
+name_len(const char *host, size_t len)
+{
+	return len > 1 && host[len - 1] == '.' ? len - 1 : len;
+}
+
 static bool
 is_excepted(const char *item, const char *host, size_t len)
 {
-	size_t n = strlen(item);
+	size_t n = name_len(item, strlen(item));
 
+	len = name_len(host, len);
 	if (item[0] == '.')
 		return len > n && memcmp(host + len - n, item, n) == 0;
 	return len == n && memcmp(host, item, n) == 0;
