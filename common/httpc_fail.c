@@ -3,6 +3,7 @@
 #include "common/httpc_fail.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "common/crypto_tls.h"
 
@@ -50,10 +51,19 @@ fail_by_status(const struct cf_httpc_end *end, struct cf_why *why)
 	    "\"proxy_except\"", end->service, place, status);
 }
 
+/* With https: to a proxy that has no TLS, it waits for more or hangs up. */
+static const char *
+hint_at_http(const struct cf_httpc_end *end)
+{
+	return strncmp(end->proxy->url, "https:", 6) != 0 ? "" :
+	    "; to one without TLS, as most are, the option must say http://";
+}
+
 static enum cf_err
 fail_by_proxy(const struct cf_httpc_end *end, struct cf_why *why)
 {
 	const char *place = cf_proxy_place(end->proxy), *trouble = NULL;
+	const char *hint = "";
 	enum cf_err rc = CF_E_NETWORK;
 
 	if (end->proxy_nonsense || end->too_large)
@@ -74,22 +84,24 @@ fail_by_proxy(const struct cf_httpc_end *end, struct cf_why *why)
 	case CURLE_OPERATION_TIMEDOUT:
 		return cf_fail(CF_E_TIMEOUT, why, "%s: the proxy %s did not "
 		    "answer in time; check the option \"proxy\", or ask who "
-		    "runs it", end->service, place);
+		    "runs it%s", end->service, place, hint_at_http(end));
 	case CURLE_PEER_FAILED_VERIFICATION:
 		trouble = cf_tls_certificate_trouble(end->proxy_verdict);
 		break;
 	case CURLE_SSL_CONNECT_ERROR:
 		trouble = cf_tls_handshake_trouble(end->text);
+		hint = hint_at_http(end);
 		break;
 	default:
 		break;
 	}
 	if (trouble != NULL)
-		return cf_fail(CF_E_PROXY, why, "%s: the proxy %s: %s",
-		    end->service, place, trouble);
+		return cf_fail(CF_E_PROXY, why, "%s: the proxy %s: %s%s",
+		    end->service, place, trouble, hint);
 	/* It hung up, or said what curl does not call an answer. */
 	return cf_fail(rc, why, "%s: the proxy %s gave no proper answer; "
-	    "check the option \"proxy\"", end->service, place);
+	    "check the option \"proxy\"%s", end->service, place,
+	    hint_at_http(end));
 }
 
 /* Was it the proxy's turn? */

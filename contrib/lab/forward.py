@@ -113,8 +113,8 @@ class Forward:
 				if not data:
 					return
 				head += data
-				if head[0] == 0x16:	# TLS
-					client.sendall(b"HTTP/1.1 400 no\r\n\r\n")
+				if head[0] == 0x16:
+					self._no_tls(client)
 					return
 			self.requests.append(head)
 			self._answer(client, head)
@@ -122,6 +122,13 @@ class Forward:
 			pass		# it hung up
 		finally:
 			client.close()
+
+	def _no_tls(self, client):
+		"""A proxy reads on for a line end, or it does not."""
+		if self.fault == "silent":
+			self._until_gone(client)
+		elif self.fault != "hang-up":
+			client.sendall(b"HTTP/1.1 400 no\r\n\r\n")
 
 	def _answer(self, client, head):
 		fault = self.fault

@@ -189,7 +189,7 @@ def t_straight():
 	    ("localhost",)), "localhost")
 	local.start(key_servers=[local.key_server.url])
 	seals(local)
-	for item in (forward.HOST, ".test"):
+	for item in (forward.HOST, ".test", forward.HOST + ".", ".test."):
 		rig = new(proxy.url, proxy_except=["other.test", item]).start()
 		waits(rig, "Could")
 	tap.equal(proxy.requests, [], "what was asked of the proxy")
@@ -312,6 +312,13 @@ def t_tls_proxy():
 		waits(rig, " cause=proxy ", "%s: the proxy localhost:%d: %s" % (
 		    rig.key_server.url, there.port, words))
 		tap.equal(there.requests, [], "what it was told")
+	# The last: what people mean who write https: for a proxy.
+	hint = "; to one without TLS, as most are, the option must say http://"
+	rig.stop()
+	rig.start(request_timeout_s=2, deadline_s=3)
+	for plain.fault, words in ((None, "check the address and the port"),
+	    ("silent", "ask who runs it"), ("hang-up", IMPROPER)):
+		waits(rig, "localhost:%d" % plain.port, words + hint)
 
 
 @tap.case("a proxy that opens TLS to read along is not believed")
