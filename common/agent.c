@@ -206,6 +206,11 @@ ask_until_answered(struct cf_agent *agent, enum cf_proof_verb verb,
 		cf_buf_reset(answer);
 		rc = ask(agent, verb, path, answer, why);
 	} while (is_worth_repeating(rc) && wait_to_repeat(agent, &pause_ms));
+	/* It is made from E: one that does not hold is of another E. */
+	if (rc == CF_E_BAD_SIGNATURE)
+		return cf_fail(CF_E_DAMAGED, why, "%s does not accept this "
+		    "copy as the message that it has the key for",
+		    agent->link->service);
 	return rc;
 }
 

@@ -43,6 +43,7 @@ void cf_agent_free(struct cf_agent **agent);	/* wipes */
 /*
  * Who sealed it and what a release will record.  Fills *ret; end with
  * cf_about_free().  The server's refusals, CF_E_NETWORK, ...
+ * CF_E_DAMAGED   it does not know this E by that key id
  */
 CF_MUST_USE enum cf_err cf_agent_describe(struct cf_agent *agent,
     struct cf_about *ret, struct cf_why *why);
@@ -50,6 +51,7 @@ CF_MUST_USE enum cf_err cf_agent_describe(struct cf_agent *agent,
  * Retrieve the key (this is what the receipt records) and append the
  * original message to `message`, a secret buffer.  On any error nothing is
  * appended.
+ * CF_E_DAMAGED   it, or E as the key server has it, was changed
  * CF_E_MISMATCH  reported to the key server as well
  */
 CF_MUST_USE enum cf_err cf_agent_open(struct cf_agent *agent,

@@ -161,5 +161,8 @@ cf_json_problem(long status, const char *text, size_t len,
 	for (p = words; *p != '\0'; p++)
 		if (*p == '"')
 			*p = '\'';
+	/* Our own sentence once is enough. */
+	if (strcmp(words, cf_err_text(rc)) == 0)
+		return cf_fail(rc, why, "%s says so", service);
 	return cf_fail(rc, why, "%s says: \"%s\"", service, words);
 }

@@ -599,14 +599,14 @@ cf_link_find(const char *text, struct cf_link *ret, struct cf_why *why)
 		return cf_fail(CF_E_LINK_SYNTAX, why, "the link is "
 		    "incomplete: its end is missing");
 	case CF_LINK_LOWERCASE:
-		return cf_fail(CF_E_LINK_SYNTAX, why, "the link has letters "
+		return cf_fail(CF_E_LINK_LOST, why, "the link has letters "
 		    "of one case alone: a program on the way made small "
 		    "letters of capitals, and the secret in it is lost");
 	case CF_LINK_AMBIGUOUS:
 		return cf_fail(CF_E_LINK_SYNTAX, why, "there are two "
 		    "different links in it; give the one of this message");
 	case CF_LINK_OPAQUE:
-		return cf_fail(CF_E_LINK_SYNTAX, why, "this is %s's own "
+		return cf_fail(CF_E_LINK_LOST, why, "this is %s's own "
 		    "link, and the link of the message is not in it",
 		    service);
 	case CF_LINK_UNKNOWN:

@@ -30,7 +30,11 @@ enum cf_link_found {
  */
 enum cf_link_found cf_link_look(const char *text, struct cf_link *ret,
     const char **ret_service);
-/* The same with a sentence that says what to do.  CF_E_LINK_SYNTAX. */
+/*
+ * The same with a sentence that says what is wrong.
+ * CF_E_LINK_SYNTAX  there is none, a part of one, or more than one
+ * CF_E_LINK_LOST    one stood there, and copying it again does not help
+ */
 CF_MUST_USE enum cf_err cf_link_find(const char *text, struct cf_link *ret,
     struct cf_why *why);
 

@@ -36,6 +36,8 @@ static const unsigned char oid[] = { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7,
 #define HEAD_LEN (6 + sizeof oid)	/* of the longest DER length */
 
 static const char field[] = "Counterfoil-Locator:";
+static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
 struct found {
 	struct cf_link link;
@@ -337,14 +339,74 @@ add_link(struct scan *s, const struct cf_link *link, bool in_field)
 	f->in_field = in_field;
 }
 
+/* The one that is most surely this message's is told. */
+static void
+lose_link(struct scan *s, enum cf_reading_lost how, const char *what,
+    const char *more)
+{
+	struct cf_reading *r = &s->reading;
+
+	if (how < r->lost)
+		return;
+	r->lost = how;
+	(void)cf_fail(CF_E_LINK_LOST, &r->no_link, "%s%s", what, more);
+}
+
+/* A word of the length of a key id, which others hardly have. */
+static bool
+has_key_id(const char *text)
+{
+	unsigned char id[CF_KEY_ID_LEN];
+	size_t n;
+
+	for (; *text != '\0'; text += n + (text[n] != '\0')) {
+		n = strspn(text, b64url);
+		if (n == CF_HANDLE_LEN &&
+		    cf_b64url_decode(text, n, id, sizeof id))
+			return true;
+	}
+	return false;
+}
+
+/* The L in a text, if there is one; else what is wrong with it. */
+static bool
+take_link(struct scan *s, const char *text, bool in_field)
+{
+	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
+	const char *service = NULL;
+
+	switch (cf_link_look(text, &link, &service)) {
+	case CF_LINK_OK:
+		add_link(s, &link, in_field);
+		return true;
+	case CF_LINK_LOWERCASE:
+		lose_link(s, CF_LOST_ALIKE, "small letters were made of the "
+		    "capitals in its link", "");
+		break;
+	case CF_LINK_INCOMPLETE:
+		if (has_key_id(text))
+			lose_link(s, CF_LOST_CUT, "the end of its link is "
+			    "missing", "");
+		break;
+	case CF_LINK_OPAQUE:
+		lose_link(s, CF_LOST_OPAQUE, service, " put a link of its own "
+		    "in its place");
+		break;
+	default:
+		break;
+	}
+	if (in_field)
+		lose_link(s, CF_LOST_NONE, "its Counterfoil-Locator holds no "
+		    "whole link", "");
+	return false;
+}
+
 /* The rest of a field's line, and the lines that continue it, in one. */
 static void
 read_field(struct scan *s, const char *p, const char *end)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf text =
 	    CF_BUF_INIT_SECRET(WORD_MAX);
-	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
-	struct cf_why why = { "" };
 	const char *from = p;
 
 	for (; p < end && !text.full; p++) {
@@ -355,11 +417,7 @@ read_field(struct scan *s, const char *p, const char *end)
 			cf_buf_addc(&text, *p);
 	}
 	s->fields += (size_t)(p - from);
-	if (cf_link_find(cf_buf_str(&text), &link, &why) == CF_OK)
-		add_link(s, &link, true);
-	else
-		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
-		    "its Counterfoil-Locator: %s", why.text);
+	(void)take_link(s, cf_buf_str(&text), true);
 }
 
 static void
@@ -429,27 +487,9 @@ may_be_link(const char *p, size_t len)
 static bool
 read_word(struct scan *s, const char *p, size_t len)
 {
-	bool is_link = false;
-	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
-	const char *service = NULL;
 	char *word = cf_strndup(p, len);
+	bool is_link = take_link(s, word, false);
 
-	switch (cf_link_look(word, &link, &service)) {
-	case CF_LINK_OK:
-		add_link(s, &link, false);
-		is_link = true;
-		break;
-	case CF_LINK_OPAQUE:
-		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
-		    "%s put a link of its own in its place", service);
-		break;
-	case CF_LINK_LOWERCASE:
-		(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
-		    "small letters were made of the capitals in its link");
-		break;
-	default:
-		break;
-	}
 	s->words += len;
 	OPENSSL_cleanse(word, len);
 	free(word);
@@ -537,8 +577,8 @@ match_links(struct scan *s)
 		if (f != NULL)
 			part->link = f->link;
 		else if (s->link_count > 0)
-			(void)cf_fail(CF_E_LINK_SYNTAX, &s->reading.no_link,
-			    "the link beside it is for another message");
+			lose_link(s, CF_LOST_NONE, "the link beside it is for "
+			    "another message", "");
 	}
 }
 

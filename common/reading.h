@@ -35,12 +35,21 @@ struct cf_sealed {
 	struct cf_link link;			/* L; a secret */
 };
 
+/* What became of a link that does not help however it is copied. */
+enum cf_reading_lost {
+	CF_LOST_NONE,
+	CF_LOST_OPAQUE,	/* a service's stands there: perhaps in its place */
+	CF_LOST_CUT,	/* its end is missing */
+	CF_LOST_ALIKE	/* its letters were made alike */
+};
+
 struct cf_reading {
 	struct cf_sealed part[CF_READING_PARTS];	/* in their order */
 	size_t count;		/* 1 or more */
 	bool bare;		/* the file is E, but for blanks behind it */
 	/* What was wrong with an L that stood there; "" = nothing did. */
 	struct cf_why no_link;
+	enum cf_reading_lost lost;
 };
 
 /*

@@ -65,6 +65,19 @@ choose_part(struct cf_cli_sealed *s, const char *key_id, const char *link_id,
 	    "the link belongs to another message than this one");
 }
 
+/* The file has no link for the message that is meant. */
+static enum cf_err
+no_link(const struct cf_reading *r, struct cf_why *why)
+{
+	if (r->lost != CF_LOST_NONE)
+		return cf_fail(CF_E_LINK_LOST, why, "no link for this message "
+		    "is in the file: %s", r->no_link.text);
+	return cf_fail(CF_E_LINK_SYNTAX, why, r->bare ? "the attachment alone "
+	    "does not say where its key is: give the mail's link with --link" :
+	    "no link for this message is in the file%s%s: give it with --link",
+	    r->no_link.text[0] == '\0' ? "" : ", ", r->no_link.text);
+}
+
 enum cf_err
 cf_cli_choose(struct cf_cli_sealed *sealed, const char *link_text,
     const char *key_id, struct cf_why *why)
@@ -88,12 +101,7 @@ cf_cli_choose(struct cf_cli_sealed *sealed, const char *link_text,
 		return CF_OK;
 	}
 	if (!s->part->has_link)
-		return cf_fail(CF_E_LINK_SYNTAX, why, s->reading.bare ?
-		    "the attachment alone does not say where its key is: give "
-		    "the mail's link with --link" : "no link for this message "
-		    "is in the file%s%s: give it with --link",
-		    s->reading.no_link.text[0] == '\0' ? "" : ", ",
-		    s->reading.no_link.text);
+		return no_link(&s->reading, why);
 	s->link = s->part->link;
 	return CF_OK;
 }
@@ -117,6 +125,11 @@ advice(enum cf_err rc)
 		    "as it was delivered, which has its link within.  If it "
 		    "has none, follow the link in a browser, or ask the "
 		    "sender.";
+	case CF_E_LINK_LOST:
+		return "To copy it again does not help. Give another copy of "
+		    "the mail, as it was before that, or with --link the link "
+		    "from there; follow the link of a service in a browser; or "
+		    "ask the sender for the link.";
 	case CF_E_CONTAINER:
 	case CF_E_DAMAGED:
 		return "Fetch the message again from the mailbox, or open its "
@@ -127,8 +140,10 @@ advice(enum cf_err rc)
 	case CF_E_MFORM:
 		return "Nothing of it is shown. Tell the sender.";
 	case CF_E_UNKNOWN_KEY:
-		return "The link may be incomplete, or the key was removed. "
-		    "Ask the sender.";
+		return "The link may have been changed on the way: give the "
+		    "mail as it was delivered, without --link. If that does "
+		    "not help, the key was removed: ask the sender to send "
+		    "the message again.";
 	case CF_E_UNLISTED:
 		return "It can say anything about who sent it. To ask it all "
 		    "the same, give --ask-server with its name; if you know "

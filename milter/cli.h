@@ -52,6 +52,7 @@ CF_MUST_USE enum cf_err cf_cli_read(const struct cf_cli_conf *conf,
  * CF_E_SEVERAL    there are others, and nothing says which one
  * CF_E_CONTAINER  none has that key id
  * CF_E_LINK_SYNTAX, CF_E_LINK_TOO_LONG  no link, here or there
+ * CF_E_LINK_LOST  one that does not help, here or there
  */
 CF_MUST_USE enum cf_err cf_cli_choose(struct cf_cli_sealed *sealed,
     const char *link_text, const char *key_id, struct cf_why *why);

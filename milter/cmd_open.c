@@ -17,10 +17,13 @@
 #include "common/agent.h"
 #include "common/container.h"
 #include "common/file.h"
+#include "common/link_find.h"
 #include "common/mem.h"
 #include "common/vouch.h"
 #include "milter/cli.h"
 #include "milter/cli_trust.h"
+
+#define LINK_TEXT_MAX 16384	/* bytes that hold the link of --link - */
 
 struct arguments {
 	const char *path;	/* "-" = standard input */
@@ -63,16 +66,46 @@ usage(void)
 	return CF_EXIT_USAGE;
 }
 
-static char *
-read_link_line(void)
+/* At a terminal: is the link there, or its end in sight? */
+static bool
+ends_link(const struct cf_buf *text, bool empty_line)
 {
-	struct cf_buf line = CF_BUF_INIT_SECRET(16384);
-	char c;
+	CF_AUTO(cf_link_wipe) struct cf_link link = { 0 };
+	const char *service = NULL;
 
-	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n' && !line.full)
-		if (c != '\r')
-			cf_buf_addc(&line, c);
-	return cf_buf_take(&line, NULL);
+	switch (cf_link_look(cf_buf_str(text), &link, &service)) {
+	case CF_LINK_OK:
+		return true;
+	case CF_LINK_NONE:
+	case CF_LINK_UNKNOWN:
+		return false;
+	default:
+		return empty_line;
+	}
+}
+
+/*
+ * The link may be broken over lines, or stand in the text of the notice: all
+ * there is counts.  Nobody ends what is typed, and a question may follow it.
+ */
+static char *
+read_link(void)
+{
+	struct cf_buf text = CF_BUF_INIT_SECRET(LINK_TEXT_MAX);
+	bool terminal = isatty(STDIN_FILENO);
+	char c, before = '\n';
+
+	if (terminal && isatty(STDERR_FILENO))
+		fputs("The link of the mail (end with Ctrl-D): ", stderr);
+	while (!text.full && read(STDIN_FILENO, &c, 1) == 1) {
+		if (terminal && c == '\n' &&
+		    ends_link(&text, before == '\n'))
+			break;
+		if (c != '\0')
+			cf_buf_addc(&text, c);
+		before = c;
+	}
+	return cf_buf_take(&text, NULL);
 }
 
 /* Take a secret out of the argument list, where ps(1) shows it. */
@@ -129,7 +162,7 @@ parse_arguments(int argc, char **argv, struct arguments *a)
 		if (strcmp(a->path, "-") == 0)
 			return false;
 		cf_free(&a->link);
-		a->link = read_link_line();
+		a->link = read_link();
 	}
 	return true;
 }

@@ -213,6 +213,7 @@ for (const [name, [file, what]] of Object.entries(NOTHING))
 	test(`P: ${name}: nothing sealed`, () => {
 		assert.deepEqual(page.composite.findSealed(text(file)), { sealed: [],
 			isCut: false, isPacked: false, isMail: false, hasLink: false,
+			lost: null,
 			...what });
 	});
 
@@ -228,7 +229,7 @@ for (const { name, file, result } of vector("forms"))
 		const [one] = found.sealed;
 
 		assert.equal(one !== undefined
-			? one.locator === null ? "sealed" : "opens"
+			? one.locator === null ? found.lost?.kind ?? "sealed" : "opens"
 			: found.isPacked ? "packed" : found.isCut ? "damaged"
 			: found.hasLink ? "emptied" : "nothing", result);
 		if (one === undefined)

@@ -154,9 +154,89 @@ def t_bare():
 		c.server.opened.clear()
 		c.must_fail(c.open("--link", c.sealed.link[:-1]), 1,
 		    "Copy the whole link")
+		# Of no use however it is copied.
+		for link in (c.sealed.link.lower(), "https://bit.ly/AbC"):
+			c.must_fail(c.open("--link", link), 1,
+			    "To copy it again does not help.")
 		other = fake.Sealed(SIMPLE, c.server.url)
 		c.must_fail(c.open("--link", other.link), 1,
 		    "another message")
+
+
+@tap.case("--link - takes a broken link, and the whole text of the notice")
+def t_link_from_input():
+	with Case() as c:
+		c.write(c.sealed.e)
+		link = c.sealed.link.encode()
+		for text in (link, link[:60] + b"\n" + link[60:] + b"\n",
+		    b"\r\n" + link[:50] + b"\r\n> " + link[50:] + b"\r\n",
+		    b"A sealed message.\n\nOpen this:\n\n" + link
+		    + b"\n\nIt opens in the browser.\n"):
+			c.must_open(c.open("--link", "-", input=text))
+			os.unlink(c.out)
+		c.server.opened.clear()
+		c.must_fail(c.open("--link", "-", input=b""), 1, "no link")
+		c.must_fail(c.open("--link", "-", input=b"x" * 100000), 1,
+		    "no link of a sealed message")
+
+
+def type_link(c, typed):
+	"""open --link - with `typed` at a terminal that nobody closes."""
+	ours, theirs = pty.openpty()
+	p = subprocess.Popen([proc.program("counterfoil"), "-c", c.config,
+	    "open", "-q", "-o", c.out, "--link", "-", c.file], stdin=theirs,
+	    stdout=theirs, stderr=subprocess.PIPE)
+	os.close(theirs)
+	try:
+		os.write(ours, typed)
+		said = p.communicate(timeout=PATIENT_S)[1]
+	finally:
+		p.kill()
+		p.wait()
+		os.close(ours)
+	return p.returncode, said.decode()
+
+
+@tap.case("at a terminal a link ends where it is whole, or with an empty line")
+def t_link_typed():
+	with Case() as c:
+		c.write(c.sealed.e)
+		link = c.sealed.link.encode()
+		for text in (link + b"\n", link[:60] + b"\n" + link[60:]
+		    + b"\n", b"Open this:\n\n" + link + b"\n", link
+		    + b"\4\4"):
+			tap.equal(type_link(c, text), (0, ""), "%r" % text)
+			os.unlink(c.out)
+		for text, says in ((link[:60] + b"\n\n", "incomplete"),
+		    (b"\4", "no link was given")):
+			status, said = type_link(c, text)
+			tap.equal(status, 1, "%r" % text)
+			tap.contains(said, says, "%r" % text)
+
+
+def lost_links(sealed):
+	"""What stands in place of the link, and what is said."""
+	return ((sealed.link.lower(), "small letters were made"),
+	    (sealed.link[:-4], "the end of its link is missing"),
+	    ("https://protect-eu.mimecast.com/s/AbCdEf",
+	    "Mimecast put a link of its own in its place"))
+
+
+@tap.case("a mail whose own link is lost: what helps is said, not to copy it")
+def t_link_lost():
+	with Case() as c:
+		for link, says in lost_links(c.sealed):
+			c.write(stripped(c.sealed, text=b"Open this:\r\n\r\n"
+			    + link.encode() + b"\r\n"))
+			done = c.open()
+			c.must_fail(done, 1, says)
+			said = done.stderr.decode()
+			tap.contains(said, "another copy of the mail", "said")
+			tap.contains(said, "ask the sender for the link", "said")
+			tap.lacks(said, "Copy the whole", "said")
+			c.must_open(c.open("--link", c.sealed.link))
+			os.unlink(c.out)
+			c.server.opened.clear()
 
 
 FORWARD = b"""From: bob@b.test
@@ -366,12 +446,18 @@ def t_damaged():
 		e = c.sealed.e
 		middle = len(e) - 40
 		for at, status, says in (
-		    (middle, 1, "proof of having"), (len(e) - 1, 1,
-		    "proof of having")):
+		    (middle, 1, "damaged on its way"), (len(e) - 1, 1,
+		    "damaged on its way")):
 			bad = bytearray(e)
 			bad[at] ^= 1
 			c.write(c.sealed.mail(bytes(bad)))
-			c.must_fail(c.open(), status, says)
+			done = c.open()
+			c.must_fail(done, status, says)
+			for more in ("does not accept this copy",
+			    "open its link in a browser",
+			    "ask the sender to send it again"):
+				tap.contains(done.stderr.decode(), more, "said")
+			tap.lacks(done.stderr.decode(), "proof", "said")
 		bad = bytearray(e)
 		at = e.index(fake.unb64(c.sealed.handle))
 		bad[at] ^= 1
@@ -449,7 +535,18 @@ def t_refused():
 				    + 1], "asked once")
 	with Case() as c:
 		c.server.keys.clear()
-		c.must_fail(c.open(), 1, "There is no key for this link.")
+		done = c.open()
+		c.must_fail(done, 1, "There is no key for this link. (%s"
+		    % c.server.url)
+		tap.contains(done.stderr.decode(), "without --link", "said")
+	with Case() as c:
+		# Its own sentence, which is ours, once.
+		c.server.answers[ASK[0]] = [fake.problem(404, "unknown-key",
+		    "There is no key for this link.")]
+		done = c.open()
+		c.must_fail(done, 1, "says so")
+		tap.equal(done.stderr.decode().count("There is no key"), 1,
+		    "once")
 
 
 @tap.case("busy, lost, half and closed: tried again, from a new challenge")

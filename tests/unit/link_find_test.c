@@ -86,7 +86,7 @@ t_says_what_to_do(void **state)
 
 	(void)state;
 	assert_int_equal(cf_link_find("https://bit.ly/x", &link, &why),
-	    CF_E_LINK_SYNTAX);
+	    CF_E_LINK_LOST);
 	assert_non_null(strstr(why.text, "Bitly's own link"));
 }
 

@@ -318,8 +318,11 @@ t_each_form_is_read(void **state)
 static const char *
 result_of(const struct cf_reading *r, enum cf_err rc, const struct cf_why *why)
 {
+	static const char *const lost[] = { "sealed", "opaque", "cut",
+		"lowercase" };
+
 	if (rc == CF_OK)
-		return r->part[0].has_link ? "opens" : "sealed";
+		return r->part[0].has_link ? "opens" : lost[r->lost];
 	if (rc == CF_E_CONTAINER)
 		return "damaged";
 	return strstr(why->text, "unpack") != NULL ? "packed" :

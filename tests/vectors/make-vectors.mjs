@@ -785,6 +785,9 @@ function formCases()
 	const coded = part(lines(`Open this:\r\n\r\n${R}\r\n\r\nIt opens.`));
 	const P = mail(notice, part(lines(raw), B64 + field));
 	const sealed = body => mail(notice, part(body));
+	const said = link => mail(part(`Open this:\r\n\r\n${link
+	}\r\n\r\nIt opens.`, ""), part(lines(raw)));
+	const SHORT = "https://protect-eu.mimecast.com/s/AbCdEfGh";
 	const zeros = "\0".repeat(512);
 	const tnef = `\x78\x9f\x3e\x22\x01\0\x02\x0f\x80\x06\0${raw}\0\0`;
 	const ole = `\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1${zeros}`;
@@ -845,6 +848,21 @@ function formCases()
 		["the part as a mail server gives it",
 			`* 1 FETCH (BODY[2] {520}\r\n${lines(raw)})\r\n`, "sealed"],
 		["ten messages around one another", deep(10), "nothing"],
+		["the link in small letters", said(R.toLowerCase()), "lowercase"],
+		["the same, and a service's link behind it", said(
+			`${R.toLowerCase()}\r\n\r\n${SHORT}`), "lowercase"],
+		["a service's link in its place", said(SHORT), "opaque"],
+		["a service's link, the field in small letters", mail(part(
+			`Open this:\r\n\r\n${SHORT}\r\n\r\nIt opens.`, ""),
+		part(lines(raw), B64 + field.toLowerCase())), "lowercase"],
+		["the field in small letters, the link in capitals", mail(notice,
+			part(lines(raw), B64 + field.toLowerCase())), "opens"],
+		["the link cut", said(R.slice(0, -5)), "cut"],
+		["its end on no line that follows", said(`${R.slice(0, -20)}\r\n`),
+			"cut"],
+		["the field cut", mail(part(lines(raw), B64 + field.replace(
+			/.{9}(?=\r)/, ""))), "cut"],
+		["the secret gone", said(R.replace(/#.*/, "")), "sealed"],
 		["the eighth bits gone", sealed(raw.replace(/[^]/g, c =>
 			String.fromCharCode(c.charCodeAt(0) & 0x7f))), "damaged"],
 		["letters of UTF-8 made of its bytes", sealed(letters(raw)),

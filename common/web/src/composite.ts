@@ -33,7 +33,18 @@ export interface Contents {
 	isPacked: boolean;	/* zip or the like, in which nobody looks */
 	isMail: boolean;	/* it begins with the fields of a mail */
 	hasLink: boolean;	/* a link to some sealed message */
+	lost: LostLink | null;	/* one that does not help, however copied */
 }
+
+/* What became of a link; which is told first: RANK. */
+export type LostLink =
+	| { kind: "opaque", service: string }	/* perhaps another link */
+	| { kind: "cut" }
+	| { kind: "lowercase" };
+
+const RANK = { opaque: 1, cut: 2, lowercase: 3 };
+/* A word of the length of a key id, which others hardly have. */
+const KEY_ID = /(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{21}[AQgw](?![A-Za-z0-9_-])/;
 
 /* What a hostile file can make us do; counterfoil-format(7) has them too. */
 const MAX_DEPTH = 8;	/* encodings around one another */
@@ -162,6 +173,7 @@ class Search {
 	isCut = false;
 	isPacked = false;
 	hasPacked = false;	/* something in it is */
+	lost: LostLink | null = null;
 	private attempts = 0;
 	private words = 0;	/* their bytes, so far */
 	private fieldBytes = 0;
@@ -267,11 +279,22 @@ class Search {
 
 	/* --- L ---------------------------------------------------------- */
 
-	/* The L in a text, if there is one. */
+	/* The one that is most surely this message's is told. */
+	private lose(link: LostLink): void
+	{
+		if (this.lost === null || RANK[link.kind] >= RANK[this.lost.kind])
+			this.lost = link;
+	}
+
+	/* The L in a text, if there is one; else what is wrong with it. */
 	private link(text: string, isInField: boolean): boolean
 	{
 		const found = locatorIn(text.replace(/\0[^]*/, ""));
 
+		if (found.kind === "lowercase" || found.kind === "opaque")
+			this.lose(found);
+		else if (found.kind === "incomplete" && KEY_ID.test(text))
+			this.lose({ kind: "cut" });
 		if (found.kind !== "ok")
 			return false;
 		const { service, handle, token } = found.locator;
@@ -388,10 +411,11 @@ function linkFor(handle: string, links: Link[]): Locator | null
 /* What is in the file. */
 export function findSealed(file: Bytes): Contents
 {
-	const { sealed, links, isCut, isPacked, hasPacked } = new Search(file);
+	const { sealed, links, lost, isCut, isPacked, hasPacked } =
+		new Search(file);
 	const hasLink = sealed.length === 0 && links.length > 0;
 
-	return { isCut, hasLink, isPacked: isPacked || (hasPacked && hasLink),
+	return { isCut, hasLink, lost, isPacked: isPacked || (hasPacked && hasLink),
 		isMail: MAIL.test(latin1(file.subarray(0, 4096))),
 		sealed: sealed.map(one =>
 			({ ...one, locator: linkFor(one.handle, links) })) };
