@@ -649,7 +649,30 @@ test("an unknown key", async () => {
 	sealed.token = randomBytes(32);
 	await page.goto(readerLink(sealed, fake.locator(sealed)));
 	await expectTrouble(page, "unknown-key",
-		/does not know this message.*Tell the sender/);
+		/does not know this message.*whole mail.*Tell the sender/);
+	await choose(page, "message.counterfoil", sealed.e);
+	await linkTrouble(page, "link-needed", /link is needed/);
+	await close(page);
+});
+
+test("a link that was altered: the whole mail opens there", async () => {
+	const { sealed, link } = send(plain());
+	const altered = link.slice(0, -9) + [...link.slice(-9)].reverse().join("");
+	const whole = seal.composite(sealed.e, fake.locator(sealed));
+	const page = await newPage();
+
+	await page.goto(altered.slice(0, -1) + link.slice(-1));
+	await expectTrouble(page, "unknown-key", /choose it here/);
+	await choose(page, "mail.eml", whole);
+	await waitForState(page, ["ready"]);
+
+	/* The same with one that was pasted. */
+	await page.goto(`${url.reader}/`);
+	await pasteLink(page, altered.slice(0, -1) + link.slice(-1));
+	await drop(page, "mail.eml", whole);
+	await expectTrouble(page, "unknown-key", /choose it here/);
+	await choose(page, "mail.eml", whole);
+	await waitForState(page, ["ready"]);
 	await close(page);
 });
 
@@ -755,7 +778,7 @@ test("a key server the reader does not allow", async () => {
 
 	await page.goto(link);
 	await expectTrouble(page, "key-foreign",
-		/does not work with that key server.*foreign\.test/);
+		/does not work with that key server.*foreign\.test.*the key server\.$/s);
 	assert.equal(state.calls.length, callsBefore);
 	await close(page);
 });
@@ -803,9 +826,7 @@ test("stripped of its fragment: the whole mail opens there", async () => {
 	await page.goto(`${url.reader}/m/${message.sealed.blob}`);
 	await expectTrouble(page, "link-stripped",
 		/behind the # .*whole mail.*tell the sender/);
-	await page.getByRole("button", { name: "Choose a file" }).click();
-	assert.equal(await waitForState(page, ["choose"]), "choose");
-	await drop(page, "mail.eml", seal.composite(message.sealed.e,
+	await choose(page, "mail.eml", seal.composite(message.sealed.e,
 		fake.locator(message.sealed)));
 	await openMessage(page);
 	assert.deepEqual(eventsOf(message.sealed), ["released", "opened"]);
@@ -889,16 +910,76 @@ test("a message the reader does not have", async () => {
 	state.store.delete(sealed.blob);
 	await page.goto(link);
 	await expectTrouble(page, "sealed-missing",
-		/no longer kept here.*message\.counterfoil.*on the start page/);
+		/no longer kept here.*message\.counterfoil.*choose the file here/);
 	await picture(page, "sealed-missing");
-	/* The link is kept, so that the attachment alone is enough. */
-	await page.getByRole("button", { name: "Choose a file" }).click();
-	assert.equal(await waitForState(page, ["choose"]), "choose");
-	assert.equal(await page.locator("#link").inputValue(), link);
-	assert.deepEqual(eventsOf(sealed), []);
+	/* The page still has the link, and for this message alone. */
+	const other = send(plain());
+
+	await choose(page, "message.counterfoil", other.sealed.e);
+	await linkTrouble(page, "link-needed", /link is needed/);
+	assert.match(await page.locator(".field").innerText(),
+		/still has the link/);
 	await drop(page, "message.counterfoil", sealed.e);
 	await openMessage(page);
 	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
+	await close(page);
+});
+
+test("the copy at the reader is damaged: the one of the mail opens",
+	async () => {
+		const { sealed, link } = send(plain());
+		const changed = Buffer.from(sealed.e);
+		const page = await newPage();
+
+		changed[sealed.e.indexOf(sealed.ciphertext) + 5] ^= 1;
+		for (const e of [changed, sealed.e.subarray(0, -1)]) {
+			state.store.set(sealed.blob, e);
+			await page.goto("about:blank");
+			await page.goto(link);
+			await expectTrouble(page, e === changed ? "changed" : "damaged",
+				/another copy.*choose it here.*open the link.*Tell the sender/s);
+			await choose(page, "message.counterfoil", sealed.e);
+			await waitForState(page, ["ready"]);
+		}
+		await close(page);
+	});
+
+test("a page that is left has forgotten its link", async () => {
+	const { sealed, link } = send(plain());
+	const page = await newPage();
+
+	state.store.delete(sealed.blob);
+	await page.goto(link);
+	await expectTrouble(page, "sealed-missing", /no longer kept/);
+	await page.evaluate(() => dispatchEvent(new Event("pagehide")));
+	await page.evaluate(() => dispatchEvent(
+		Object.assign(new Event("pageshow"), { persisted: true })));
+	await expectTrouble(page, "link-none", /open its link again/);
+	await choose(page, "message.counterfoil", sealed.e);
+	await linkTrouble(page, "link-needed", /link is needed/);
+	await close(page);
+});
+
+test("a link behind the address of the page itself is used", async () => {
+	const { sealed } = send(plain());
+	const page = await newPage();
+
+	for (const address of [single, `${url.reader}/`])
+		for (const behind of [fake.locator(sealed),
+			seal.readerFragment(fake.locator(sealed), url.reader)]) {
+			await page.goto("about:blank");
+			await page.goto(`${address}#${behind}`);
+			await waitForState(page, ["choose"]);
+			assert.equal(page.url(), address);
+			await drop(page, "message.counterfoil", sealed.e);
+			if (address === single)
+				await askServer(page);
+			await waitForState(page, ["ready"]);
+		}
+	await page.goto("about:blank");
+	await page.goto(`${single}#${fake.locator(sealed).slice(0, -1)}`);
+	await linkTrouble(page, "link-incomplete", /incomplete/);
+	assert.equal(page.url(), single);
 	await close(page);
 });
 
@@ -929,7 +1010,7 @@ test("plain HTTP on loopback is secure enough", async () => {
 const single = pathToFileURL(join(web, "dist/counterfoil.html")).href;
 
 /* Drop a file on the zone as a person does with a mouse. */
-async function drop(page, name, contents)
+async function drop(page, name, contents, where = ".zone")
 {
 	const transfer = await page.evaluateHandle(([fileName, base64]) => {
 		const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt(0));
@@ -939,8 +1020,24 @@ async function drop(page, name, contents)
 		return data;
 	}, [name, contents.toString("base64")]);
 
-	await page.locator(".zone").dispatchEvent("drop",
+	await page.locator(where).dispatchEvent("drop",
 		{ dataTransfer: transfer });
+}
+
+/* Press the button and choose the file in what it opens. */
+async function choose(page, name, contents)
+{
+	const [chooser] = await Promise.all([page.waitForEvent("filechooser"),
+		page.getByRole("button", { name: "Choose a file" }).click()]);
+
+	await chooser.setFiles({ name, mimeType: "application/octet-stream",
+		buffer: contents });
+}
+
+/* Drop a file on whatever the page shows. */
+async function dropAnywhere(page, name, contents)
+{
+	await drop(page, name, contents, "h1");
 }
 
 /* Say yes to the key server that the message names. */
@@ -975,7 +1072,7 @@ test("from disk: a key server is asked after a yes, and believed in nothing",
 			/keys\.test:\d+.*does not know that server.*can say anything/s);
 		assert.doesNotMatch(await page.locator("main").innerText(), /Checked/);
 		await picture(page, "server");
-		await page.getByRole("button", { name: "Choose a file" }).click();
+		await page.getByRole("button", { name: "Back" }).click();
 		await waitForState(page, ["choose"]);
 		assert.equal(state.keyRequests.length, asked);
 
@@ -1188,11 +1285,59 @@ test("a file that is not sealed", async () => {
 		await expectTrouble(page, kind, words);
 		if (kind !== "not-sealed")
 			assert.doesNotMatch(await troubleText(page), /Save the mail/);
-		await page.getByRole("button", { name: "Choose a file" }).click();
+		await page.getByRole("button", { name: "Back" }).click();
 		await waitForState(page, ["choose"]);
 	}
 	await close(page);
 });
+
+test("a file is chosen, or dropped, where the last one failed", async () => {
+	const { sealed } = send(plain());
+	const whole = seal.composite(sealed.e, fake.locator(sealed));
+	const page = await newPage();
+
+	for (const take of [choose, dropAnywhere]) {
+		await page.goto(`${url.reader}/`);
+		await drop(page, "mail.eml", Buffer.from("nothing"));
+		await expectTrouble(page, "not-sealed", /not a sealed message/);
+		await take(page, "mail.eml", whole);
+		await waitForState(page, ["ready"]);
+	}
+	/* Nothing is done with one here, and the page is not left for it. */
+	await dropAnywhere(page, "mail.eml", Buffer.from("nothing"));
+	assert.equal(await page.locator("main").getAttribute("data-state"),
+		"ready");
+	await close(page);
+});
+
+test("a mail whose own link is lost: said at once, with what works",
+	async () => {
+		const { sealed } = send(plain());
+		const page = await newPage();
+		const mail = link => Buffer.from(seal.composite(sealed.e,
+			fake.locator(sealed)).toString("latin1")
+			.replace(/Counterfoil-Locator: .*\r\n/, "")
+			.replace("A sealed message.", link), "latin1");
+		const full = fake.locator(sealed);
+
+		for (const [link, kind, words] of [
+			[full.toLowerCase(), "mail-lowercase", /small letters/],
+			[full.slice(0, -3), "mail-cut", /end of the link is missing/],
+			["https://protect-eu.mimecast.com/s/AbCd", "mail-opaque",
+				/Service: Mimecast.*Follow that link in the mail/s]]) {
+			await page.goto(`${url.reader}/`);
+			await drop(page, "mail.eml", mail(link));
+			await linkTrouble(page, kind, words);
+			await linkTrouble(page, kind,
+				/another copy of the mail.*ask the sender for the link/s);
+			assert.doesNotMatch(await page.getByRole("alert").innerText(),
+				/Copy the whole link/);
+		}
+		await pasteLink(page, full);
+		await page.getByRole("button", { name: "Open" }).click();
+		await waitForState(page, ["ready"]);
+		await close(page);
+	});
 
 /* --- form -------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 import { describe, watchPolicy, type Description }
 	from "./api";
 import type { Bytes } from "./bytes";
-import { findSealed, type Found } from "./composite";
+import { findSealed, type Contents, type Found } from "./composite";
 import { MAX_CONTAINER } from "./container";
 import { blobOfPath, findLocator, type LinkResult, type Locator }
 	from "./link";
@@ -27,6 +27,9 @@ const isListed = document.querySelector(
 
 /* A later start makes what an earlier one is still doing void. */
 let run = 0;
+
+/* The link that the page was opened with, for a file that has none. */
+let kept: Locator | null = null;
 
 /*
  * What stands behind the page's own address, taken out of it at once:
@@ -187,32 +190,49 @@ async function describeAndShow(mine: number, sealed: Sealed): Promise<void>
 	});
 }
 
+interface Chosen {
+	file: File | null;
+	link: string;		/* as pasted */
+}
+
+interface Ways {
+	again?: () => void;	/* unless it is the same step */
+	chosen?: Chosen;	/* by which it began */
+}
+
 /*
  * Do one step and show what went wrong with it.  The person may then try
- * again, which does the same step unless told otherwise, or choose a file,
- * with `link` beside it.
+ * again, or choose another file.
  */
-function attempt(mine: number, step: () => Promise<void>,
-	ways: Partial<view.Ways> & { link?: string } = {}): void
+function attempt(mine: number, step: () => Promise<void>, ways: Ways = {}):
+	void
 {
+	const { chosen } = ways;
+
 	step().catch((error: unknown) => {
 		if (mine !== run)
 			return;
 		if (!(error instanceof Trouble))
 			console.error(error);
-		view.showTrouble(
-			error instanceof Trouble ? error : new Trouble("internal"), {
-				again: ways.again ?? (() => attempt(mine, step, ways)),
-				back: ways.back ?? (error instanceof Trouble
-					&& error.words.file === true
-					? () => chooseFile({ file: null, link: ways.link ?? "" })
-					: null),
-			});
+		const trouble = error instanceof Trouble ? error
+			: new Trouble("internal");
+		/* A link that was of no use counts no more. */
+		const isLinkWrong = trouble.kind === "unknown-key";
+		const link = isLinkWrong ? "" : chosen?.link ?? "";
+
+		if (isLinkWrong)
+			kept = null;
+		view.showTrouble(trouble, {
+			again: ways.again ?? (() => attempt(mine, step, ways)),
+			file: chosen !== undefined || trouble.words.file === true
+				? file => openFile({ file, link }, null) : null,
+			back: chosen !== undefined ? () => chooseFile(chosen) : null,
+		});
 	});
 }
 
 /* A key server on no list hears nothing before the person says yes. */
-async function askAndShow(mine: number, sealed: Sealed, back: () => void):
+async function askAndShow(mine: number, sealed: Sealed, chosen: Chosen):
 	Promise<void>
 {
 	const step = (): Promise<void> => describeAndShow(mine, sealed);
@@ -220,25 +240,22 @@ async function askAndShow(mine: number, sealed: Sealed, back: () => void):
 	if (isListed)
 		return step();
 	view.showServer({ host: sealed.locator.host,
-		onAsk: () => attempt(mine, step, { back }), onLeave: back });
-}
-
-interface Chosen {
-	file: File | null;
-	link: string;		/* as pasted */
+		onAsk: () => attempt(mine, step, { chosen }),
+		onLeave: () => chooseFile(chosen) });
 }
 
 function chooseFile(chosen: Chosen, trouble: Trouble | null = null): void
 {
 	run++;
-	view.showChoose({ ...chosen, trouble,
+	view.showChoose({ ...chosen, trouble, hasLink: kept !== null,
 		onFile: (file, link) => openFile({ file, link }, null) });
 }
 
-/* The sealed messages in a file that a link may mean; at least one. */
-function sealedIn(file: Bytes, pasted: LinkResult): Found[]
+/* What is in a file; of it, the sealed messages that a link may mean. */
+function sealedIn(file: Bytes, pasted: LinkResult): Contents
 {
-	const { sealed, isCut, isPacked, isMail, hasLink } = findSealed(file);
+	const contents = findSealed(file);
+	const { sealed, isCut, isPacked, isMail, hasLink } = contents;
 	const meant = pasted.kind !== "ok" ? sealed : sealed.filter(
 		({ handle }) => handle === pasted.locator.handle);
 
@@ -248,40 +265,48 @@ function sealedIn(file: Bytes, pasted: LinkResult): Found[]
 			: isMail ? "mail-not-sealed" : "not-sealed");
 	if (meant.length === 0)
 		throw new Trouble("not-together");
-	return meant;
+	return { ...contents, sealed: meant };
 }
 
-/* A link that was pasted counts, and else what the file has. */
-function locatorFor({ locator }: Found, pasted: LinkResult): Locator
+/*
+ * A link that was pasted counts, else what the file has, else that of the
+ * page if it is for this message.
+ */
+function locatorFor({ locator, handle }: Found, pasted: LinkResult,
+	{ lost }: Contents): Locator
 {
 	if (pasted.kind !== "none")
 		return locatorOf(pasted);
-	if (locator === null)
-		throw new Trouble("link-needed");
-	return locator;
+	if (locator !== null)
+		return locator;
+	if (kept?.handle === handle)
+		return kept;
+	throw lost === null ? new Trouble("link-needed")
+		: new Trouble(`mail-${lost.kind}`,
+			lost.kind === "opaque" ? lost.service : "");
 }
 
 /* `which`: the one of several that the person has chosen, or null. */
 function openFile(chosen: Chosen & { file: File }, which: number | null): void
 {
 	const mine = ++run;
-	const back = (): void => chooseFile(chosen);
 	const step = async (): Promise<void> => {
 		if (chosen.file.size > 1.5 * MAX_CONTAINER)
 			throw new Trouble("sealed-too-large");
 		const bytes = new Uint8Array(await chosen.file.arrayBuffer());
 		const pasted = findLocator(chosen.link);
-		const all = sealedIn(bytes, pasted);
+		const contents = sealedIn(bytes, pasted);
+		const all = contents.sealed;
 		const found = all[which ?? 0];
 
 		if (found === undefined || (which === null && all.length > 1)) {
 			view.showSeveral({ sealed: all.map(({ handle, name }) =>
-				({ handle, name })), onLeave: back,
+				({ handle, name })), onLeave: () => chooseFile(chosen),
 			onChoose: i => openFile(chosen, i) });
 			return;
 		}
-		await askAndShow(mine,
-			await prepare(found.e, locatorFor(found, pasted)), back);
+		await askAndShow(mine, await prepare(found.e,
+			locatorFor(found, pasted, contents)), chosen);
 	};
 
 	attempt(mine, () => step().catch((error: unknown) => {
@@ -289,7 +314,7 @@ function openFile(chosen: Chosen & { file: File }, which: number | null): void
 		    || error.withField === null)
 			throw error;
 		chooseFile(chosen, error);
-	}), { back });
+	}), { chosen });
 }
 
 /* Was the page come to by a link, and not shown again? */
@@ -301,38 +326,45 @@ function isNew(): boolean
 		&& entry.type === "navigate";
 }
 
+/* A link behind the address of the page without a message. */
+function brokenLink(found: LinkResult): Trouble | null
+{
+	if (found.kind === "ok" || found.kind === "none"
+	    || found.kind === "unknown")
+		return null;
+	return new Trouble(`link-${found.kind}`,
+		found.kind === "opaque" ? found.service : "");
+}
+
 function start(isFirst: boolean): void
 {
 	const mine = ++run;
 	const onDisk = location.protocol === "file:";
 	const blob = onDisk ? null : blobOfPath(location.pathname);
 	const secret = takeSecret(blob);
-	/* So that the sealed attachment alone opens, if it is only there. */
-	const ways = { link: "" };
+	const found = findLocator(secret);
 
+	kept = found.kind === "ok" ? found.locator : null;
 	attempt(mine, async () => {
 		checkBrowser();
 		if (blob === null && (onDisk || location.pathname === "/")) {
-			chooseFile({ file: null, link: "" });
+			chooseFile({ file: null, link: "" }, brokenLink(found));
 			return;
 		}
-		const found = findLocator(secret);
-
 		if (found.kind === "none" && isFirst && isNew())
 			throw new Trouble("link-stripped");
 		const locator = locatorOf(found);
 
 		if (blob === null)
 			throw new Trouble("link-unknown");
-		ways.link = secret;
 		view.showBusy("Loading the sealed message …");
-		const e = await fetchSealed(blob);
-		ways.link = "";
-		await describeAndShow(mine, await prepare(e, locator));
-	}, ways);
+		await describeAndShow(mine,
+			await prepare(await fetchSealed(blob), locator));
+	});
 }
 
 watchPolicy(document);
+view.takeDrops();
 window.addEventListener("hashchange", () => {
 	if (location.hash !== "")
 		start(false);
@@ -341,6 +373,7 @@ window.addEventListener("hashchange", () => {
 /* A page that is left keeps nothing; one that comes back starts anew. */
 window.addEventListener("pagehide", () => {
 	run++;
+	kept = null;
 	view.clear();
 });
 window.addEventListener("pageshow", event => {

@@ -20,6 +20,18 @@ const OPEN_AGAIN = "Go back to the mail and open its link again.";
 const ASK_SENDER = "Tell the sender, by another way than by answering this"
 	+ " mail, and ask for the message to be sent again.";
 
+/* The mail and its reader each have a copy. */
+const OTHER_COPY = "There may be another copy that is whole: if you opened the"
+	+ " link, save the whole mail as a file and choose it here; if you chose a"
+	+ " file, open the link in the mail. If that does not help: ";
+
+/* What works where the mail itself has no link that can be used. */
+const OTHER_MAIL = "Choose another copy of the mail, as it was before that"
+	+ " (from another mailbox, or not forwarded), or copy the link from there"
+	+ " into the field below. If there is none, ask the sender for the link.";
+
+const FOLLOW = "Follow that link in the mail. If that does not work: ";
+
 /* What works though the link was lost or changed. */
 const WHOLE_MAIL = "Save the whole mail as a file and choose it here; the"
 	+ " link is in it.";
@@ -101,14 +113,17 @@ const WORDS = {
 			+ " not have this one, or not any more. The mail still has it:"
 			+ " sealed, as its attachment message.counterfoil.",
 		todo: "Save the mail as a file, or only that attachment, and choose"
-			+ " the file on the start page, where the button below leads.",
+			+ " the file here.",
 		file: true,
 	},
 	"sealed-unreachable": {
 		title: "The message could not be loaded",
 		what: "This reader did not answer.",
-		todo: "Check your connection and try again.",
+		todo: "Check your connection and try again. If it stays so: save the"
+			+ " mail as a file, or save its attachment message.counterfoil,"
+			+ " and choose that file here.",
 		again: true,
+		file: true,
 	},
 	"sealed-too-large": {
 		title: "The message is too large for a browser",
@@ -158,11 +173,33 @@ const WORDS = {
 		what: "This file does not say where its key is.",
 		todo: OPEN_AGAIN,
 	},
+	"mail-lowercase": {
+		title: "The link in this mail was changed on the way",
+		what: "A program made small letters of its capitals (or the other way"
+			+ " round), and with them the secret in the link is lost; to copy"
+			+ " it does not help.",
+		todo: OTHER_MAIL,
+	},
+	"mail-cut": {
+		title: "The link in this mail is incomplete",
+		what: "The end of the link is missing, wherever it stands in this"
+			+ " file.",
+		todo: OTHER_MAIL,
+	},
+	"mail-opaque": {
+		title: "Another service’s link stands in this mail",
+		what: "It is in the place of the message’s own link, which is not in"
+			+ " it; to copy it does not help.",
+		todo: FOLLOW + OTHER_MAIL,
+		reason: "Service: ",
+	},
 	"not-together": {
 		title: "The link belongs to another message",
 		what: "The key that the link names is not the key of this sealed"
 			+ " message.",
-		todo: "Open the link and the attachment of the same mail.",
+		todo: "Open the link and the attachment of the same mail, or save the"
+			+ " whole mail as a file and choose it here.",
+		file: true,
 	},
 	"key-unreachable": {
 		title: "The key server cannot be reached",
@@ -192,7 +229,7 @@ const WORDS = {
 		what: "The link names a key server that the people who run this reader"
 			+ " have not allowed.",
 		todo: "If you expected this message, tell them the name of the key"
-			+ " server below.",
+			+ " server.",
 		reason: "Key server: ",
 	},
 	"key-garbage": {
@@ -213,7 +250,8 @@ const WORDS = {
 	"unknown-key": {
 		title: "The key server does not know this message",
 		what: "The link is wrong, or its last part was changed on the way.",
-		todo: ASK_SENDER,
+		todo: `${WHOLE_MAIL} If that does not help: ${ASK_SENDER}`,
+		file: true,
 	},
 	"expired": {
 		title: "This message can no longer be opened",
@@ -237,14 +275,16 @@ const WORDS = {
 		title: "The message is damaged",
 		what: "This copy is not the one that the sender sealed: the key server"
 			+ " does not accept it as the message it has the key for.",
-		todo: ASK_SENDER,
+		todo: OTHER_COPY + ASK_SENDER,
+		file: true,
 		reason: "The key server says: ",
 	},
 	"damaged": {
 		title: "The message is damaged",
 		what: "The sealed part was changed or cut off on the way. It cannot be"
 			+ " opened, and nothing of it is shown.",
-		todo: ASK_SENDER,
+		todo: OTHER_COPY + ASK_SENDER,
+		file: true,
 	},
 	"wrong-key": {
 		title: "The key does not fit",
@@ -283,7 +323,11 @@ const MAIL_INSTEAD = "If that does not work: empty the field and choose the"
 	+ " If it has not, ask the sender for the link.";
 const OR_EMPTY = " If the file is the whole mail, empty the field.";
 const WITH_FIELD: Partial<Record<TroubleKind, string>> = {
-	"link-needed": COPY_WHOLE,
+	"link-needed": COPY_WHOLE + " If the mail has none that is"
+		+ " whole, ask the sender for it.",
+	"mail-lowercase": OTHER_MAIL,
+	"mail-cut": OTHER_MAIL,
+	"mail-opaque": FOLLOW + OTHER_MAIL,
 	"link-incomplete": COPY_WHOLE + OR_EMPTY,
 	"link-unknown": COPY_WHOLE + OR_EMPTY,
 	"link-lowercase": `Copy the link out of the mail once more. ${

@@ -28,6 +28,9 @@ export type State =
 /* Addresses of what is offered for saving, freed with the screen. */
 let offered: string[] = [];
 
+/* What the screen does with a file that is dropped on it. */
+let taking: ((file: File) => void) | null = null;
+
 function el<K extends keyof HTMLElementTagNameMap>(name: K,
 	attributes: Attributes, ...children: Child[]): HTMLElementTagNameMap[K]
 {
@@ -74,6 +77,7 @@ function show(state: State, focus: boolean, ...children: Child[]): void
 	for (const url of offered)
 		URL.revokeObjectURL(url);
 	offered = [];
+	taking = null;
 	main.dataset["state"] = state;
 	main.replaceChildren(...children.filter(child => child !== null));
 	if (focus)
@@ -147,11 +151,8 @@ export function showServer({ host, onAsk, onLeave }: ServerScreen): void
 {
 	const ask = el("button", { type: "button", class: "primary", id: "ask" },
 		"Ask this key server");
-	const leave = el("button", { type: "button", class: "button" },
-		"Choose a file");
 
 	ask.addEventListener("click", onAsk, { once: true });
-	leave.addEventListener("click", onLeave, { once: true });
 	say(`The message names the key server ${host}.`);
 	show("server", true, el("section", { class: "card" },
 		heading("Do you want to ask this key server?"),
@@ -164,7 +165,7 @@ export function showServer({ host, onAsk, onLeave }: ServerScreen): void
 		el("p", {}, "Nothing has been sent to it yet. If you ask it, it learns"
 			+ " that somebody has this message, when, and at which network"
 			+ " address."),
-		el("p", { class: "ways" }, ask, leave)));
+		el("p", { class: "ways" }, ask, wayButton("Back", onLeave))));
 }
 
 /* --- ready: who sent it, what will be recorded ------------------------ */
@@ -476,7 +477,8 @@ export function showReceipt(recorded: boolean, time: string): void
 
 export interface Ways {
 	again: (() => void) | null;	/* the same once more */
-	back: (() => void) | null;	/* to the choice of a file */
+	file: ((file: File) => void) | null;	/* with one chosen now */
+	back: (() => void) | null;	/* to what was chosen */
 }
 
 function wayButton(text: string, act: (() => void) | null):
@@ -488,6 +490,48 @@ function wayButton(text: string, act: (() => void) | null):
 
 	button.addEventListener("click", act, { once: true });
 	return button;
+}
+
+/* A button that opens the browser's own choice of a file. */
+function fileButton(onFile: ((file: File) => void) | null): Child[]
+{
+	if (onFile === null)
+		return [];
+	const input = el("input", { type: "file", hidden: "" });
+	const button = el("button", { type: "button", class: "button" },
+		"Choose a file");
+
+	button.addEventListener("click", () => input.click());
+	input.addEventListener("change", () => {
+		const file = input.files?.[0];
+
+		if (file !== undefined)
+			onFile(file);
+	});
+	return [button, input];
+}
+
+/*
+ * A file may be dropped anywhere on the page: where the screen wants none, the
+ * browser would leave the page for it.
+ */
+export function takeDrops(): void
+{
+	window.addEventListener("dragover", event => {
+		if (event.dataTransfer?.types.includes("Files") !== true)
+			return;
+		event.preventDefault();
+		if (taking === null)
+			event.dataTransfer.dropEffect = "none";
+	});
+	window.addEventListener("drop", event => {
+		const file = event.dataTransfer?.files[0];
+
+		if (file === undefined)
+			return;
+		event.preventDefault();
+		taking?.(file);
+	});
 }
 
 export function showTrouble(trouble: Trouble, ways: Ways): void
@@ -508,7 +552,8 @@ export function showTrouble(trouble: Trouble, ways: Ways): void
 			el("p", {}, el("b", {}, "What to do: "), todo),
 			el("p", { class: "ways", id: "ways" },
 				wayButton("Try again", again === true ? ways.again : null),
-				wayButton("Choose a file", ways.back)))));
+				...fileButton(ways.file), wayButton("Back", ways.back)))));
+	taking = ways.file;
 	if (decrypted !== null)
 		place("ways").append(saveLink(decrypted, "decrypted.eml",
 			{ class: "button", id: "save-eml" }, "Save what was decrypted"));
@@ -520,6 +565,7 @@ export interface ChooseScreen {
 	file: File | null;	/* chosen before */
 	link: string;		/* what stood in the field before */
 	trouble: Trouble | null;	/* with the two */
+	hasLink: boolean;	/* the page was opened with one */
 	onFile: (file: File, link: string) => void;
 }
 
@@ -535,8 +581,8 @@ function linkTrouble(trouble: Trouble): HTMLElement
 }
 
 /* File and link come in any order; `Open` is for a link that comes last. */
-export function showChoose({ file: chosen, link: before, trouble, onFile }:
-	ChooseScreen): void
+export function showChoose({ file: chosen, link: before, trouble, hasLink,
+	onFile }: ChooseScreen): void
 {
 	const file = el("input", { type: "file", id: "file" });
 	const link = el("input", { type: "text", id: "link", autocomplete: "off",
@@ -562,15 +608,11 @@ export function showChoose({ file: chosen, link: before, trouble, onFile }:
 			take(chosen);
 	});
 	zone.addEventListener("dragover", event => {
-		event.preventDefault();
-		zone.classList.add("over");
+		if (event.dataTransfer?.types.includes("Files") === true)
+			zone.classList.add("over");
 	});
 	zone.addEventListener("dragleave", () => zone.classList.remove("over"));
-	zone.addEventListener("drop", event => {
-		event.preventDefault();
-		zone.classList.remove("over");
-		take(event.dataTransfer?.files[0]);
-	});
+	zone.addEventListener("drop", () => zone.classList.remove("over"));
 	show("choose", false, el("section", { class: "card" },
 		heading("Open a sealed message from a file"),
 		trouble === null ? null : linkTrouble(trouble),
@@ -584,9 +626,14 @@ export function showChoose({ file: chosen, link: before, trouble, onFile }:
 		el("div", { class: "field" },
 			el("label", { for: "link" }, "Link from the mail"),
 			link,
-			el("p", { class: "small" }, "Needed only where the file does not"
-				+ " have it, as the sealed attachment alone."),
+			el("p", { class: "small" }, hasLink
+				? "This page still has the link that it was opened with."
+					+ " Another message needs its own, if its file does not"
+					+ " have it."
+				: "Needed only where the file does not have it, as the"
+					+ " sealed attachment alone."),
 			open)));
+	taking = take;
 	if (trouble !== null)
 		link.focus();
 }
@@ -606,10 +653,11 @@ export function showSeveral({ sealed, onChoose, onLeave }: SeveralScreen):
 		heading("There is more than one sealed message in this file"),
 		el("p", {}, "Each has a key of its own. Nothing is recorded yet."),
 		el("ul", { class: "several" }, ...sealed.map(({ handle, name }, i) =>
-			el("li", {}, el("bdi", {}, visible(name)),
+			el("li", {}, name === "" ? "(no subject)"
+				: el("bdi", {}, visible(name)),
 				el("p", { class: "small" }, "Key ", el("code", {}, handle)),
 				wayButton("Look at this one", () => onChoose(i))))),
-		el("p", { class: "ways" }, wayButton("Choose a file", onLeave))));
+		el("p", { class: "ways" }, wayButton("Back", onLeave))));
 }
 
 /* Nothing of a message may stay in a page that is left. */
