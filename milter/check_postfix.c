@@ -248,13 +248,36 @@ named_like(const char *address, const char *const *words)
 	return false;
 }
 
+/* Does a milter see mail at another listener than this? */
+static bool
+sees_elsewhere(const struct postfix *p, const struct cf_postfix_service *s,
+    const char *address)
+{
+	struct cf_postfix_milter e;
+	const char *list;
+	size_t i;
+
+	for (i = 0; i < p->conf.service_count; i++) {
+		if (&p->conf.service[i] == s ||
+		    strcmp(p->conf.service[i].command, "smtpd") != 0)
+			continue;
+		list = value(p, &p->conf.service[i], "smtpd_milters");
+		while (cf_postfix_next_milter(&list, &e))
+			if (strcmp(e.address, address) == 0)
+				return true;
+	}
+	return false;
+}
+
 static void
 check_order(const struct postfix *p, const struct cf_postfix_service *s,
     const char *list, int place, bool outbound)
 {
 	static const char *const signers[] = { "dkim", ":8891", "arc",
 	    "rspamd", ":11332", NULL };
-	/* rspamd signs as well, and belongs behind us for that. */
+	/* rspamd signs as well, and belongs behind us for that; but then it
+	 * must have scanned before. */
+	static const char *const both[] = { "rspamd", ":11332", NULL };
 	static const char *const scanners[] = { "spamass", "clam", "amavis",
 	    NULL };
 	static const char *const verifiers[] = { "dkim", ":8891", "dmarc",
@@ -273,6 +296,12 @@ check_order(const struct postfix *p, const struct cf_postfix_service *s,
 			    "at %s, where it sees sealed mail only; put it at "
 			    "the port where the mail comes in", e.address,
 			    s->name);
+		if (outbound && i > place && named_like(e.address, both) &&
+		    !sees_elsewhere(p, s, e.address))
+			cf_check_say(p->check, WARNING, "%s stands behind us "
+			    "at %s, where it can sign, but as a scanner sees "
+			    "sealed mail only; name it at the port where the "
+			    "mail comes in, too", e.address, s->name);
 		if (!outbound && i > place &&
 		    named_like(e.address, verifiers))
 			cf_check_say(p->check, WARNING, "%s stands behind us "

@@ -318,6 +318,18 @@ def t_order():
 	finds("warning", "clamav.sock stands behind us", master=[(hop,
 	    hop.replace(ours, "smtpd_milters=%s,unix:/run/clamav.sock\n"
 	    % m.address))])
+	# It signs and scans: behind us only if it was in front, too.
+	rspamd = (hop, hop.replace(ours, "smtpd_milters=%s,inet:127.0.0.1:11332"
+	    "\n" % m.address))
+	front = "127.0.0.1:%d inet n - n - - smtpd\n" % site.port
+	finds("warning", "as a scanner sees sealed mail only", master=[rspamd])
+	undo = edit("master.cf", [rspamd, (front, front
+	    + "    -o smtpd_milters=inet:127.0.0.1:11332\n")])
+	try:
+		_, found, text = check("--offline", "--postfix", site.etc)
+	finally:
+		undo()
+	tap.equal(complaints(found), [], text)
 	outside = ours + "    -o milter_default_action=tempfail\n    -o receive"
 	finds("warning", "inet:localhost:8893 stands behind us",
 	    master=[(outside, outside.replace(ours,
