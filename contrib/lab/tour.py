@@ -228,7 +228,13 @@ def claim(folder):
 def up_in(w):
 	try:
 		say("\nThe world is up. In another shell:\n\n    . %s\n\n"
-		    "Ctrl-C stops it." % w.write_env())
+		    "alice@a.test may ask for receipts, by SMTP at %s, and "
+		    "bob@b.test\nis who opens the mail. The programs are in "
+		    "%s.\nThe mail servers' files: /usr/sbin/postconf -c %s\n"
+		    "                         /usr/sbin/postconf -c %s\n"
+		    "If one of its programs ends, all of the world does. "
+		    "Ctrl-C stops it." % (w.write_env(), w.a.address(),
+		    proc.builddir(), w.a.etc, w.b.etc))
 		while not w.dead():
 			wait_signal(1)
 		raise proc.LabError("%s has ended by itself" % w.dead())
