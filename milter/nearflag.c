@@ -517,17 +517,22 @@ is_mailbox_line(const char *line)
 	return found_day != NULL && (found_day - days) % 4 == 0;
 }
 
-/* A name without a blank, with unseen characters in it, and a value? */
+/*
+ * A name of a field but for unseen characters in it, and a value?  A word of
+ * another language with a colon is none: only names that we know, and X-.
+ */
 static bool
 is_damaged_field(const char *line)
 {
-	size_t n = strcspn(line, " \t:");
-	bool unseen = false;
-	size_t i;
+	size_t n = strcspn(line, " \t:"), i, kept = 0;
+	char name[CF_NEAR_LINE + 1];
 
 	for (i = 0; i < n; i++)
-		unseen |= is_unseen(line[i]);
-	return unseen && line[n] == ':' && line[n + 1] != '\0';
+		if (!is_unseen(line[i]))
+			name[kept++] = line[i];
+	return kept < n && line[n] == ':' && line[n + 1] != '\0' &&
+	    ((kept > 2 && strncasecmp(name, "X-", 2) == 0) ||
+	    lookup(name, kept) < FIELDS);
 }
 
 /*

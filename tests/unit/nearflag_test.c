@@ -224,6 +224,7 @@ static const struct row flagged[] = {
 	ROW(HALF, "From a@a.test Mon Nov 23 13:35:00 2026\r\n" FLAG TEXT),
 	ROW(WHOLE, ">From a@a.test Mon Nov 23 13:35:00 2026\r\n" FLAG TEXT),
 	ROW(WHOLE, "X-\xc3\x9cml\xc3\xa4ut: foo\r\n" FLAG TEXT),
+	ROW(WHOLE, "Subj" ZERO "ect: foo\r\n" FLAG TEXT),
 	ROW(HALF, "Reply To: a@a.test\r\nLines: 3\r\n" FLAG "To: b\r\n" TEXT),
 	ROW(HALF, "no field\r\nTo: b\r\nX-Retrun-Receit : yes\r\n" TEXT),
 	/* Its value is wrong, but it stands in a header. */
@@ -261,6 +262,9 @@ static const struct row texts[] = {
 	    "Content-Type: text/plain\r\n" FLAG TEXT),
 	/* Lists of names and values. */
 	ROW(WHOLE, "Note: it is like this\r\n" FLAG TEXT),
+	ROW(WHOLE, "Gr\xc3\xb6\xc3\x9f" "e: 5\r\n" FLAG TEXT),
+	ROW(WHOLE, "E-Mail-Gr\xf6\xdf" "e: 5\r\n" FLAG TEXT),
+	ROW(WHOLE, "\xe6\xb3\xa8: 5\r\n" FLAG TEXT),
 	ROW(WHOLE, "Name: Bob\r\nMail: b@b.test\r\nX-Return-Receipt: yes\r\n"
 	    TEXT),
 	ROW(WHOLE, "Subject: s\r\n" FLAG "Hello\r\n"),
