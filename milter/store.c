@@ -325,13 +325,23 @@ is_named(const char *path, const struct stat *file)
 	    st.st_ino == file->st_ino;
 }
 
+/* Who brought a store back from a backup, as root, is told what is wrong. */
+static enum cf_err
+fail_at(const char *path, struct cf_why *why)
+{
+	if (errno != EACCES && errno != EPERM)
+		return cf_file_fail(why, path);
+	return cf_fail(CF_E_IO, why, "%s: %s; does it belong to the milter's "
+	    "user?", path, strerrordesc_np(errno));
+}
+
 static enum cf_err
 set_time(int fd, int64_t mtime, const char *path, struct cf_why *why)
 {
 	const struct timespec times[2] = { { 0, UTIME_OMIT },
 	    { (time_t)mtime, 0 } };
 
-	return futimens(fd, times) == 0 ? CF_OK : cf_file_fail(why, path);
+	return futimens(fd, times) == 0 ? CF_OK : fail_at(path, why);
 }
 
 /*
@@ -384,7 +394,7 @@ renew(const char *path, const struct cf_blob *blob, bool *ret_there,
 	if (fd < 0 && errno == ENOENT)
 		return CF_OK;
 	if (fd < 0)
-		return cf_file_fail(why, path);
+		return fail_at(path, why);
 	do
 		bad = flock(fd, LOCK_EX);
 	while (bad != 0 && errno == EINTR);

@@ -363,6 +363,31 @@ t_put_says_what_stands_in_the_way(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* As a store that root brought back from a backup. */
+static void
+t_renew_says_whose_file_it_must_be(void **state)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf e = CF_BUF_INIT(100);
+	struct cf_blob blob = blob_of("sealed", &e);
+	CF_AUTO(cf_free) char *path = path_of(&blob);
+	struct cf_why why = { "" };
+	bool root = geteuid() == 0, there = true;
+	enum cf_err rc;
+
+	(void)state;
+	assert_true(put(&blob));
+	assert_int_equal(chmod(path, 0), 0);
+	if (root)
+		assert_int_equal(seteuid(65534), 0);
+	rc = cf_store_renew(&blob, &there, &why);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(rc, CF_E_IO);
+	assert_false(there);
+	assert_non_null(strstr(why.text, path));
+	assert_non_null(strstr(why.text, "belong to the milter's user?"));
+}
+
 /* ---- what goes ---- */
 
 static void
@@ -569,6 +594,7 @@ main(void)
 		IN_PLACE(t_put_keeps_the_end_of_its_own),
 		IN_PLACE(t_put_replaces_what_is_cut_off),
 		IN_PLACE(t_put_says_what_stands_in_the_way),
+		IN_PLACE(t_renew_says_whose_file_it_must_be),
 		IN_PLACE(t_sweep_takes_what_is_over_and_counts),
 		IN_PLACE(t_sweep_leaves_the_locked_and_the_foreign),
 		IN_PLACE(t_renewed_is_never_swept),
