@@ -60,6 +60,7 @@ rewrite(struct cf_mctx *m, const struct cf_eom_ops *ops,
 {
 	struct cf_progress progress = { ops->tell, ops->arg,
 	    cf_clock_mono_ms(), 0, 0, false };
+	struct cf_inbound_facts facts;
 	bool ready = false;
 	enum cf_err rc = CF_OK;
 
@@ -70,6 +71,9 @@ rewrite(struct cf_mctx *m, const struct cf_eom_ops *ops,
 		cf_sock_nudge();
 		rc = cf_inbound_finish(m->inbound, &progress, &ready,
 		    why);
+		cf_inbound_facts(m->inbound, &facts);
+		if (facts.full)
+			m->decision.cause = "no-room";
 	}
 	if (rc != CF_OK && !cf_mctx_passes_trouble(m))
 		return rc;

@@ -416,7 +416,6 @@ mf_eom(SMFICTX *ctx)
 	struct cf_mctx *m = message(ctx);
 	struct cf_eom_ops ops = { { change_field, add_field, ctx, false },
 	    tell_progress, write_body, ctx };
-	struct cf_inbound_facts in;
 	struct cf_why why = { "" };
 	const char *verdict = "";
 	enum cf_err rc;
@@ -432,9 +431,7 @@ mf_eom(SMFICTX *ctx)
 	rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK)
 		return refuse(ctx, rc, &why);
-	cf_inbound_facts(m->inbound, &in);
-	log_message(ctx, m, verdict, in.full ? "no-room" : m->decision.cause,
-	    &why);
+	log_message(ctx, m, verdict, m->decision.cause, &why);
 	forget_message(ctx);
 	return SMFIS_CONTINUE;
 }

@@ -121,7 +121,7 @@ def t_lines():
 @tap.case("the manual page names every cause that the program can give")
 def t_causes():
 	found = set()
-	for name in ("flag.c", "reply.c", "mf_callbacks.c"):
+	for name in ("flag.c", "reply.c", "mf_callbacks.c", "eom.c"):
 		text = proc.read_text(os.path.join(lib.TOP, "milter", name))
 		for pattern in (r'refuse(?:_address)?\("([a-z-]+)"',
 		    r'cause = "([a-z-]+)"', r'#define TRIGGER_\w+ "([a-z-]+)"', r'return "([a-z]+(?:-[a-z]+)*)";',
@@ -669,7 +669,7 @@ AS_SET_UP = (
     ("size", [FLAG], b"y" * 40000, {}),
     ("not-entitled", [FLAG], b"", {"client": "192.0.2.9"}),
     ("file", [FLAG], b"z" * 200000, {}),
-    ("sealed-mail", [SEALED_MAIL], b"z" * 200000, {"to": ["bob@b.test"]}),
+    ("no-room", [SEALED_MAIL], b"z" * 200000, {"to": ["bob@b.test"]}),
     ("no-flag", [], b"", {}),
     ("sealed-already", [SEALED_MAIL], b"", {}),
     ("sealed-mail", [SEALED_MAIL], b"", {"to": ["bob@b.test"]}),
