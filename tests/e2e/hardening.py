@@ -105,7 +105,7 @@ def exposure(path):
 def t_units():
 	units = glob.glob(os.path.join(proc.builddir(), "contrib", "systemd",
 	    "*.service"))
-	tap.equal(len(units), 4, "units")
+	tap.equal(len(units), 3, "units")
 	folder = proc.private_dir()
 	try:
 		for unit in units:
