@@ -7,7 +7,7 @@ Chromium and, where it matters, an inbound milter; then 200 sealed mails, each
 through a random chain of three changes.
 
     wayback.py                      all of it
-    wayback.py --seed N [WORDS]     the chains of that seed again
+    wayback.py --seed N [WORDS]     the chains of that seed
 """
 
 import base64
@@ -31,6 +31,9 @@ import rig  # noqa: E402
 CHAINS = 200
 OPEN_AT_LEAST = 190
 FORMS_A_KEY = 20
+# Of the chains: a change of the tree is judged by the same ones each time;
+# contrib/check --long takes others.
+SEED = 986737709
 
 # What is not opened: what the command says, what the page calls it.
 NOT_OPENED = {
@@ -256,7 +259,9 @@ def t_chains():
 
 if __name__ == "__main__":
 	words = sys.argv[1:]
-	seed = int.from_bytes(os.urandom(4), "big")
+	seed = SEED
+	if os.environ.get("CF_LONG"):
+		seed = int.from_bytes(os.urandom(4), "big")
 	if words[:1] == ["--seed"]:
 		seed = int(words[1])
 		del sys.argv[1:3]
