@@ -676,21 +676,71 @@ unquote_line(const char *p, const char *eol, const char *end,
 	return quoted;
 }
 
+static bool
+is_uu_begin(const char *p, const char *eol)
+{
+	static const char begin[] = "begin ";
+	const size_t n = sizeof begin - 1;
+
+	return (size_t)(eol - p) > n && memcmp(p, begin, n) == 0 &&
+	    isdigit((unsigned char)p[n]);
+}
+
+/* The bytes that a line of uuencode says it is; 0: it is none. */
+static size_t
+uu_count(const char *p, const char *eol)
+{
+	return p < eol && *p >= ' ' && *p <= '`' ?
+	    (size_t)((*p - ' ') & 63) : 0;
+}
+
 /*
- * All of it taken for quoted-printable, but for the lines that are nothing
- * but base64: these are most of a large mail.
+ * A line of uuencode may have what looks like quoted-printable in it.  As it
+ * was written it is no longer than it says, but for a checksum's character;
+ * quoted it would be.
+ */
+static bool
+is_plain_uu(const char *p, const char *eol)
+{
+	size_t count = uu_count(p, eol);
+
+	if (eol > p && eol[-1] == '\r')
+		eol--;
+	return count > 0 && (size_t)(eol - p) <= (count + 2) / 3 * 4 + 2;
+}
+
+/* Does quoted-printable join the next line to this one? */
+static bool
+is_broken_softly(const char *p, const char *eol)
+{
+	while (eol > p && (eol[-1] == '\r' || eol[-1] == ' ' ||
+	    eol[-1] == '\t'))
+		eol--;
+	return eol > p && eol[-1] == '=';
+}
+
+/*
+ * All of it taken for quoted-printable, but for uuencode, and for the lines
+ * that are nothing but base64: these are most of a large mail.
  */
 static void
 read_quoted(struct scan *s, const char *p, const char *end, int depth)
 {
 	struct cf_buf out = layer_buf(s, (size_t)(end - p));
-	bool quoted = false;
+	bool quoted = false, in_uu = false, joined = false;
 	const char *eol;
 
 	if (!may_decode(s, depth))
 		return;
 	for (; p < end && !out.full; p = eol + (eol < end)) {
 		eol = end_of_line(p, end);
+		if (in_uu && !joined && is_plain_uu(p, eol)) {
+			cf_buf_add(&out, p, (size_t)(eol - p) + (eol < end));
+			continue;
+		}
+		in_uu = is_uu_begin(p, eol) ||
+		    (in_uu && (joined || uu_count(p, eol) > 0));
+		joined = is_broken_softly(p, eol);
 		if (b64_line(p, eol) < B64_LINE ||
 		    memchr(p, '=', (size_t)(eol - p)) != NULL)
 			quoted |= unquote_line(p, eol, end, &out);
@@ -739,12 +789,12 @@ read_runs(struct scan *s, const char *p, const char *end, int depth)
 static bool
 uudecode_line(const char *p, const char *eol, struct cf_buf *out)
 {
-	size_t want = p < eol ? (size_t)((*p - ' ') & 63) : 0;
+	size_t want = uu_count(p, eol);
 	unsigned char bytes[3];
 	uint32_t bits;
 	int i;
 
-	if (want == 0 || *p < ' ' || *p > '`')
+	if (!is_plain_uu(p, eol))
 		return false;
 	for (p++; want > 0; want -= want < 3 ? want : 3) {
 		for (bits = 0, i = 0; i < 4; i++, p++)
@@ -761,15 +811,12 @@ uudecode_line(const char *p, const char *eol, struct cf_buf *out)
 static void
 read_uuencoded(struct scan *s, const char *p, const char *end, int depth)
 {
-	static const char begin[] = "begin ";
-	const size_t n = sizeof begin - 1;
 	struct cf_buf out;
 	const char *eol;
 
 	for (; p < end; p = eol + (eol < end)) {
 		eol = end_of_line(p, end);
-		if ((size_t)(eol - p) <= n || memcmp(p, begin, n) != 0 ||
-		    !isdigit((unsigned char)p[n]) || !may_decode(s, depth))
+		if (!is_uu_begin(p, eol) || !may_decode(s, depth))
 			continue;
 		out = layer_buf(s, (size_t)(end - p));
 		do {

@@ -789,6 +789,14 @@ function formCases()
 	}\r\n\r\nIt opens.`, ""), part(lines(raw)));
 	const SHORT = "https://protect-eu.mimecast.com/s/AbCdEfGh";
 	const zeros = "\0".repeat(512);
+	const uu = data => "begin 644 a\r\n" + data.replace(/[^]{1,45}/g, line =>
+		String.fromCharCode(32 + line.length) + Buffer.from(line.padEnd(
+			Math.ceil(line.length / 3) * 3, "\0"), "latin1")
+			.toString("base64").replace(/./g, c => String.fromCharCode(32 +
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+				.indexOf(c))) + "\r\n") + "`\r\nend\r\n";
+	const quotedUu = shift => uu(" ".repeat(shift) + raw)
+		.replace(/=/g, "=3D");
 	const tnef = `\x78\x9f\x3e\x22\x01\0\x02\x0f\x80\x06\0${raw}\0\0`;
 	const ole = `\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1${zeros}`;
 	const quote = (text, mark) => mark + text.replace(/\n/g, `\n${mark}`);
@@ -809,6 +817,8 @@ function formCases()
 			mail(coded, part(lines(raw)))}${plist}`,
 		"the same without the type of its header":
 			mail(coded, part(lines(raw))).replace(/Content-Type: m.*\r\n/, ""),
+		...Object.fromEntries([0, 1, 2].map(shift => [`uuencode, quoted, ${
+			shift} bytes in front of E`, sealed(quotedUu(shift))])),
 		"winmail.dat beside the notice": sealed(lines(tnef)),
 		"Outlook's file, its text in UTF-16": `${ole}${wide(R)}${zeros}${
 			raw}${zeros}`,

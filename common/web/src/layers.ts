@@ -132,13 +132,27 @@ class Text {
 const bitsOf = (byte: number): number =>
 	byte >= SP && byte <= GRAVE ? (byte - SP) & 63 : 0;
 
+/*
+ * A line of uuencode may have what looks like quoted-printable in it.  As it
+ * was written it is no longer than it says, but for a checksum's character;
+ * quoted it would be.
+ */
+function isPlainUu(text: Bytes, at: number, end: number): boolean
+{
+	const count = at < end ? bitsOf(text[at] ?? 0) : 0;
+
+	if (end > at && text[end - 1] === CR)
+		end--;
+	return count > 0 && end - at <= Math.ceil(count / 3) * 4 + 2;
+}
+
 /* One line of uuencode; false at the end of it. */
 function uuLine(text: Bytes, at: number, end: number, out: Text): boolean
 {
 	let left = at < end ? bitsOf(text[at] ?? 0) : 0;
 	const bits = (i: number): number => i < end ? bitsOf(text[i] ?? 0) : 0;
 
-	if (left === 0)
+	if (!isPlainUu(text, at, end))
 		return false;
 	for (at++; left > 0; at += 4) {
 		const word = bits(at) << 18 | bits(at + 1) << 12
@@ -152,15 +166,20 @@ function uuLine(text: Bytes, at: number, end: number, out: Text): boolean
 
 const BEGIN = Array.from("begin ", c => c.charCodeAt(0));
 
+function isUuBegin(text: Bytes, at: number, end: number): boolean
+{
+	const digit = text[at + BEGIN.length] ?? 0;
+
+	return end - at > BEGIN.length && digit >= 0x30 && digit <= 0x39
+		&& BEGIN.every((byte, i) => text[at + i] === byte);
+}
+
 /* What follows each line "begin ", digit. */
 export function* uuencoded(text: Bytes, room: Room): Generator<Bytes>
 {
 	for (let at = 0, end; at < text.length; at = end + 1) {
 		end = lineEnd(text, at);
-		const digit = text[at + BEGIN.length] ?? 0;
-
-		if (end - at <= BEGIN.length || digit < 0x30 || digit > 0x39
-		    || BEGIN.some((byte, i) => text[at + i] !== byte))
+		if (!isUuBegin(text, at, end))
 			continue;
 		const out = new Text(Math.min(text.length - at, room()));
 
@@ -215,15 +234,24 @@ function unquoteLine(text: Bytes, at: number, end: number, out: Text): boolean
 	return isQuoted;
 }
 
+/* Does quoted-printable join the next line to this one? */
+function isBrokenSoftly(text: Bytes, at: number, end: number): boolean
+{
+	while (end > at && (text[end - 1] === CR || text[end - 1] === SP
+	    || text[end - 1] === TAB))
+		end--;
+	return end > at && text[end - 1] === EQUALS;
+}
+
 /*
- * All of it taken for quoted-printable, but for the lines that are nothing
- * but base64: these are most of a large mail.
+ * All of it taken for quoted-printable, but for uuencode, and for the lines
+ * that are nothing but base64: these are most of a large mail.
  */
 export function* quoted(text: Bytes, room: Room): Generator<Bytes>
 {
 	const max = Math.min(text.length, room());
 	let equals = text.indexOf(EQUALS);
-	let isQuoted = false;
+	let isQuoted = false, inUu = false, isJoined = false;
 
 	if (max === 0 || equals < 0)
 		return;
@@ -233,6 +261,14 @@ export function* quoted(text: Bytes, room: Room): Generator<Bytes>
 		end = lineEnd(text, at);
 		if (equals >= 0 && equals < at)
 			equals = text.indexOf(EQUALS, at);
+		if (inUu && !isJoined && isPlainUu(text, at, end)) {
+			for (let i = at; i < Math.min(end + 1, text.length); i++)
+				out.add(text[i] ?? 0);
+			continue;
+		}
+		inUu = isUuBegin(text, at, end) || (inUu && (isJoined
+			|| (at < end && bitsOf(text[at] ?? 0) > 0)));
+		isJoined = isBrokenSoftly(text, at, end);
 		if (base64Line(text, at, end) < B64_LINE
 		    || (equals >= 0 && equals < end))
 			isQuoted = unquoteLine(text, at, end, out) || isQuoted;
