@@ -22,7 +22,7 @@ CF_BROWSER_PACKAGES="chromium"
 CF_CHECK_PACKAGES="libcmocka-dev procps python3 openssl git"
 CF_SANITIZER_PACKAGES="clang libclang-rt-14-dev llvm"
 CF_NSS_PACKAGES="libnss3-tools"	# an authority for Chromium
-CF_PROXY_PACKAGES="tinyproxy-bin"
+CF_PROXY_PACKAGES="tinyproxy-bin pgbouncer"	# between us and others
 CF_LINT_PACKAGES="mandoc binutils systemd"
 CF_E2E_PACKAGES="opendkim mutt s-nail nginx adduser xz-utils rspamd
 	spamassassin spamc spamd amavisd-new clamav-daemon altermime
