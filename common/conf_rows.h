@@ -46,4 +46,17 @@
 	BOOL(metrics_public, "false", RESTART, \
 	    "Let metrics_listen be an address that other machines reach.")
 
+/* How common/proxy.h leads to key servers. */
+#define PROXY_OPTIONS \
+	STR(proxy, NULL, cf_proxy_check, LIVE, \
+	    "HTTP proxy by which key servers are reached, as " \
+	    "http://HOST:PORT or https://HOST:PORT; unset goes straight, " \
+	    "whatever the environment says."), \
+	STR(proxy_login_file, NULL, cf_proxy_check_login, LIVE, \
+	    "File (mode 0600) with the line USER:PASSWORD for a proxy that " \
+	    "asks for them."), \
+	LIST(proxy_except, NULL, cf_proxy_check_except, LIVE, \
+	    "Hosts that are reached without the proxy: HOST, or .DOMAIN for " \
+	    "all below it; this machine always is.")
+
 #endif

@@ -20,16 +20,7 @@ const struct cf_conf_opt cf_cli_options[] = {
 	STR(ca_file, NULL, cf_conf_check_readable, LIVE,
 	    "PEM file of the authorities that vouch for key servers, instead "
 	    "of the system's."),
-	STR(proxy, NULL, cf_proxy_check, LIVE,
-	    "HTTP proxy by which key servers are reached, as http://HOST:PORT "
-	    "or https://HOST:PORT; unset goes straight, whatever the "
-	    "environment says."),
-	STR(proxy_login_file, NULL, cf_proxy_check_login, LIVE,
-	    "File (mode 0600) with the line USER:PASSWORD for a proxy that "
-	    "asks for them."),
-	LIST(proxy_except, NULL, cf_proxy_check_except, LIVE,
-	    "Hosts that are reached without the proxy: HOST, or .DOMAIN for "
-	    "all below it; this machine always is."),
+	PROXY_OPTIONS,
 	STR(api_token_file, NULL, cf_conf_check_secret_file, LIVE,
 	    "File with your API token, mode 0600; only status needs it."),
 	LIST(allowed_key_servers, NULL, cf_conf_check_service_url, LIVE,
