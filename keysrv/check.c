@@ -8,10 +8,10 @@
 #include "common/crypto_cert.h"
 #include "common/listen.h"
 #include "common/mem.h"
-#include "keysrv/db_admin.h"
-#include "keysrv/db_master.h"
-#include "keysrv/mailer.h"
-#include "keysrv/match.h"
+#include "keysrv/db/db_admin.h"
+#include "keysrv/db/db_master.h"
+#include "keysrv/key/match.h"
+#include "keysrv/receipt/mailer.h"
 
 #define TIMEOUT_MS 10000	/* of the mail server, for each answer */
 #define FAULTS_SHOWN 10

@@ -10,7 +10,7 @@
 #include "common/crypto_cert.h"
 #include "common/mem.h"
 #include "common/prom.h"
-#include "keysrv/request.h"
+#include "keysrv/http/request.h"
 
 static const char *const kinds[CF_KIND__COUNT] = {
 	[CF_KIND_SINGLE] = "single",

@@ -16,7 +16,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "keysrv/endpoint.h"
+#include "keysrv/http/endpoint.h"
 
 struct cf_counts;
 

@@ -12,10 +12,10 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "keysrv/counts.h"
-#include "keysrv/db_master.h"
-#include "keysrv/db_upkeep.h"
-#include "keysrv/json_out.h"
-#include "keysrv/match.h"
+#include "keysrv/db/db_master.h"
+#include "keysrv/db/db_upkeep.h"
+#include "keysrv/http/json_out.h"
+#include "keysrv/key/match.h"
 
 #define EVERY_MS 5000		/* while all is well */
 #define AGAIN_MS 1000		/* after a look that found something */

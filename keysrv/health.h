@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 #include "common/err.h"
-#include "keysrv/request.h"
+#include "keysrv/http/request.h"
 
 struct cf_health;
 

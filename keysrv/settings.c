@@ -7,7 +7,7 @@
 #include "common/link.h"
 #include "common/mem.h"
 #include "common/network.h"
-#include "keysrv/mailer.h"
+#include "keysrv/receipt/mailer.h"
 
 #define CF_CONF_INTO cf_settings
 #include "common/conf_rows.h"

@@ -3,9 +3,9 @@
 #include "keysrv/upkeep.h"
 
 #include "common/secret.h"
-#include "keysrv/db_quota.h"
-#include "keysrv/db_receipt.h"
-#include "keysrv/db_upkeep.h"
+#include "keysrv/db/db_quota.h"
+#include "keysrv/db/db_receipt.h"
+#include "keysrv/db/db_upkeep.h"
 
 #define RESTS_MAX 200	/* events in one transaction */
 

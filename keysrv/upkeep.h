@@ -8,7 +8,7 @@
 #ifndef CF_KEYSRV_UPKEEP_H
 #define CF_KEYSRV_UPKEEP_H
 
-#include "keysrv/db.h"
+#include "keysrv/db/db.h"
 
 /*
  * Make the event partitions of the months to come.  The first thing at start;

@@ -27,10 +27,14 @@ LEASES = ((FEW, 1), (MANY, 2), (MANY, 3))
 world = lab.World()
 
 
+def source():
+	return proc.read_text(os.path.join(proc.repository(), "keysrv",
+	    "receipt", "outbox.c"))
+
+
 def points():
 	"""The names in the source: a new one is in the test by itself."""
-	with open(os.path.join(proc.repository(), "keysrv", "outbox.c")) as f:
-		return re.findall(r'cf_fault\("([^"]+)"\)', f.read())
+	return re.findall(r'cf_fault\("([^"]+)"\)', source())
 
 
 def message_ids():
@@ -39,8 +43,7 @@ def message_ids():
 
 
 def senders():
-	with open(os.path.join(proc.repository(), "keysrv", "outbox.c")) as f:
-		return int(re.search(r"#define SENDERS (\d+)", f.read()).group(1))
+	return int(re.search(r"#define SENDERS (\d+)", source()).group(1))
 
 
 def kill_at(point, rows, n):

@@ -42,7 +42,7 @@ def fault_points():
 	"""Every name in the server's source, in the order of the files."""
 	names = []
 	for path in sorted(glob.glob(os.path.join(proc.repository(), "keysrv",
-	    "*.c"))):
+	    "*", "*.c"))):
 		names += re.findall(r'\bcf_fault\("([^"]+)"\)',
 		    proc.read_text(path))
 	return list(dict.fromkeys(names))

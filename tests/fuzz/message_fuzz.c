@@ -13,7 +13,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/secret.h"
-#include "milter/mctx.h"
+#include "milter/gateway/mctx.h"
 #include "tests/fuzz/fuzz.h"
 
 static char dir[] = "/tmp/counterfoil-fuzz.XXXXXX";

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "milter/subject.h"
-#include "milter/want.h"
+#include "milter/gateway/subject.h"
+#include "milter/gateway/want.h"
 #include "tests/fuzz/fuzz.h"
 
 #define TAG "[receipt]"

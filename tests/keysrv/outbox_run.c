@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "keysrv/admin_signer.h"
-#include "keysrv/outbox.h"
+#include "keysrv/admin/admin_signer.h"
+#include "keysrv/receipt/outbox.h"
 
 static int count;
 static char **args;

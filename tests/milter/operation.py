@@ -122,7 +122,8 @@ def t_lines():
 def t_causes():
 	found = set()
 	for name in ("flag.c", "reply.c", "mf_callbacks.c", "eom.c"):
-		text = proc.read_text(os.path.join(lib.TOP, "milter", name))
+		text = proc.read_text(os.path.join(lib.TOP, "milter", "gateway",
+		    name))
 		for pattern in (r'refuse(?:_address)?\("([a-z-]+)"',
 		    r'cause = "([a-z-]+)"', r'#define TRIGGER_\w+ "([a-z-]+)"', r'return "([a-z]+(?:-[a-z]+)*)";',
 		    r'[?:]\s*"([a-z-]+)"', r'log_message\(ctx, m, "[a-z]+", '

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
 #include "common/agent.h"
+#include "common/json.h"
 #include "common/mem.h"
 #include "common/mform.h"
 #include "common/proofs.h"

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#include "config.h"
 #include "common/b64url.h"
 #include "common/buf.h"
 #include "common/clock.h"
@@ -29,6 +28,7 @@
 #include "common/network.h"
 #include "common/proxy.h"
 #include "common/secret.h"
+#include "config.h"
 
 static void
 t_b64url_round_trip_every_length(void **state)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "keysrv/db_private.h"
+#include "keysrv/db/db_private.h"
 
 #define LEN(array) (sizeof array / sizeof array[0])
 

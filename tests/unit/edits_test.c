@@ -13,8 +13,8 @@
 
 #include "common/composite.h"
 #include "common/mem.h"
-#include "milter/edits.h"
-#include "milter/flag.h"
+#include "milter/gateway/edits.h"
+#include "milter/gateway/flag.h"
 
 #define FIELDS_MAX 40
 #define VALUE_MAX 200

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which path leads to which endpoint. */
-#include "keysrv/endpoint.h"
+#include "keysrv/http/endpoint.h"
 #include "tests/unit/fixture.h"
 
 static void

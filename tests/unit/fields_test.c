@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
-#include "keysrv/fields.h"
+#include "keysrv/http/fields.h"
 
 struct thing {
 	unsigned char bytes[3];

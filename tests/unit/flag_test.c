@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "common/mem.h"
-#include "milter/rules.h"
-#include "milter/subject.h"
-#include "milter/want.h"
+#include "milter/gateway/rules.h"
+#include "milter/gateway/subject.h"
+#include "milter/gateway/want.h"
 
 #define DAY 86400
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "milter/nearflag.h"
+#include "milter/gateway/nearflag.h"
 
 #define NBSP "\xc2\xa0"
 #define ZERO "\xe2\x80\x8b"	/* of no width */

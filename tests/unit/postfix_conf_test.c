@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "milter/postfix_conf.h"
+#include "milter/check/postfix_conf.h"
 
 #define MAIN \
 	"compatibility_level = 3.6\n" \

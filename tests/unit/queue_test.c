@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The key server's queue: places, workers that wake up, and its end. */
-#include "keysrv/queue.h"
+#include "keysrv/http/queue.h"
 
 #include <pthread.h>
 #include <semaphore.h>

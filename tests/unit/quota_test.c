@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "keysrv/quota.h"
+#include "keysrv/key/quota.h"
 
 #define NOW INT64_C(1796000000000)
 #define HOUR (3600 * INT64_C(1000))

@@ -13,8 +13,8 @@
 
 #include "common/listen.h"
 #include "common/mem.h"
-#include "milter/reader.h"
-#include "milter/reader_conf.h"
+#include "milter/reader/reader.h"
+#include "milter/reader/reader_conf.h"
 
 #define BLOB "AbCdEfGhIjKlMnOpQrStUg"
 

@@ -19,9 +19,9 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/wire.h"
-#include "keysrv/mailer.h"
-#include "keysrv/receipt.h"
-#include "keysrv/signer.h"
+#include "keysrv/receipt/mailer.h"
+#include "keysrv/receipt/receipt.h"
+#include "keysrv/receipt/signer.h"
 
 #define FROM "receipts@keys.test"
 #define HANDLE "AAECAwQFBgcICQoLDA0ODw"

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "keysrv/criteria.h"
-#include "keysrv/record.h"
+#include "keysrv/key/criteria.h"
+#include "keysrv/receipt/record.h"
 
 #define NOW INT64_C(1796000000000)
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "milter/room.h"
+#include "milter/store/room.h"
 
 static struct cf_mconf conf;
 

@@ -19,9 +19,9 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
-#include "milter/keep.h"
-#include "milter/store.h"
-#include "milter/sweep.h"
+#include "milter/store/keep.h"
+#include "milter/store/store.h"
+#include "milter/store/sweep.h"
 
 #define DAY 86400
 #define KEEP (400L * DAY)

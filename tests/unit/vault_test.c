@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "keysrv/vault.h"
+#include "keysrv/key/vault.h"
 
 static const unsigned char key_id[CF_KEY_ID_LEN] = { 1, 2, 3 };
 static char folder[] = "/tmp/vault_test.XXXXXX";

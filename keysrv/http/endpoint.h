@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_endpoint - what the key server can be asked: endpoints.def, as a table.
+ *
+ * Knows: paths, methods, who may call.   Does not know: HTTP, the database.
+ * Threads: const.   Logging: never.
+ */
+#ifndef CF_KEYSRV_ENDPOINT_H
+#define CF_KEYSRV_ENDPOINT_H
+
+#include <stddef.h>
+
+#include "common/err.h"
+#include "keysrv/db/db.h"
+
+/*
+ * Who does the work.  Requests of a kind that says so share a transaction,
+ * which is faster by far than one each; that is for what comes by the
+ * thousand, and costs the one who writes it a batch in which each request
+ * can fail for itself.
+ */
+enum cf_kind {
+	CF_KIND_NONE,		/* nobody: answered by parse() at once */
+	CF_KIND_SINGLE,		/* a worker: each runs by itself, run() */
+	CF_KIND_ISSUE,		/* batches from here on */
+	CF_KIND_READ,		/* challenge, describe */
+	CF_KIND_RETRIEVE,
+	CF_KIND_OPEN,		/* opening proofs and mismatch reports */
+	CF_KIND_TOKEN,		/* is the API token good?  Before a body */
+	CF_KIND_READY,		/* for cf_health, not for a worker */
+	CF_KIND__COUNT
+};
+
+/* Who may call; bits. */
+enum cf_who {
+	CF_WHO_ANYONE = 0,
+	CF_WHO_PAGE = 1,	/* anyone, and pages of any origin: CORS */
+	CF_WHO_TOKEN = 2	/* who has an API token */
+};
+
+enum cf_body {
+	CF_BODY_NONE,
+	CF_BODY_JSON		/* one object, in req->json */
+};
+
+struct cf_req;
+
+/* What an endpoint does. */
+struct cf_action {
+	enum cf_kind kind;
+	/*
+	 * Read the request into req->item, or reply at once.  Runs on an
+	 * HTTP thread: no waiting.  NULL: there is nothing to read.
+	 */
+	enum cf_err (*parse)(struct cf_req *req, struct cf_why *why);
+	void (*free_item)(void *item);	/* NULL if parse() makes none */
+	/*
+	 * For CF_KIND_SINGLE: decide the request (cf_req_ok(), cf_req_fail())
+	 * in a transaction of its own, of this mode; as the function of
+	 * cf_db_run(), so it may be called again and ends the transaction by
+	 * what it returns.  Other than CF_OK, the client is told that.
+	 */
+	enum cf_db_mode mode;
+	enum cf_err (*run)(struct cf_db *db, struct cf_req *req,
+	    struct cf_why *why);
+};
+
+/* A row of endpoints.def. */
+struct cf_endpoint {
+	const char *name;
+	const char *method;	/* "GET" (HEAD too) or "POST" */
+	const char *path;	/* ends in '/': all below it, one level */
+	unsigned who;
+	enum cf_body body;
+	size_t body_max;	/* bytes */
+	const struct cf_action *action;
+};
+
+enum {
+#define ENDPOINT(name, method, path, who, body, bytes) + 1
+	CF_ENDPOINT__COUNT = 0
+#include "keysrv/http/endpoints.def"
+#undef ENDPOINT
+};
+
+extern const struct cf_endpoint cf_endpoints[CF_ENDPOINT__COUNT];
+
+/*
+ * The endpoint whose path this is (not decoded, without query), or NULL;
+ * *ret_tail is what follows a final '/'.
+ */
+const struct cf_endpoint *cf_endpoint_find(const char *path,
+    const char **ret_tail);
+
+#define ENDPOINT(name, method, path, who, body, bytes) \
+	extern const struct cf_action cf_ep_##name;
+#include "keysrv/http/endpoints.def"
+#undef ENDPOINT
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_req - one HTTP request on its way through the server.
+ *
+ *   HTTP thread   reads the body, calls the endpoint's parse(), suspends
+ *   worker        takes a batch of requests of one kind, does them in one
+ *                 transaction, sets each reply
+ *   HTTP thread   sends the reply, wipes everything
+ *
+ * Knows: what an endpoint needs of a request.   Does not know: the HTTP
+ * library (http.c does).
+ * Threads: one owner at a time; the queue hands it over.
+ */
+#ifndef CF_KEYSRV_REQUEST_H
+#define CF_KEYSRV_REQUEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/proofs.h"
+#include "common/secret.h"
+#include "keysrv/db/db.h"
+#include "keysrv/http/endpoint.h"
+#include "keysrv/key/vault.h"
+#include "keysrv/settings.h"
+
+#define CF_BATCH_MAX 512	/* requests in one transaction */
+
+/* What the running server is made of; const after start. */
+struct cf_ks {
+	const struct cf_settings *settings;
+	struct cf_vault *vault;
+	const struct cf_secret *challenge_secret;
+	struct cf_queue *queue;
+	struct cf_health *health;
+	struct cf_counts *counts;	/* NULL: nothing is counted */
+};
+
+struct cf_req {
+	const struct cf_ks *ks;
+	const struct cf_endpoint *ep;
+	enum cf_kind kind;	/* what a worker is to do; mostly the ep's */
+	const char *tail;	/* path below ep->path, lent */
+	json_t *json;		/* the body, an object; NULL for GET */
+	struct cf_secret bearer;	/* API token, if ep->who has it */
+	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
+	unsigned char network[8];	/* of the client: /24 or /64 */
+	size_t network_len;		/* 3, 8, or 0 if not known */
+	/*
+	 * Copy a query parameter's value, decoded; false: there is none.  One
+	 * that is not well encoded, or longer than `cap` holds, is "".
+	 */
+	bool (*query)(const struct cf_req *req, const char *name, char *ret,
+	    size_t cap);
+	int query_count;	/* parameters behind the '?' */
+	struct cf_req *next;	/* in the queue */
+	int64_t queued_ms;
+	uint64_t serial;	/* order of arrival */
+
+	void *item;		/* the endpoint's */
+
+	enum cf_err rc;		/* CF_ERR__COUNT: not decided yet */
+	int status;		/* of a good reply */
+	const char *type;	/* NULL: application/json */
+	unsigned retry_after_s;	/* of CF_E_TOO_MANY */
+	struct cf_buf reply;	/* wiped when sent */
+	struct cf_why why;	/* "detail" of an error */
+};
+
+/* A good reply begins: gives the empty buffer to write the body to. */
+struct cf_buf *cf_req_ok(struct cf_req *req, int status);
+/* A bad one.  `why` may be NULL or empty: the table's sentence is sent. */
+void cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why);
+
+/* What a worker does with what it took from the queue. */
+struct cf_batch {
+	const struct cf_ks *ks;
+	struct cf_db *db;
+	struct cf_req **req;
+	size_t count;
+};
+
+/*
+ * Run `fn` over the batch as one transaction; `fn` decides every request.
+ * If the transaction is refused for what one of them says, each is run
+ * alone; if it fails otherwise, or its outcome is not known, all are told
+ * 503 and whatever fn decided is forgotten.
+ */
+void cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode,
+    const char *name, enum cf_err (*fn)(struct cf_db *db, void *batch,
+    struct cf_why *why));
+
+/* The kinds, by file: request.c, ep_issue.c, read.c, release.c ... */
+void cf_single_batch(struct cf_batch *batch);
+void cf_issue_batch(struct cf_batch *batch);
+void cf_read_batch(struct cf_batch *batch);
+void cf_release_batch(struct cf_batch *batch);
+void cf_opening_batch(struct cf_batch *batch);
+void cf_token_batch(struct cf_batch *batch);
+
+#endif

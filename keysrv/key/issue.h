@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_issue - one issue request on its way: read by ep_issue.c, done by
+ * issue.c.
+ *
+ * Threads: a batch belongs to one worker.   Logging: one line a request,
+ * after the transaction.
+ */
+#ifndef CF_KEYSRV_ISSUE_H
+#define CF_KEYSRV_ISSUE_H
+
+#include "common/wire.h"
+#include "keysrv/db/db_receipt.h"
+#include "keysrv/http/request.h"
+
+#define CF_ISSUE_ACCOUNT_MAX 100
+
+/* One key of a request. */
+struct cf_item_key {
+	unsigned char key_id[CF_KEY_ID_LEN];
+	struct cf_secret token;
+	unsigned char token_sha256[CF_DIGEST_LEN];
+	unsigned char opening_key[CF_PUBLIC_KEY_LEN];
+	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
+	unsigned char values_sha256[CF_DIGEST_LEN];
+	char algorithm[33];
+	json_t *policy;			/* while parsing */
+	int64_t expires_in_s;		/* from the issue; 0: never */
+	/* done */
+	bool there;			/* issued before */
+	struct cf_issued issued;
+	struct cf_vault_row material;
+	unsigned char key_commitment[CF_COMMITMENT_LEN];
+	struct cf_secret kd;
+};
+
+struct cf_issue_item {
+	unsigned char request_id[CF_EVENT_ID_LEN];
+	unsigned char message_ref[CF_REF_LEN];
+	char message_id[CF_MESSAGE_ID_MAX + 1];
+	char sender[CF_WIRE_ADDRESS_MAX + 1];
+	char domain[CF_WIRE_ADDRESS_MAX + 1];	/* of sender, lower case */
+	char reader_url[CF_SERVICE_MAX + 1];
+	unsigned char reference_check[CF_REF_CHECK_LEN];
+	json_t *recipients, *keys;	/* while parsing */
+	char *recipient[CF_ISSUE_RECIPIENTS_MAX];
+	size_t recipient_count;
+	struct cf_item_key *key;
+	size_t key_count;
+	unsigned char api_token_sha256[CF_DIGEST_LEN];
+	/* done */
+	unsigned postponed;	/* times it waited for another's key id */
+	bool suspect;		/* a key id in its batch may be there */
+	int64_t account_id;	/* 0: the token is not known */
+	bool allowed;		/* may send for the domain */
+	char account[CF_ISSUE_ACCOUNT_MAX + 1];	/* its name, perhaps cut */
+	bool has_reference;	/* the account has one: */
+	unsigned char reference[CF_REF_CHECK_LEN];
+	bool first_reference;	/* this request gives the account its one */
+	enum cf_err rc;
+	struct cf_why why;
+};
+
+/*
+ * Is the gateway's reference secret that of its account?  `registered` is
+ * NULL for an account without one.  CF_E_REFERENCE: it is another; `why`
+ * says which command accepts it.
+ */
+CF_MUST_USE enum cf_err cf_issue_reference(const char *account,
+    const unsigned char *registered,
+    const unsigned char check[CF_REF_CHECK_LEN], struct cf_why *why);
+
+#endif

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_flag - see flag.h. */
+#include "milter/gateway/flag.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/address.h"
+#include "common/wire.h"
+#include "milter/gateway/rules.h"
+#include "milter/gateway/subject.h"
+
+#define MARKER "Counterfoil-Version"
+#define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
+#define LINE_USUAL 1000		/* CF_LINE_MAX and CRLF */
+#define ADDRESS_SHOWN 100	/* bytes of one in a reply */
+
+/* Words of the option triggers, and in the log. */
+#define TRIGGER_DISPOSITION "disposition-notification-to"
+#define TRIGGER_RECEIPT "return-receipt-to"
+#define TRIGGER_SUBJECT "subject-tag"
+#define TRIGGER_RULE "rule"	/* only in the log */
+
+const char *
+cf_action_name(enum cf_action action)
+{
+	static const char *const names[CF_ACTION__COUNT] = {
+		"passed", "sealed", "stripped", "rewritten", "refused"
+	};
+
+	return names[action];
+}
+
+void
+cf_reply_set(struct cf_reply *reply, const char *code, const char *enhanced,
+    const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+
+	(void)snprintf(reply->code, sizeof reply->code, "%s", code);
+	(void)snprintf(reply->enhanced, sizeof reply->enhanced, "%s", enhanced);
+	va_start(ap, fmt);
+	(void)vsnprintf(reply->text, sizeof reply->text, fmt, ap);
+	va_end(ap);
+	for (p = reply->text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
+/* Is the word at the start of `value` this one?  Any case. */
+static bool
+first_word_is(const char *value, const char *word)
+{
+	size_t len = strlen(word);
+
+	value = cf_field_after_cfws(value);
+	return strncasecmp(value, word, len) == 0 &&
+	    (value[len] == '\0' || strchr(" \t\r\n(;", value[len]) != NULL);
+}
+
+/* A delivery status or a disposition notification (RFC 3462, 8098)? */
+static bool
+is_report(const char *value)
+{
+	static const char report[] = "multipart/report", message[] = "message/";
+
+	value = cf_field_after_cfws(value);
+	return (strncasecmp(value, report, sizeof report - 1) == 0 ||
+	    strncasecmp(value, message, sizeof message - 1) == 0) &&
+	    (strcasestr(value, "delivery-status") != NULL ||
+	    strcasestr(value, "disposition-notification") != NULL);
+}
+
+/* List software and mass mailers call their mail so; NULL: not this. */
+static const char *
+precedence_of_lists(const char *value)
+{
+	if (first_word_is(value, "list"))
+		return "Precedence: list";
+	if (first_word_is(value, "bulk"))
+		return "Precedence: bulk";
+	return first_word_is(value, "junk") ? "Precedence: junk" : NULL;
+}
+
+static bool
+is_on(const struct cf_snapshot *s, const char *trigger)
+{
+	return cf_conf_list_has(&s->conf.triggers, trigger);
+}
+
+/* This asks by a trigger: is it on?  Else it is remembered, to say so. */
+static bool
+asks(const struct cf_snapshot *s, struct cf_facts *facts, const char *trigger)
+{
+	if (is_on(s, trigger))
+		return true;
+	facts->off = trigger;
+	return false;
+}
+
+/* Is it a field of this name, and the trigger of that name switched on? */
+static bool
+triggers(const struct cf_snapshot *s, struct cf_facts *facts,
+    const struct cf_field *field, const char *name, const char *trigger)
+{
+	return cf_field_is(field->name, name) &&
+	    *cf_field_after_cfws(field->value) != '\0' &&
+	    asks(s, facts, trigger);
+}
+
+/* The type of what we make; who wants to look like it gains nothing. */
+static bool
+is_sealed_type(const char *value)
+{
+	static const char ours[] = "multipart/mixed", boundary[] =
+	    "boundary=\"=_cf_";
+
+	value = cf_field_after_cfws(value);
+	return strncasecmp(value, ours, sizeof ours - 1) == 0 &&
+	    strstr(value, boundary) != NULL;
+}
+
+static void
+note_subject(const struct cf_snapshot *s, struct cf_facts *facts,
+    const char *value)
+{
+	/* The one that programs show. */
+	if (facts->subjects++ == 0 &&
+	    cf_subject_has_tag(value, s->conf.subject_tag))
+		facts->tagged = asks(s, facts, TRIGGER_SUBJECT);
+}
+
+/*
+ * Postfix shows a field up to 60000 bytes, and cuts it at the end of a line
+ * if there is one near: what comes close to that may lack its end.
+ */
+static bool
+may_be_cut(const struct cf_field *field)
+{
+	size_t len = strlen(field->name) + 1 + strlen(field->value);
+	size_t line = LINE_USUAL, n;
+	const char *p;
+
+	if (len + LINE_USUAL > FIELD_SHOWN)
+		return true;
+	if (len < FIELD_SHOWN / 2 || strchr(field->value, '\n') == NULL)
+		return false;
+	for (p = field->value; *p != '\0'; p += n + (p[n] != '\0')) {
+		n = strcspn(p, "\n");
+		if (n > line)
+			line = n;
+	}
+	return len + line + 1 > FIELD_SHOWN;
+}
+
+void
+cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
+    const struct cf_field *field)
+{
+	char value[4];
+
+	facts->field_cut |= may_be_cut(field);
+	if (!cf_field_is(field->name, CF_FLAG_FIELD))
+		cf_near_note(&facts->near, field);
+	switch (field->name[0]) {
+	case 'X': case 'x':
+		if (!cf_field_is(field->name, CF_FLAG_FIELD))
+			break;
+		if (facts->flags++ == 0)
+			(void)cf_field_unfold(field->value, facts->flag_value,
+			    sizeof facts->flag_value);
+		break;
+	case 'C': case 'c':
+		if (cf_field_is(field->name, MARKER)) {
+			(void)cf_field_unfold(field->value, value,
+			    sizeof value);
+			if (facts->markers++ == 0)
+				facts->marker_known = strcmp(value, "1") == 0;
+		} else if (cf_field_is(field->name, "Content-Type")) {
+			facts->report |= is_report(field->value);
+			facts->sealed_type |= is_sealed_type(field->value);
+		}
+		break;
+	case 'D': case 'd':
+		facts->asks_disposition |= triggers(snapshot, facts, field,
+		    "Disposition-Notification-To", TRIGGER_DISPOSITION);
+		break;
+	case 'R': case 'r':
+		facts->asks_receipt |= triggers(snapshot, facts, field,
+		    "Return-Receipt-To", TRIGGER_RECEIPT);
+		break;
+	case 'S': case 's':
+		if (cf_field_is(field->name, "Subject"))
+			note_subject(snapshot, facts, field->value);
+		break;
+	case 'L': case 'l':
+		if (cf_field_is(field->name, "List-Id"))
+			facts->list = "List-Id";
+		break;
+	case 'P': case 'p':
+		if (facts->list == NULL &&
+		    cf_field_is(field->name, "Precedence"))
+			facts->list = precedence_of_lists(field->value);
+		break;
+	case 'A': case 'a':
+		if (cf_field_is(field->name, "Auto-Submitted"))
+			facts->automatic |= !first_word_is(field->value, "no");
+		break;
+	default:
+		break;
+	}
+}
+
+static bool
+all_local(const struct cf_facts *facts)
+{
+	return facts->recipients > 0 && facts->local == facts->recipients;
+}
+
+/* Sealed mail that this gateway hands to its own readers? */
+static bool
+wants_rewrite(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	if (!(s->mode & CF_MODE_INBOUND) || facts->markers == 0)
+		return false;
+	if (s->conf.local_domains.count > 0)
+		return all_local(facts);
+	/* Our own client's sealed mail is on its way out. */
+	return s->mode == CF_MODE_INBOUND || !facts->entitled;
+}
+
+static struct cf_decision
+refuse(const char *cause, const char *code, const char *enhanced,
+    const char *text)
+{
+	struct cf_decision d = { 0 };
+
+	d.action = CF_ACTION_REFUSE;
+	d.cause = cause;
+	cf_reply_set(&d.reply, code, enhanced, "%s", text);
+	return d;
+}
+
+/*
+ * One address with many readers, or nobody who wrote: sealing either is the
+ * site's choice.  `cause` is NULL in the answer when nothing is against it.
+ * A notification is by its content one that a program wrote; what makes a
+ * mail loop is the missing sender, and that nothing seals.
+ */
+static struct cf_decision
+check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	if (facts->list != NULL && s->conf.lists == CF_RULE_REFUSE) {
+		d = refuse("list", "550", "5.7.1", "");
+		cf_reply_set(&d.reply, "550", "5.7.1", "This is mail to a list "
+		    "(%s), one address with many readers, and this gateway "
+		    "does not seal it (its rule: lists = refuse)",
+		    facts->list);
+	} else if (s->conf.automatic != CF_RULE_REFUSE) {
+		return d;
+	} else if (facts->report) {
+		d = refuse("report", "550", "5.7.1", "A delivery or "
+		    "disposition notification asks for no return receipt at "
+		    "this gateway (its rule: automatic = refuse)");
+	} else if (facts->automatic) {
+		d = refuse("automatic", "550", "5.7.1", "This is automatic "
+		    "mail (Auto-Submitted), and this gateway does not seal it "
+		    "(its rule: automatic = refuse)");
+	}
+	return d;
+}
+
+/* What holds for this message without its own options. */
+static struct cf_want
+defaults(const struct cf_snapshot *s, const char *sender,
+    const char *recipient)
+{
+	struct cf_want want = s->defaults;
+
+	cf_rules_apply(s->rules, sender, recipient, &want);
+	return want;
+}
+
+void
+cf_flag_note_recipient(const struct cf_snapshot *snapshot,
+    struct cf_facts *facts, const char *sender, const char *recipient)
+{
+	if (snapshot->rules != NULL)
+		facts->ruled |= defaults(snapshot, sender, recipient).always;
+}
+
+/* A return receipt cannot be had with this address; the reply names it. */
+static struct cf_decision CF_PRINTF(4, 5)
+refuse_address(const char *cause, const char *enhanced, const char *address,
+    const char *fmt, ...)
+{
+	bool cut = strlen(address) > ADDRESS_SHOWN;
+	struct cf_decision d = refuse(cause, "550", enhanced, "");
+	char sentence[sizeof d.reply.text];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(sentence, sizeof sentence, fmt, ap);
+	va_end(ap);
+	cf_reply_set(&d.reply, "550", enhanced, "%s: <%.*s%s>", sentence,
+	    ADDRESS_SHOWN, address, cut ? "..." : "");
+	return d;
+}
+
+static struct cf_decision
+check_addresses(const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	if (!cf_address_ok(facts->sender))
+		return refuse_address("sender-address", "5.1.7",
+		    facts->sender, "A return receipt cannot be sent to this "
+		    "sender address: its receipts go by plain SMTP, which "
+		    "takes letters, digits and the usual signs of ASCII, "
+		    "without quotes, %d in all", CF_ADDRESS_MAX);
+	if (facts->other_login)
+		return refuse_address("sender-login", "5.7.1",
+		    facts->sender, "A return receipt cannot be asked for in "
+		    "the name of somebody else: authenticate as this sender, "
+		    "or send without one");
+	/* One that a limit did not let us keep is not judged. */
+	if (facts->recipients == 1 && *facts->recipient != '\0' &&
+	    !cf_address_registrable(facts->recipient))
+		return refuse_address("recipient-address", "5.1.3",
+		    facts->recipient, "A return receipt cannot be asked for "
+		    "mail to this recipient address: it may have up to %d "
+		    "bytes of UTF-8; blanks, brackets, commas or a second @ "
+		    "only in quotes; and no character that cannot be seen",
+		    CF_WIRE_ADDRESS_MAX);
+	return d;
+}
+
+/*
+ * What keeps a message from being sealed, whoever wants it: SEAL when nothing
+ * does, else a refusal.
+ */
+static struct cf_decision
+check_message(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d;
+
+	if (facts->null_sender)
+		return refuse("null-sender", "550", "5.7.1",
+		    "A message without a sender cannot ask for a return "
+		    "receipt");
+	d = check_kind(s, facts);
+	if (d.cause != NULL)
+		return d;
+	d = check_addresses(facts);
+	if (d.cause != NULL)
+		return d;
+	if (facts->recipients == 0)
+		return refuse("no-recipient", "451", "4.5.1",
+		    "There is no recipient to get the sealed message");
+	if (facts->recipients > 1)
+		return refuse("recipients", "550", "5.7.1",
+		    "Return receipts need one recipient per transaction, and "
+		    "this one has several: the mail administrator must route "
+		    "flagged mail through the counterfoil-hop transport with "
+		    "recipient limit 1 (see counterfoil-milter(8))");
+	if (facts->field_cut)
+		return refuse("field-size", "552", "5.3.4",
+		    "A field of this message's header is longer than 59000 "
+		    "bytes, or has lines far too long; it could not be sealed "
+		    "as a whole");
+	if (facts->header_over)
+		return refuse("header-size", "552", "5.3.4",
+		    "The header of this message is too large to be sealed");
+	d.action = CF_ACTION_SEAL;
+	d.want = defaults(s, facts->sender, facts->recipient);
+	d.untag = facts->tagged;
+	return d;
+}
+
+/* The flag of somebody who may use it, at a gateway that seals. */
+static struct cf_decision
+decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+	struct cf_why why = { "" };
+	struct cf_want want;
+	enum cf_err rc;
+
+	if (facts->flags > 1)
+		return refuse("two-flags", "550", "5.7.1",
+		    "There are two " CF_FLAG_FIELD " fields; a message may "
+		    "have one");
+	rc = cf_want_parse(facts->flag_value, CF_WANT_IN_FLAG, &want, &why);
+	if (rc != CF_OK) {
+		d = refuse(rc == CF_E_POLICY ? "flag-not-offered" :
+		    "flag-value", "550", "5.7.1", "");
+		cf_reply_set(&d.reply, "550", "5.7.1", CF_FLAG_FIELD ": %s",
+		    why.text);
+		return d;
+	}
+	d = check_message(s, facts);
+	if (d.action != CF_ACTION_SEAL)
+		return d;
+	cf_want_inherit(&d.want, &want);
+	d.cause = "flag";
+	return d;
+}
+
+/* ---- triggers: policy, not a promise to anybody ---- */
+
+static const char *
+trigger_of(const struct cf_facts *facts)
+{
+	if (facts->tagged)
+		return TRIGGER_SUBJECT;
+	if (facts->asks_disposition)
+		return TRIGGER_DISPOSITION;
+	if (facts->asks_receipt)
+		return TRIGGER_RECEIPT;
+	return facts->ruled ? TRIGGER_RULE : NULL;
+}
+
+/* Which one fired for this message, or NULL. */
+static const char *
+fired(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	if (!(s->mode & CF_MODE_OUTBOUND) || !facts->entitled ||
+	    (facts->markers > 0 && facts->sealed_type))
+		return NULL;
+	return trigger_of(facts);
+}
+
+static struct cf_decision
+decide_triggered(const struct cf_snapshot *s, const struct cf_facts *facts,
+    const char *trigger)
+{
+	struct cf_decision d = check_message(s, facts);
+
+	if (d.action == CF_ACTION_SEAL && s->conf.dry_run) {
+		d.action = CF_ACTION_PASS;
+		d.cause = "dry-run";
+		(void)cf_fail(CF_OK, &d.note, "%s: it would be sealed",
+		    trigger);
+	} else if (d.action == CF_ACTION_SEAL) {
+		d.cause = trigger;
+	} else {
+		d.action = CF_ACTION_PASS;
+		(void)cf_fail(CF_OK, &d.note, "%s: %s", trigger,
+		    d.reply.text);
+	}
+	d.trigger = trigger;
+	return d;
+}
+
+static struct cf_decision
+decide_flagged(const struct cf_snapshot *s, const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+
+	d.action = CF_ACTION_STRIP;
+	d.strip = true;
+	d.cause = "flag-from-outside";
+	if ((s->mode & CF_MODE_OUTBOUND) && facts->entitled)
+		return decide_entitled(s, facts);
+	/* Sealed or refused, never dropped, to whomever it goes. */
+	if (facts->entitled)
+		return refuse("not-outbound", "550", "5.7.1",
+		    "This gateway does not seal mail, so it cannot ask for a "
+		    "return receipt");
+	/* Inbound only: mail comes for our own, unless the site says more. */
+	if (all_local(facts) || (s->mode == CF_MODE_INBOUND &&
+	    s->conf.local_domains.count == 0)) {
+		if (wants_rewrite(s, facts))
+			d.action = CF_ACTION_REWRITE;
+		return d;
+	}
+	return refuse("not-entitled", "550", "5.7.1",
+	    "You may not ask for return receipts through this gateway; "
+	    "authenticate, or send without " CF_FLAG_FIELD);
+}
+
+static struct cf_decision
+decide_unflagged(const struct cf_snapshot *snapshot,
+    const struct cf_facts *facts)
+{
+	struct cf_decision d = { 0 };
+	const char *trigger;
+
+	d.action = CF_ACTION_PASS;
+	d.cause = "no-flag";
+	trigger = fired(snapshot, facts);
+	if (trigger != NULL)
+		return decide_triggered(snapshot, facts, trigger);
+	if (wants_rewrite(snapshot, facts)) {
+		d.action = CF_ACTION_REWRITE;
+		d.cause = "sealed-mail";
+	} else if (facts->markers > 0) {
+		d.cause = "sealed-already";
+	} else if (facts->off != NULL && facts->entitled &&
+	    (snapshot->mode & CF_MODE_OUTBOUND)) {
+		(void)cf_fail(CF_OK, &d.note, "%s: this trigger is off, so "
+		    "no receipt was asked for (option triggers)", facts->off);
+	}
+	return d;
+}
+
+/* ---- a flag that the mail server does not take for one ---- */
+
+#define HOW_TO "a message that asks for a return receipt has the line " \
+	"\"" CF_FLAG_FIELD ": yes\" in its header"
+
+/* Of somebody who may use it, in mail that goes out in clear. */
+static struct cf_decision
+refuse_near(const struct cf_near_header *near)
+{
+	struct cf_decision d = refuse("flag-spelling", "550", "5.7.1", "");
+
+	if (near->found == CF_NEAR_FOLD)
+		cf_reply_set(&d.reply, "550", "5.7.1", "A line that looks like "
+		    CF_FLAG_FIELD " begins with a blank, so it is no field of "
+		    "the header but goes on with the field %s before it; "
+		    HOW_TO ", with no blank in front", near->shown);
+	else
+		cf_reply_set(&d.reply, "550", "5.7.1", "\"%s\" looks like "
+		    CF_FLAG_FIELD " but is another field of the header, which "
+		    "asks for nothing; " HOW_TO ", its name spelt just so",
+		    near->shown);
+	return d;
+}
+
+struct cf_decision
+cf_flag_in_body(void)
+{
+	return refuse("flag-in-body", "550", "5.7.1", "A line at the beginning "
+	    "of the text looks like " CF_FLAG_FIELD " but is no field of the "
+	    "header, which ended before it, at an empty line or at one that "
+	    "is no field; " HOW_TO ", all of its name and the colon in ASCII. "
+	    "Is it meant as text? Then put a word in front of it");
+}
+
+/* Would a near flag be its sender's own, and go out in clear? */
+static bool
+minds_near(const struct cf_snapshot *s, const struct cf_facts *facts,
+    const struct cf_decision *d)
+{
+	return d->action == CF_ACTION_PASS && facts->entitled &&
+	    (s->mode & CF_MODE_OUTBOUND) &&
+	    !(facts->markers > 0 && facts->sealed_type);
+}
+
+struct cf_decision
+cf_flag_decide(const struct cf_snapshot *snapshot,
+    const struct cf_facts *facts)
+{
+	struct cf_decision d;
+
+	if (facts->flags > 0)
+		return decide_flagged(snapshot, facts);
+	d = decide_unflagged(snapshot, facts);
+	if (!minds_near(snapshot, facts, &d))
+		return d;
+	if (facts->near.found != CF_NEAR_NONE)
+		return refuse_near(&facts->near);
+	/* What reports quote is not their sender's. */
+	d.watch = !facts->null_sender && !facts->report &&
+	    !facts->near.is_message;
+	return d;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_flag - what is to happen to a message, from its envelope and header.
+ *
+ * A pure function of facts: no milter, no files, no clock.  Once decided to
+ * seal, nothing but a sealed body or a refusal may follow.
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_MILTER_FLAG_H
+#define CF_MILTER_FLAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/mform.h"
+#include "milter/gateway/mconf.h"
+#include "milter/gateway/nearflag.h"
+#include "milter/gateway/want.h"
+
+
+enum cf_action {
+	CF_ACTION_PASS,		/* leave alone; the body is not read */
+	CF_ACTION_SEAL,		/* outbound */
+	CF_ACTION_STRIP,	/* remove the flag; the body is not read */
+	CF_ACTION_REWRITE,	/* inbound, if it is sealed mail */
+	CF_ACTION_REFUSE,	/* with `reply` */
+	CF_ACTION__COUNT
+};
+
+/* What the message shows before its body. */
+struct cf_facts {
+	bool entitled;		/* the client may use the flag */
+	bool other_login;	/* authenticated as another than the sender */
+	bool null_sender;
+	size_t recipients;	/* in the transaction */
+	size_t local;		/* of these, in local_domains */
+	size_t flags;		/* number of flag fields */
+	/* Of the first, trimmed; one more than may be, to tell. */
+	char flag_value[CF_WANT_MAX + 2];
+	const char *sender, *recipient;		/* the first; lends */
+	/* Triggers that the site has switched on: */
+	bool asks_disposition;	/* Disposition-Notification-To */
+	bool asks_receipt;	/* Return-Receipt-To */
+	bool tagged;		/* a Subject with the tag */
+	const char *off;	/* another that asks and is off (static) */
+	size_t subjects;	/* number of Subject fields so far */
+	bool ruled;		/* a rule for a recipient says receipt=always */
+	bool sealed_type;	/* Content-Type is that of our sealed mail */
+	size_t markers;		/* number of Counterfoil-Version fields */
+	bool marker_known;	/* the first says version 1 */
+	bool report;		/* Content-Type: a DSN or MDN */
+	const char *list;	/* what says that it is list mail, or NULL */
+	bool automatic;		/* Auto-Submitted, and not no */
+	bool header_over;	/* more than header_limit or header_count */
+	bool field_cut;		/* one is so long that its end may be missing */
+	struct cf_near_header near;	/* a flag that is none */
+};
+
+/* An SMTP reply.  `text` is one printable line; % is not yet doubled. */
+struct cf_reply {
+	char code[4];		/* "550" */
+	char enhanced[8];	/* "5.7.1" */
+	char text[400];
+};
+
+struct cf_decision {
+	enum cf_action action;
+	bool strip;		/* remove the flag too (with REWRITE) */
+	const char *cause;	/* one word for the log; static */
+	struct cf_reply reply;
+	struct cf_want want;	/* with SEAL: what holds for this message */
+	bool untag;		/* with SEAL: outside without the Subject tag */
+	bool watch;		/* with PASS: a flag could stand in the body */
+	/* A trigger fired: which (static), and why it moved nothing. */
+	const char *trigger;
+	struct cf_why note;
+};
+
+const char *cf_action_name(enum cf_action action);
+
+/* Note one field of the header in `facts`. */
+void cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
+    const struct cf_field *field);
+/* Note one recipient: does a rule want his mail sealed? */
+void cf_flag_note_recipient(const struct cf_snapshot *snapshot,
+    struct cf_facts *facts, const char *sender, const char *recipient);
+
+struct cf_decision cf_flag_decide(const struct cf_snapshot *snapshot,
+    const struct cf_facts *facts);
+
+/* With `watch`, when the body's beginning has shown one: refused. */
+struct cf_decision cf_flag_in_body(void);
+
+/* Fill a reply; what is not printable ASCII becomes '?'. */
+void cf_reply_set(struct cf_reply *reply, const char *code,
+    const char *enhanced, const char *fmt, ...) CF_PRINTF(4, 5);
+
+#endif
