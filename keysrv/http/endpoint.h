@@ -40,7 +40,9 @@ enum cf_who {
 
 enum cf_body {
 	CF_BODY_NONE,
-	CF_BODY_JSON		/* one object, in req->json */
+	CF_BODY_JSON,		/* one object, in req->json */
+	CF_BODY_RAW,		/* of action->raw_type, in req->raw */
+	CF_BODY__COUNT
 };
 
 struct cf_req;
@@ -54,6 +56,7 @@ struct cf_action {
 	 */
 	enum cf_err (*parse)(struct cf_req *req, struct cf_why *why);
 	void (*free_item)(void *item);	/* NULL if parse() makes none */
+	const char *raw_type;	/* of a CF_BODY_RAW: its media type */
 	/*
 	 * For CF_KIND_SINGLE: decide the request (cf_req_ok(), cf_req_fail())
 	 * in a transaction of its own, of this mode; as the function of

@@ -13,14 +13,13 @@
 #include "common/listen.h"
 #include "common/mem.h"
 #include "keysrv/health.h"
+#include "keysrv/http/body.h"
 #include "keysrv/http/http_reply.h"
 #include "keysrv/http/queue.h"
 
 #define HEADER_MEMORY 16384	/* request line and header fields, bytes */
 #define REPLY_MAX (4u << 20)
 #define STRANGER_MAX 16384	/* of a body before its token is known */
-#define VALUES_STRANGER 64	/* in the JSON of a recipient */
-#define VALUES_GATEWAY 2048	/* in 64 keys and 100 recipients: 850 */
 
 struct cf_http {
 	const struct cf_ks *ks;
@@ -111,17 +110,6 @@ end(struct cf_httpd_req *httpd, bool sent)
 
 /* ---- header ---- */
 
-/* "application/json", parameters allowed. */
-static bool
-is_json(const char *type)
-{
-	static const char want[] = "application/json";
-	size_t len = sizeof want - 1;
-
-	return type != NULL && strncasecmp(type, want, len) == 0 &&
-	    (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
-}
-
 /* Read "Bearer <43 characters>".  Never echoes it. */
 static enum cf_err
 take_bearer(const struct cf_httpd_req *httpd, struct cf_secret *ret,
@@ -154,14 +142,16 @@ check_header(struct exchange *x, struct cf_why *why)
 {
 	const char *origin = cf_httpd_field(x->httpd, "Origin");
 	const struct cf_endpoint *ep = x->req.ep;
+	enum cf_err rc;
 
 	if (origin != NULL && strlen(origin) > CF_ORIGIN_MAX)
 		return cf_fail(CF_E_SYNTAX, why, "The Origin is too long.");
 	(void)snprintf(x->req.origin, sizeof x->req.origin, "%s",
 	    origin == NULL ? "-" : origin);
-	if (ep->body == CF_BODY_JSON && !is_json(cf_httpd_field(x->httpd,
-	    "Content-Type")))
-		return CF_E_MEDIA_TYPE;
+	rc = cf_body_check_type(ep, cf_httpd_field(x->httpd, "Content-Type"),
+	    why);
+	if (rc != CF_OK)
+		return rc;
 	if (body_announced(x->httpd) > ep->body_max)
 		return cf_fail(CF_E_TOO_LARGE, why,
 		    "The body may have at most %zu bytes.", ep->body_max);
@@ -171,22 +161,6 @@ check_header(struct exchange *x, struct cf_why *why)
 }
 
 /* ---- body ---- */
-
-static enum cf_err
-parse_body(struct exchange *x, struct cf_why *why)
-{
-	enum cf_err rc;
-
-	if (x->body.full)
-		return cf_fail(CF_E_TOO_LARGE, why,
-		    "The body may have at most %zu bytes.",
-		    x->req.ep->body_max);
-	rc = cf_json_parse_few(cf_buf_str(&x->body), x->body.len,
-	    needs_token(x->req.ep) ? VALUES_GATEWAY : VALUES_STRANGER,
-	    &x->req.json, why);
-	cf_buf_free(&x->body);
-	return rc;
-}
 
 /*
  * Suspended first: a worker may be done before push returns.  A place was
@@ -228,14 +202,15 @@ whole(struct cf_httpd_req *httpd)
 	struct cf_req *req = &x->req;
 	const struct cf_action *action = req->ep->action;
 	struct cf_why why = { "" };
-	enum cf_err rc = CF_OK;
+	enum cf_err rc;
 
-	if (req->ep->body == CF_BODY_JSON)
-		rc = parse_body(x, &why);
+	rc = cf_body_read(req, &x->body, &why);
 	if (rc == CF_OK && action->parse != NULL)
 		rc = action->parse(req, &why);
-	/* The tree held the token and more; the item has what is needed. */
+	/* They held the token and more; the item has what is needed. */
 	cf_json_free(&req->json);
+	cf_buf_free(&x->body);
+	req->raw = NULL;
 	if (rc == CF_OK && action->kind != CF_KIND_NONE &&
 	    action->kind != CF_KIND_READY &&
 	    !cf_queue_reserve(req->ks->queue))

@@ -47,6 +47,8 @@ struct cf_req {
 	enum cf_kind kind;	/* what a worker is to do; mostly the ep's */
 	const char *tail;	/* path below ep->path, lent */
 	json_t *json;		/* the body, an object; NULL for GET */
+	const char *raw;	/* or as it came; both for parse() alone */
+	size_t raw_len;
 	struct cf_secret bearer;	/* API token, if ep->who has it */
 	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
 	unsigned char network[8];	/* of the client: /24 or /64 */

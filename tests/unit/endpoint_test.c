@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which path leads to which endpoint. */
-#include "keysrv/http/endpoint.h"
+/* Which path leads to which endpoint, and what bodies endpoints take. */
+#include "common/json.h"
+#include "keysrv/http/body.h"
 #include "tests/unit/fixture.h"
 
 static void
@@ -54,10 +55,114 @@ t_each_row_is_whole(void **state)
 		assert_int_equal(ep->action->kind == CF_KIND_SINGLE,
 		    ep->action->run != NULL);
 		assert_int_equal(ep->body == CF_BODY_NONE, ep->body_max == 0);
+		assert_int_equal(ep->body == CF_BODY_RAW,
+		    ep->action->raw_type != NULL);
 		if (ep->action->kind != CF_KIND_SINGLE &&
 		    ep->action->kind != CF_KIND_READY)
 			assert_non_null(ep->action->parse);
 	}
+}
+
+/* ---- bodies ---- */
+
+static const struct cf_action action = { .raw_type = "text/x-test" };
+
+static struct cf_endpoint
+taking(enum cf_body body)
+{
+	return (struct cf_endpoint){ .name = "test", .method = "POST",
+	    .body = body, .body_max = 100, .action = &action };
+}
+
+static enum cf_err
+type_of(enum cf_body body, const char *type, struct cf_why *why)
+{
+	const struct cf_endpoint ep = taking(body);
+
+	return cf_body_check_type(&ep, type, why);
+}
+
+static void
+t_each_body_has_its_type(void **state)
+{
+	static const struct {
+		enum cf_body body;
+		const char *type;
+	} rows[] = {
+		{ CF_BODY_JSON, "application/json" },
+		{ CF_BODY_RAW, "text/x-test" },
+	};
+	char type[100];
+	struct cf_why why;
+	size_t i, k;
+
+	(void)state;
+	assert_int_equal(type_of(CF_BODY_NONE, NULL, &why), CF_OK);
+	assert_int_equal(type_of(CF_BODY_NONE, "text/plain", &why), CF_OK);
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		for (k = 0; k < sizeof rows / sizeof rows[0]; k++)
+			assert_int_equal(type_of(rows[i].body, rows[k].type,
+			    &why), i == k ? CF_OK : CF_E_MEDIA_TYPE);
+		assert_int_equal(type_of(rows[i].body, NULL, &why),
+		    CF_E_MEDIA_TYPE);
+		assert_int_equal(type_of(rows[i].body, "", &why),
+		    CF_E_MEDIA_TYPE);
+		assert_non_null(strstr(why.text, rows[i].type));
+		(void)snprintf(type, sizeof type, "%s; charset=utf-8",
+		    rows[i].type);
+		type[0] = (char)(type[0] - 'a' + 'A');
+		assert_int_equal(type_of(rows[i].body, type, &why), CF_OK);
+		(void)snprintf(type, sizeof type, "%sx", rows[i].type);
+		assert_int_equal(type_of(rows[i].body, type, &why),
+		    CF_E_MEDIA_TYPE);
+	}
+}
+
+static enum cf_err
+read_body(enum cf_body body, const char *text, size_t len, struct cf_req *req)
+{
+	static struct cf_endpoint ep;
+	static struct cf_buf buf;
+	struct cf_why why;
+
+	ep = taking(body);
+	cf_buf_free(&buf);
+	buf = (struct cf_buf)CF_BUF_INIT(ep.body_max);
+	cf_buf_add(&buf, text, len);
+	*req = (struct cf_req){ .ep = &ep };
+	return cf_body_read(req, &buf, &why);
+}
+
+static void
+t_a_body_is_read_as_the_endpoint_says(void **state)
+{
+	char large[101] = { 0 };
+	struct cf_req req;
+
+	(void)state;
+	assert_int_equal(read_body(CF_BODY_JSON, "{\"a\":1}", 7, &req),
+	    CF_OK);
+	assert_int_equal(json_object_size(req.json), 1);
+	assert_null(req.raw);
+	cf_json_free(&req.json);
+	assert_int_equal(read_body(CF_BODY_JSON, "[]", 2, &req), CF_E_SYNTAX);
+	assert_null(req.json);
+	/* Whatever it is: other bytes, and none. */
+	assert_int_equal(read_body(CF_BODY_RAW, "{\0\xff", 3, &req), CF_OK);
+	assert_int_equal(req.raw_len, 3);
+	assert_memory_equal(req.raw, "{\0\xff", 3);
+	assert_null(req.json);
+	assert_int_equal(read_body(CF_BODY_RAW, "", 0, &req), CF_OK);
+	assert_int_equal(req.raw_len, 0);
+	assert_non_null(req.raw);
+	assert_int_equal(read_body(CF_BODY_RAW, large, 101, &req),
+	    CF_E_TOO_LARGE);
+	assert_int_equal(read_body(CF_BODY_JSON, large, 101, &req),
+	    CF_E_TOO_LARGE);
+	/* What nobody asked for was not kept. */
+	assert_int_equal(read_body(CF_BODY_NONE, large, 101, &req), CF_OK);
+	assert_null(req.raw);
+	assert_int_equal(read_body(CF_BODY_NONE, "", 0, &req), CF_OK);
 }
 
 int
@@ -67,6 +172,8 @@ main(void)
 		cmocka_unit_test(t_find_knows_each_path),
 		cmocka_unit_test(t_find_knows_no_other),
 		cmocka_unit_test(t_each_row_is_whole),
+		cmocka_unit_test(t_each_body_has_its_type),
+		cmocka_unit_test(t_a_body_is_read_as_the_endpoint_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
