@@ -12,15 +12,6 @@
 #include "common/prom.h"
 #include "keysrv/http/request.h"
 
-static const char *const kinds[CF_KIND__COUNT] = {
-	[CF_KIND_SINGLE] = "single",
-	[CF_KIND_ISSUE] = "issue",
-	[CF_KIND_READ] = "read",
-	[CF_KIND_RETRIEVE] = "retrieve",
-	[CF_KIND_OPEN] = "open",
-	[CF_KIND_TOKEN] = "token",
-};
-
 static const char *const outcomes[] = { "sent", "waits", "undeliverable" };
 #define OUTCOMES (sizeof outcomes / sizeof outcomes[0])
 
@@ -84,11 +75,17 @@ cf_counts_request(struct cf_counts *c, const struct cf_endpoint *ep,
 }
 
 void
-cf_counts_batch(struct cf_counts *c, enum cf_kind kind, size_t requests)
+cf_counts_batch(struct cf_counts *c, const struct cf_kind *kind,
+    size_t requests)
 {
+	size_t i;
+
 	if (!lock(c))
 		return;
-	cf_prom_measure(&c->batches[kind], &sizes, (int64_t)requests);
+	for (i = 0; i < CF_KIND__COUNT; i++)
+		if (cf_kinds[i] == kind)
+			cf_prom_measure(&c->batches[i], &sizes,
+			    (int64_t)requests);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -183,14 +180,12 @@ write_database(const struct cf_prom *prom, const struct cf_counts *c)
 	static const enum cf_err always[] = { CF_E_BUSY, CF_E_DATABASE,
 	    CF_E_INTERNAL };
 	size_t i;
-	int kind;
 
 	cf_prom_head(prom, "batch_requests", "histogram",
 	    "Requests that shared a transaction, by kind.");
-	for (kind = 0; kind < CF_KIND__COUNT; kind++)
-		if (kinds[kind] != NULL)
-			cf_prom_histogram_write(prom, &c->batches[kind],
-			    &sizes, "batch_requests", "kind", kinds[kind]);
+	for (i = 0; i < CF_KIND__COUNT; i++)
+		cf_prom_histogram_write(prom, &c->batches[i], &sizes,
+		    "batch_requests", "kind", cf_kinds[i]->name);
 	cf_prom_head(prom, "database_errors_total", "counter", "Transactions "
 	    "that did not come to a known good end, by what was answered.");
 	for (i = 0; i < sizeof always / sizeof always[0]; i++)

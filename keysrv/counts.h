@@ -27,8 +27,8 @@ void cf_counts_free(struct cf_counts **counts);
 void cf_counts_request(struct cf_counts *counts,
     const struct cf_endpoint *ep, enum cf_err result);
 /* So many requests of a kind that a worker took together. */
-void cf_counts_batch(struct cf_counts *counts, enum cf_kind kind,
-    size_t requests);
+void cf_counts_batch(struct cf_counts *counts,
+    const struct cf_kind *kind, size_t requests);
 /* A transaction that failed, or of which it is not known. */
 void cf_counts_failed(struct cf_counts *counts, enum cf_err rc);
 /* An attempt to send a receipt: "sent", "waits" or "undeliverable". */

@@ -239,8 +239,8 @@ start(struct server *s, struct cf_why *why)
 	rc = cf_health_start(&s->ks, cf_http_done, &s->ks.health, why);
 	if (rc != CF_OK)
 		return rc;
-	s->ks.queue = cf_queue_new((size_t)s->settings.queue_limit,
-	    cf_http_done);
+	s->ks.queue = cf_queue_new(cf_kinds, CF_KIND__COUNT,
+	    (size_t)s->settings.queue_limit, cf_http_done);
 	rc = cf_queue_start(s->ks.queue, &s->ks,
 	    (size_t)s->settings.connections, why);
 	if (rc == CF_OK)

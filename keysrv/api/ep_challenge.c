@@ -38,7 +38,7 @@ parse(struct cf_req *req, struct cf_why *why)
 }
 
 const struct cf_action cf_ep_challenge = {
-	.kind = CF_KIND_READ,
+	.kind = &cf_kind_read,
 	.parse = parse,
 	.free_item = cf_read_item_free,
 };

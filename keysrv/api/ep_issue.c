@@ -252,7 +252,7 @@ free_item(void *arg)
 }
 
 const struct cf_action cf_ep_issue = {
-	.kind = CF_KIND_ISSUE,
+	.kind = &cf_kind_issue,
 	.parse = parse,
 	.free_item = free_item,
 };

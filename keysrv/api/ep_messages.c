@@ -161,7 +161,7 @@ run(struct cf_db *db, struct cf_req *req, struct cf_why *why)
 }
 
 const struct cf_action cf_ep_messages = {
-	.kind = CF_KIND_SINGLE,
+	.kind = &cf_kind_single,
 	.parse = parse,
 	.free_item = free,
 	.mode = CF_DB_READ,

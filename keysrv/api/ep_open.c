@@ -12,7 +12,7 @@ parse(struct cf_req *req, struct cf_why *why)
 }
 
 const struct cf_action cf_ep_open = {
-	.kind = CF_KIND_OPEN,
+	.kind = &cf_kind_opening,
 	.parse = parse,
 	.free_item = cf_opening_item_free,
 };

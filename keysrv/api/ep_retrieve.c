@@ -20,7 +20,7 @@ parse(struct cf_req *req, struct cf_why *why)
 }
 
 const struct cf_action cf_ep_retrieve = {
-	.kind = CF_KIND_RETRIEVE,
+	.kind = &cf_kind_release,
 	.parse = parse,
 	.free_item = cf_release_item_free,
 };

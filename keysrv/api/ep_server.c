@@ -60,7 +60,7 @@ run(struct cf_db *db, struct cf_req *req, struct cf_why *why)
 }
 
 const struct cf_action cf_ep_server = {
-	.kind = CF_KIND_SINGLE,
+	.kind = &cf_kind_single,
 	.mode = CF_DB_READ,
 	.run = run,
 };

@@ -12,24 +12,7 @@
 
 #include "common/err.h"
 #include "keysrv/db/db.h"
-
-/*
- * Who does the work.  Requests of a kind that says so share a transaction,
- * which is faster by far than one each; that is for what comes by the
- * thousand, and costs the one who writes it a batch in which each request
- * can fail for itself.
- */
-enum cf_kind {
-	CF_KIND_NONE,		/* nobody: answered by parse() at once */
-	CF_KIND_SINGLE,		/* a worker: each runs by itself, run() */
-	CF_KIND_ISSUE,		/* batches from here on */
-	CF_KIND_READ,		/* challenge, describe */
-	CF_KIND_RETRIEVE,
-	CF_KIND_OPEN,		/* opening proofs and mismatch reports */
-	CF_KIND_TOKEN,		/* is the API token good?  Before a body */
-	CF_KIND_READY,		/* for cf_health, not for a worker */
-	CF_KIND__COUNT
-};
+#include "keysrv/http/kind.h"
 
 /* Who may call; bits. */
 enum cf_who {
@@ -49,7 +32,8 @@ struct cf_req;
 
 /* What an endpoint does. */
 struct cf_action {
-	enum cf_kind kind;
+	/* What workers do with it; NULL: no worker has to. */
+	const struct cf_kind *kind;
 	/*
 	 * Read the request into req->item, or reply at once.  Runs on an
 	 * HTTP thread: no waiting.  NULL: there is nothing to read.
@@ -58,7 +42,12 @@ struct cf_action {
 	void (*free_item)(void *item);	/* NULL if parse() makes none */
 	const char *raw_type;	/* of a CF_BODY_RAW: its media type */
 	/*
-	 * For CF_KIND_SINGLE: decide the request (cf_req_ok(), cf_req_fail())
+	 * Without a kind: give it to somebody who decides it in his own time,
+	 * then calls cf_http_done().  NULL, too: parse() has answered.
+	 */
+	void (*ask)(struct cf_req *req);
+	/*
+	 * For cf_kind_single: decide the request (cf_req_ok(), cf_req_fail())
 	 * in a transaction of its own, of this mode; as the function of
 	 * cf_db_run(), so it may be called again and ends the transaction by
 	 * what it returns.  Other than CF_OK, the client is told that.

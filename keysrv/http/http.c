@@ -12,7 +12,6 @@
 #include "common/json.h"
 #include "common/listen.h"
 #include "common/mem.h"
-#include "keysrv/health.h"
 #include "keysrv/http/body.h"
 #include "keysrv/http/http_reply.h"
 #include "keysrv/http/queue.h"
@@ -167,13 +166,13 @@ check_header(struct exchange *x, struct cf_why *why)
  * reserved, if a worker is to do it.
  */
 static void
-hand_over(struct exchange *x, enum phase phase, enum cf_kind kind)
+hand_over(struct exchange *x, enum phase phase, const struct cf_kind *kind)
 {
 	x->phase = phase;
 	x->req.kind = kind;
 	cf_httpd_suspend(x->httpd);
-	if (kind == CF_KIND_READY)
-		cf_health_ask(x->req.ks->health, &x->req);
+	if (kind == NULL)
+		x->req.ep->action->ask(&x->req);
 	else
 		cf_queue_push(x->req.ks->queue, &x->req);
 }
@@ -187,7 +186,7 @@ ask_token(struct exchange *x)
 {
 	x->asked = true;
 	if (cf_queue_reserve(x->req.ks->queue)) {
-		hand_over(x, PHASE_TOKEN, CF_KIND_TOKEN);
+		hand_over(x, PHASE_TOKEN, &cf_kind_token);
 		return;
 	}
 	cf_req_fail(&x->req, CF_E_BUSY, NULL);
@@ -211,13 +210,12 @@ whole(struct cf_httpd_req *httpd)
 	cf_json_free(&req->json);
 	cf_buf_free(&x->body);
 	req->raw = NULL;
-	if (rc == CF_OK && action->kind != CF_KIND_NONE &&
-	    action->kind != CF_KIND_READY &&
+	if (rc == CF_OK && action->kind != NULL &&
 	    !cf_queue_reserve(req->ks->queue))
 		rc = CF_E_BUSY;
 	if (rc != CF_OK)
 		cf_req_fail(req, rc, &why);
-	if (rc != CF_OK || action->kind == CF_KIND_NONE)
+	if (rc != CF_OK || (action->kind == NULL && action->ask == NULL))
 		cf_reply_send(httpd, req);
 	else
 		hand_over(x, PHASE_WAITING, action->kind);

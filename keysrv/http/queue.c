@@ -22,16 +22,8 @@
 #define CROWD 64		/* requests */
 #define PATIENCE_MS 20
 
-static void (*const run_kind[CF_KIND__COUNT])(struct cf_batch *) = {
-	[CF_KIND_SINGLE] = cf_single_batch,
-	[CF_KIND_ISSUE] = cf_issue_batch,
-	[CF_KIND_READ] = cf_read_batch,
-	[CF_KIND_RETRIEVE] = cf_release_batch,
-	[CF_KIND_OPEN] = cf_opening_batch,
-	[CF_KIND_TOKEN] = cf_token_batch,
-};
-
 struct line {
+	const struct cf_kind *kind;
 	struct cf_req *first, **last;
 	size_t count;
 	size_t running;			/* batches of this kind under way */
@@ -51,7 +43,8 @@ struct worker {
 
 struct cf_queue {
 	pthread_mutex_t lock;
-	struct line line[CF_KIND__COUNT];
+	struct line *line;		/* one a kind */
+	size_t line_count;
 	size_t limit;
 	size_t reserved;		/* reserved, waiting or under way */
 	uint64_t serial;
@@ -65,14 +58,19 @@ struct cf_queue {
 };
 
 struct cf_queue *
-cf_queue_new(size_t limit, void (*done)(struct cf_req *))
+cf_queue_new(const struct cf_kind *const *kinds, size_t count, size_t limit,
+    void (*done)(struct cf_req *))
 {
 	struct cf_queue *q = cf_calloc(1, sizeof *q);
-	int i;
+	size_t i;
 
 	pthread_mutex_init(&q->lock, NULL);
-	for (i = 0; i < CF_KIND__COUNT; i++)
+	q->line = cf_calloc(count, sizeof *q->line);
+	q->line_count = count;
+	for (i = 0; i < count; i++) {
+		q->line[i].kind = kinds[i];
 		q->line[i].last = &q->line[i].first;
+	}
 	q->limit = limit;
 	q->done = done;
 	return q;
@@ -86,6 +84,7 @@ cf_queue_free(struct cf_queue **queue)
 	if (q == NULL)
 		return;
 	pthread_mutex_destroy(&q->lock);
+	free(q->line);
 	free(q->worker);
 	free(q);
 	*queue = NULL;
@@ -136,11 +135,22 @@ wake_one(struct cf_queue *q)
 	pthread_cond_signal(&w->wake);
 }
 
+static struct line *
+line_of(struct cf_queue *q, const struct cf_kind *kind)
+{
+	size_t i;
+
+	for (i = 0; i < q->line_count; i++)
+		if (q->line[i].kind == kind)
+			return &q->line[i];
+	cf_bug("a request of a kind that the queue was not given");
+}
+
 /* A place was reserved; since then the workers may have gone. */
 void
 cf_queue_push(struct cf_queue *q, struct cf_req *req)
 {
-	struct line *line = &q->line[req->kind];
+	struct line *line = line_of(q, req->kind);
 	int64_t now = cf_clock_mono_ms();
 
 	req->queued_ms = now;
@@ -166,9 +176,9 @@ static struct line *
 oldest_ready(struct cf_queue *q, int64_t now_ms)
 {
 	struct line *best = NULL;
-	int i;
+	size_t i;
 
-	for (i = 0; i < CF_KIND__COUNT; i++) {
+	for (i = 0; i < q->line_count; i++) {
 		struct line *l = &q->line[i];
 
 		if (is_ready(q, l, now_ms) && (best == NULL ||
@@ -183,9 +193,9 @@ static int64_t
 oldest_ms(const struct cf_queue *q)
 {
 	int64_t ms = -1;
-	int i;
+	size_t i;
 
-	for (i = 0; i < CF_KIND__COUNT; i++)
+	for (i = 0; i < q->line_count; i++)
 		if (q->line[i].first != NULL && (ms < 0 ||
 		    q->line[i].first->queued_ms < ms))
 			ms = q->line[i].first->queued_ms;
@@ -298,8 +308,8 @@ work(void *arg)
 		batch.count = refuse_stale(q, taken, n, stopping);
 		if (batch.count == 0)
 			continue;
-		cf_counts_batch(q->ks->counts, taken[0]->kind, batch.count);
-		run_kind[taken[0]->kind](&batch);
+		cf_counts_batch(q->ks->counts, line->kind, batch.count);
+		cf_kind_run(line->kind, &batch);
 		give_back(q, taken, batch.count);
 	}
 	return NULL;

@@ -18,9 +18,13 @@
 
 struct cf_queue;
 
-/* `done` gives a request back to its HTTP thread; called by workers, and by
- * cf_queue_push() when they have ended. */
-struct cf_queue *cf_queue_new(size_t limit, void (*done)(struct cf_req *));
+/*
+ * For requests of these kinds, `limit` at a time.  `done` gives a request back
+ * to its HTTP thread; called by workers, and by cf_queue_push() when they have
+ * ended.
+ */
+struct cf_queue *cf_queue_new(const struct cf_kind *const *kinds,
+    size_t count, size_t limit, void (*done)(struct cf_req *));
 void cf_queue_free(struct cf_queue **queue);
 
 /* One place in the queue, or false when it is full. */

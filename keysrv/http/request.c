@@ -102,26 +102,3 @@ cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode, const char *name,
 		}
 	}
 }
-
-static enum cf_err
-run_single(struct cf_db *db, void *arg, struct cf_why *why)
-{
-	const struct cf_batch *batch = arg;
-	struct cf_req *req = batch->req[0];
-
-	return req->ep->action->run(db, req, why);
-}
-
-void
-cf_single_batch(struct cf_batch *batch)
-{
-	struct cf_batch one = *batch;
-	size_t i;
-
-	one.count = 1;
-	for (i = 0; i < batch->count; i++) {
-		one.req = &batch->req[i];
-		cf_batch_run(&one, one.req[0]->ep->action->mode,
-		    one.req[0]->ep->name, run_single);
-	}
-}

@@ -44,7 +44,7 @@ struct cf_ks {
 struct cf_req {
 	const struct cf_ks *ks;
 	const struct cf_endpoint *ep;
-	enum cf_kind kind;	/* what a worker is to do; mostly the ep's */
+	const struct cf_kind *kind;	/* mostly the endpoint's */
 	const char *tail;	/* path below ep->path, lent */
 	json_t *json;		/* the body, an object; NULL for GET */
 	const char *raw;	/* or as it came; both for parse() alone */
@@ -79,14 +79,6 @@ struct cf_buf *cf_req_ok(struct cf_req *req, int status);
 /* A bad one.  `why` may be NULL or empty: the table's sentence is sent. */
 void cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why);
 
-/* What a worker does with what it took from the queue. */
-struct cf_batch {
-	const struct cf_ks *ks;
-	struct cf_db *db;
-	struct cf_req **req;
-	size_t count;
-};
-
 /*
  * Run `fn` over the batch as one transaction; `fn` decides every request.
  * If the transaction is refused for what one of them says, each is run
@@ -96,13 +88,5 @@ struct cf_batch {
 void cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode,
     const char *name, enum cf_err (*fn)(struct cf_db *db, void *batch,
     struct cf_why *why));
-
-/* The kinds, by file: request.c, ep_issue.c, read.c, release.c ... */
-void cf_single_batch(struct cf_batch *batch);
-void cf_issue_batch(struct cf_batch *batch);
-void cf_read_batch(struct cf_batch *batch);
-void cf_release_batch(struct cf_batch *batch);
-void cf_opening_batch(struct cf_batch *batch);
-void cf_token_batch(struct cf_batch *batch);
 
 #endif

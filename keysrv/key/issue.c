@@ -595,8 +595,8 @@ run_portion(struct cf_batch *batch, struct cf_req **req, size_t count,
 	return waiting;
 }
 
-void
-cf_issue_batch(struct cf_batch *whole)
+static void
+issue_run(struct cf_batch *whole)
 {
 	struct cf_batch batch = *whole;
 	struct cf_req *left[CF_BATCH_MAX];
@@ -612,3 +612,8 @@ cf_issue_batch(struct cf_batch *whole)
 	}
 	cf_fault("issue.reply");
 }
+
+const struct cf_kind cf_kind_issue = {
+	.name = "issue",
+	.run = issue_run,
+};

@@ -390,14 +390,12 @@ opening_all(struct cf_db *db, void *arg, struct cf_why *why)
 	return CF_OK;
 }
 
-void
-cf_opening_batch(struct cf_batch *batch)
+static void
+after(const struct cf_batch *batch)
 {
 	const struct cf_opening_item *item;
 	size_t i;
 
-	cf_fault("open.taken");
-	cf_batch_run(batch, CF_DB_WRITE, "open", opening_all);
 	cf_fault("open.committed");
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
@@ -412,3 +410,10 @@ cf_opening_batch(struct cf_batch *batch)
 	}
 	cf_fault("open.reply");
 }
+
+const struct cf_kind cf_kind_opening = {
+	.name = "open",
+	.mode = CF_DB_WRITE,
+	.fn = opening_all,
+	.after = after,
+};

@@ -93,8 +93,8 @@ read_all(struct cf_db *db, void *arg, struct cf_why *why)
 	return CF_OK;
 }
 
-void
-cf_read_batch(struct cf_batch *batch)
-{
-	cf_batch_run(batch, CF_DB_READ, "read", read_all);
-}
+const struct cf_kind cf_kind_read = {
+	.name = "read",
+	.mode = CF_DB_READ,
+	.fn = read_all,
+};

@@ -631,18 +631,23 @@ log_one(const struct cf_req *req)
 		    cf_err_slug(req->rc));
 }
 
-void
-cf_release_batch(struct cf_batch *batch)
+static void
+after(const struct cf_batch *batch)
 {
 	size_t i;
 
-	cf_fault("release.taken");
-	cf_batch_run(batch, CF_DB_WRITE, "release", release_all);
 	cf_fault("release.committed");
 	for (i = 0; i < batch->count; i++)
 		log_one(batch->req[i]);
 	cf_fault("release.reply");
 }
+
+const struct cf_kind cf_kind_release = {
+	.name = "retrieve",
+	.mode = CF_DB_WRITE,
+	.fn = release_all,
+	.after = after,
+};
 
 void
 cf_release_item_free(void *arg)

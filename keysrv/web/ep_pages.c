@@ -8,6 +8,7 @@
 
 #include "common/link.h"
 #include "common/mem.h"
+#include "keysrv/health.h"
 #include "keysrv/http/json_out.h"
 #include "keysrv/key/read.h"
 
@@ -95,8 +96,15 @@ healthz(struct cf_req *req, struct cf_why *why)
 	return CF_OK;
 }
 
+/* No worker's work: they may all wait for a commit that hangs. */
+static void
+readyz(struct cf_req *req)
+{
+	cf_health_ask(req->ks->health, req);
+}
+
 const struct cf_action cf_ep_key_page = {
-	.kind = CF_KIND_READ,
+	.kind = &cf_kind_read,
 	.parse = key_page,
 	.free_item = cf_read_item_free,
 };
@@ -106,7 +114,6 @@ const struct cf_action cf_ep_front_page = {
 const struct cf_action cf_ep_healthz = {
 	.parse = healthz,
 };
-/* What there is to it, health.c does. */
 const struct cf_action cf_ep_readyz = {
-	.kind = CF_KIND_READY,
+	.ask = readyz,
 };

@@ -36,8 +36,8 @@ look(struct cf_db *db, void *arg, struct cf_why *why)
 	return CF_OK;
 }
 
-void
-cf_token_batch(struct cf_batch *batch)
-{
-	cf_batch_run(batch, CF_DB_READ, "token", look);
-}
+const struct cf_kind cf_kind_token = {
+	.name = "token",
+	.mode = CF_DB_READ,
+	.fn = look,
+};

@@ -42,6 +42,18 @@ t_find_knows_no_other(void **state)
 		assert_null(cf_endpoint_find(paths[i], &tail));
 }
 
+/* Listed kinds have a line in the queue. */
+static bool
+is_listed(const struct cf_kind *kind)
+{
+	size_t i;
+
+	for (i = 0; i < CF_KIND__COUNT; i++)
+		if (cf_kinds[i] == kind)
+			return true;
+	return false;
+}
+
 /* What would crash at the first request is seen here. */
 static void
 t_each_row_is_whole(void **state)
@@ -52,14 +64,33 @@ t_each_row_is_whole(void **state)
 	(void)state;
 	for (i = 0; i < CF_ENDPOINT__COUNT; i++) {
 		ep = &cf_endpoints[i];
-		assert_int_equal(ep->action->kind == CF_KIND_SINGLE,
+		assert_int_equal(ep->action->kind == &cf_kind_single,
 		    ep->action->run != NULL);
 		assert_int_equal(ep->body == CF_BODY_NONE, ep->body_max == 0);
 		assert_int_equal(ep->body == CF_BODY_RAW,
 		    ep->action->raw_type != NULL);
-		if (ep->action->kind != CF_KIND_SINGLE &&
-		    ep->action->kind != CF_KIND_READY)
+		/* Somebody decides it; of a batch, each has an item. */
+		assert_true(ep->action->kind == NULL ||
+		    ep->action->ask == NULL);
+		if (ep->action->run == NULL && ep->action->ask == NULL)
 			assert_non_null(ep->action->parse);
+		assert_true(ep->action->kind == NULL ||
+		    is_listed(ep->action->kind));
+	}
+}
+
+static void
+t_each_kind_is_whole(void **state)
+{
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < CF_KIND__COUNT; i++) {
+		assert_true((cf_kinds[i]->run == NULL) !=
+		    (cf_kinds[i]->fn == NULL));
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(cf_kinds[i]->name,
+			    cf_kinds[j]->name);
 	}
 }
 
@@ -174,6 +205,7 @@ main(void)
 		cmocka_unit_test(t_each_row_is_whole),
 		cmocka_unit_test(t_each_body_has_its_type),
 		cmocka_unit_test(t_a_body_is_read_as_the_endpoint_says),
+		cmocka_unit_test(t_each_kind_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

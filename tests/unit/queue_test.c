@@ -9,6 +9,31 @@
 
 #include "tests/unit/fixture.h"
 
+static void
+say_yes(struct cf_batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < batch->count; i++)
+		batch->req[i]->rc = batch->req[i]->kind->run == say_yes
+		    ? CF_OK : CF_E_INTERNAL;
+}
+
+static void
+say_no(struct cf_batch *batch)
+{
+	size_t i;
+
+	for (i = 0; i < batch->count; i++)
+		batch->req[i]->rc = batch->req[i]->kind->run == say_no
+		    ? CF_E_REVOKED : CF_E_INTERNAL;
+}
+
+static const struct cf_kind good = { .name = "good", .run = say_yes };
+static const struct cf_kind bad = { .name = "bad", .run = say_no };
+static const struct cf_kind *const kinds[] = { &good, &bad };
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
 static struct cf_req *given_back;
 static size_t times;
 
@@ -22,7 +47,7 @@ done(struct cf_req *req)
 static void
 t_reserve_gives_as_many_places_as_there_are(void **state)
 {
-	struct cf_queue *q = cf_queue_new(2, done);
+	struct cf_queue *q = cf_queue_new(kinds, KINDS, 2, done);
 
 	(void)state;
 	assert_true(cf_queue_reserve(q));
@@ -36,9 +61,8 @@ t_reserve_gives_as_many_places_as_there_are(void **state)
 static void
 t_push_answers_when_the_workers_have_gone(void **state)
 {
-	struct cf_queue *q = cf_queue_new(2, done);
-	struct cf_req req = { .ep = &cf_endpoints[0],
-	    .kind = CF_KIND_RETRIEVE, .rc = CF_ERR__COUNT };
+	struct cf_queue *q = cf_queue_new(kinds, KINDS, 2, done);
+	struct cf_req req = { .kind = &good, .rc = CF_ERR__COUNT };
 
 	(void)state;
 	times = 0;
@@ -55,7 +79,6 @@ t_push_answers_when_the_workers_have_gone(void **state)
 /* ---- workers, without a database ---- */
 
 enum cf_err __wrap_cf_db_connect(struct cf_db *db, struct cf_why *why);
-void __wrap_cf_issue_batch(struct cf_batch *batch);
 
 enum cf_err
 __wrap_cf_db_connect(struct cf_db *db, struct cf_why *why)
@@ -63,15 +86,6 @@ __wrap_cf_db_connect(struct cf_db *db, struct cf_why *why)
 	(void)db;
 	(void)why;
 	return CF_OK;
-}
-
-void
-__wrap_cf_issue_batch(struct cf_batch *batch)
-{
-	size_t i;
-
-	for (i = 0; i < batch->count; i++)
-		batch->req[i]->rc = CF_OK;
 }
 
 #define CLIENTS 6
@@ -100,8 +114,7 @@ ask(void *arg)
 	int i;
 
 	for (i = 0; i < ROUNDS && !c->lost; i++) {
-		c->req.ep = &cf_endpoints[0];
-		c->req.kind = CF_KIND_ISSUE;
+		c->req.kind = kinds[i % KINDS];
 		c->req.rc = CF_ERR__COUNT;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += 60;
@@ -111,7 +124,7 @@ ask(void *arg)
 		}
 		cf_queue_push(c->queue, &c->req);
 		if (sem_clockwait(&c->answered, CLOCK_MONOTONIC, &until) != 0 ||
-		    c->req.rc != CF_OK)
+		    c->req.rc != (c->req.kind == &good ? CF_OK : CF_E_REVOKED))
 			c->lost = true;
 	}
 	return NULL;
@@ -122,7 +135,7 @@ t_workers_wake_for_every_request(void **state)
 {
 	struct cf_settings settings = { 0 };
 	struct cf_ks ks = { .settings = &settings };
-	struct cf_queue *q = cf_queue_new(1000, wake_client);
+	struct cf_queue *q = cf_queue_new(kinds, KINDS, 1000, wake_client);
 	static struct client client[CLIENTS];
 	pthread_t thread[CLIENTS];
 	int i;
