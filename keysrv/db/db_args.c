@@ -69,10 +69,10 @@ cf_db_args_init(struct cf_db_args *args, const char *types)
 	size_t i;
 
 	memset(args, 0, sizeof *args);
-	args->types = types;
 	args->count = strlen(types);
 	if (args->count > CF_DB_ARGS_MAX)
 		cf_bug("too many parameters");
+	memcpy(args->types, types, args->count);
 	for (i = 0; i < args->count; i++) {
 		args->col[i].max = CF_DB_BATCH_BYTES;
 		if (!is_array(types[i]))
@@ -147,6 +147,156 @@ cf_db_null(struct cf_db_args *args, size_t col)
 		cf_bug("null outside an array");
 	put32(&args->col[col], UINT32_MAX);
 	args->rows[col]++;
+}
+
+/* ---- rows ---- */
+
+static char
+letter_of(enum cf_db_type type)
+{
+	switch (type) {
+	case CF_DB_BYTES:
+	case CF_DB_BYTES_AT:
+	case CF_DB_SPAN:
+		return 'b';
+	case CF_DB_TEXT:
+	case CF_DB_TEXTS:
+		return 't';
+	case CF_DB_INT:
+		return 'i';
+	case CF_DB_TIME:
+		return 'z';
+	default:
+		cf_bug("a column that is only read");
+	}
+}
+
+void
+cf_db_args_rows(struct cf_db_args *args, const struct cf_db_column *table,
+    size_t count)
+{
+	char types[CF_DB_ARGS_MAX + 1] = "";
+	size_t i;
+
+	if (count > CF_DB_ARGS_MAX)
+		cf_bug("too many columns");
+	for (i = 0; i < count; i++)
+		types[i] = letter_of(table[i].type);
+	cf_db_args_init(args, types);
+	args->table = table;
+}
+
+/* A text array as its literal, {"a","b"}: arrays of arrays do not vary. */
+static void
+add_texts(struct cf_db_args *args, size_t col, const struct cf_db_texts *texts)
+{
+	struct cf_buf buf = CF_BUF_INIT(1u << 20);
+	const char *p;
+	size_t i;
+
+	for (i = 0; i < texts->count; i++) {
+		cf_buf_adds(&buf, i == 0 ? "{\"" : "\",\"");
+		for (p = texts->item[i]; *p != '\0'; p++) {
+			if (*p == '"' || *p == '\\')
+				cf_buf_addc(&buf, '\\');
+			cf_buf_addc(&buf, *p);
+		}
+	}
+	cf_buf_adds(&buf, "\"}");
+	if (buf.full)
+		cf_bug("list too long");
+	cf_db_text(args, col, cf_buf_str(&buf));
+	cf_buf_free(&buf);
+}
+
+static void
+add_bytes(struct cf_db_args *args, size_t col, const void *bytes, size_t len)
+{
+	if (bytes == NULL)
+		cf_db_null(args, col);
+	else
+		cf_db_bytes(args, col, bytes, len);
+}
+
+static void
+add_time(struct cf_db_args *args, size_t col, int64_t ms)
+{
+	if (ms < 0)
+		cf_db_null(args, col);
+	else
+		cf_db_time(args, col, ms);
+}
+
+void
+cf_db_args_add(struct cf_db_args *args, const void *row)
+{
+	size_t i;
+
+	for (i = 0; i < args->count; i++) {
+		const struct cf_db_column *c = &args->table[i];
+		const void *at = (const char *)row + c->offset;
+		const struct cf_db_span *span = at;
+
+		if (c->type == CF_DB_BYTES)
+			cf_db_bytes(args, i, at, c->len);
+		else if (c->type == CF_DB_BYTES_AT)
+			add_bytes(args, i, *(const void *const *)at, c->len);
+		else if (c->type == CF_DB_SPAN)
+			cf_db_bytes(args, i, span->bytes, span->len);
+		else if (c->type == CF_DB_TEXT)
+			cf_db_text(args, i, *(const char *const *)at);
+		else if (c->type == CF_DB_TEXTS)
+			add_texts(args, i, at);
+		else if (c->type == CF_DB_INT)
+			cf_db_int(args, i, *(const int64_t *)at);
+		else
+			add_time(args, i, *(const int64_t *)at);
+	}
+}
+
+/* What stands for the word behind a $, or false: it is none of these. */
+static bool
+add_words(const struct cf_db_args *args, const char *word, size_t len,
+    struct cf_buf *out)
+{
+	const bool values = len == 6 && memcmp(word, "values", len) == 0;
+	const bool select = len == 6 && memcmp(word, "select", len) == 0;
+	const struct cf_db_column *c = args->table;
+	size_t i;
+
+	if (c == NULL || !(values || select ||
+	    (len == 7 && memcmp(word, "columns", len) == 0)))
+		return false;
+	for (i = 0; i < args->count; i++, c++) {
+		cf_buf_adds(out, i == 0 ? "" : ", ");
+		if (values)
+			cf_buf_addf(out, "$%zu", i + 1);
+		else
+			cf_buf_adds(out, c->name);
+		if (select && c->type == CF_DB_TEXTS)
+			cf_buf_adds(out, "::text[]");
+	}
+	return true;
+}
+
+void
+cf_db_args_sql(const struct cf_db_args *args, const char *sql,
+    struct cf_buf *out)
+{
+	const char *p;
+	size_t len;
+
+	for (p = sql; *p != '\0'; p += len) {
+		len = strcspn(p + 1, "$") + 1;
+		if (*p == '$') {
+			len = strspn(p + 1, "abcdefghijklmnopqrstuvwxyz") + 1;
+			if (len > 1 && add_words(args, p + 1, len - 1, out))
+				continue;
+		}
+		cf_buf_add(out, p, len);
+	}
+	if (out->full)
+		cf_bug("a statement that is too long");
 }
 
 struct cf_db_value

@@ -120,10 +120,22 @@ cf_db_lock_send(struct cf_db *db, const struct cf_db_args *keys)
 	return cf_db_send(db, &stmt, keys);
 }
 
+struct asked {
+	const unsigned char *key_id, *token_sha256;
+};
+
 void
 cf_db_asked_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bb");
+#define AT(member) offsetof(struct asked, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "token_sha256", CF_DB_BYTES_AT, AT(token_sha256),
+		    CF_DIGEST_LEN },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -131,8 +143,9 @@ cf_db_asked_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
     const unsigned char token_sha256[CF_DIGEST_LEN])
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(args, 1, token_sha256, CF_DIGEST_LEN);
+	const struct asked asked = { key_id, token_sha256 };
+
+	cf_db_args_add(args, &asked);
 }
 
 size_t
@@ -142,9 +155,8 @@ cf_db_asked_lock(struct cf_db *db, const struct cf_db_args *asked)
 	    "SELECT q.n, " KEY_COLUMNS ", s.hour_at, "
 	    "s.hour_refused::bigint, s.hour_held::bigint, s.hour_more, "
 	    "s.hour_released::bigint "
-	    "FROM unnest($1, $2) WITH ORDINALITY "
-	    "AS q (key_id, token_sha256, n) "
-	    "JOIN counterfoil.key_issue i USING (key_id, token_sha256) "
+	    "FROM unnest($values) WITH ORDINALITY AS q ($columns, n) "
+	    "JOIN counterfoil.key_issue i USING ($columns) "
 	    "JOIN counterfoil.key_state s USING (key_id) "
 	    "JOIN counterfoil.account a USING (account_id) "
 	    "ORDER BY s.key_id FOR UPDATE OF s" };
@@ -257,28 +269,40 @@ cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
 	CF_DB_ROW(db, result, row, columns, ret);
 }
 
+struct reference {
+	int64_t account_id;
+	const unsigned char *check;
+};
+
 void
 cf_db_reference_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "ib");
+#define AT(member) offsetof(struct reference, member)
+	static const struct cf_db_column columns[] = {
+		{ "account_id", CF_DB_INT, AT(account_id), 0 },
+		{ "check_value", CF_DB_BYTES_AT, AT(check), CF_REF_CHECK_LEN },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
 cf_db_reference_add(struct cf_db_args *args, int64_t account_id,
     const unsigned char check[CF_REF_CHECK_LEN])
 {
-	cf_db_int(args, 0, account_id);
-	cf_db_bytes(args, 1, check, CF_REF_CHECK_LEN);
+	const struct reference reference = { account_id, check };
+
+	cf_db_args_add(args, &reference);
 }
 
 void
 cf_db_reference_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "reference_insert",
-	    "INSERT INTO counterfoil.account_reference "
-	    "(account_id, check_value) SELECT a, b "
-	    "FROM unnest($1, $2) AS q (a, b) "
-	    "ORDER BY a" };
+	    "INSERT INTO counterfoil.account_reference ($columns) "
+	    "SELECT $select FROM unnest($values) AS q ($columns) "
+	    "ORDER BY account_id" };
 
 	(void)cf_db_send(db, &stmt, args);
 }
@@ -316,12 +340,54 @@ cf_db_issued_get(const struct cf_db *db, size_t result, size_t row,
 	CF_DB_ROW(db, result, row, columns, ret);
 }
 
+#define AT(member) offsetof(struct cf_new_key, member)
+#define BYTES(name, len) { #name, CF_DB_BYTES_AT, AT(name), len }
+#define TEXT(name) { #name, CF_DB_TEXT, AT(name), 0 }
+static const struct cf_db_column issue_columns[] = {
+	BYTES(key_id, CF_KEY_ID_LEN),
+	BYTES(token_sha256, CF_DIGEST_LEN),
+	{ "account_id", CF_DB_INT, AT(account_id), 0 },
+	BYTES(request_id, CF_EVENT_ID_LEN),
+	BYTES(values_sha256, CF_DIGEST_LEN),
+	BYTES(message_ref, CF_REF_LEN),
+	TEXT(message_id),
+	TEXT(sender),
+	{ "recipients", CF_DB_TEXTS, AT(recipients), 0 },
+	TEXT(reader_url),
+	TEXT(algorithm),
+	TEXT(assurance),
+	BYTES(opening_key, CF_PUBLIC_KEY_LEN),
+	BYTES(possession_key, CF_PUBLIC_KEY_LEN),
+	BYTES(key_commitment, CF_COMMITMENT_LEN),
+	{ "issued_at", CF_DB_TIME, AT(issued_at_ms), 0 },
+};
+static const struct cf_db_column state_columns[] = {
+	BYTES(key_id, CF_KEY_ID_LEN),
+	{ "expires_at", CF_DB_TIME, AT(expires_at_ms), 0 },
+};
+#undef AT
+#undef BYTES
+#undef TEXT
+
+struct material {
+	const unsigned char *key_id, *master_id, *salt, *wrapped;
+};
+
+#define AT(member) offsetof(struct material, member)
+static const struct cf_db_column material_columns[] = {
+	{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+	{ "master_id", CF_DB_BYTES_AT, AT(master_id), CF_MASTER_ID_LEN },
+	{ "salt", CF_DB_BYTES_AT, AT(salt), CF_VAULT_SALT_LEN },
+	{ "wrapped", CF_DB_BYTES_AT, AT(wrapped), CF_VAULT_WRAPPED_LEN },
+};
+#undef AT
+
 void
 cf_db_issue_args(struct cf_issue_args *args)
 {
-	cf_db_args_init(&args->issue, "bbibbbttttttbbbz");
-	cf_db_args_init(&args->material, "bbbb");
-	cf_db_args_init(&args->state, "bz");
+	CF_DB_ARGS_ROWS(&args->issue, issue_columns);
+	CF_DB_ARGS_ROWS(&args->material, material_columns);
+	CF_DB_ARGS_ROWS(&args->state, state_columns);
 }
 
 void
@@ -332,113 +398,35 @@ cf_db_issue_args_free(struct cf_issue_args *args)
 	cf_db_args_free(&args->state);
 }
 
-/* A text array as its literal: {"a","b"}. */
-static void
-add_list(struct cf_db_args *args, size_t col, const char *const *list,
-    size_t count)
-{
-	struct cf_buf buf = CF_BUF_INIT(1u << 20);
-	const char *p;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		cf_buf_adds(&buf, i == 0 ? "{\"" : "\",\"");
-		for (p = list[i]; *p != '\0'; p++) {
-			if (*p == '"' || *p == '\\')
-				cf_buf_addc(&buf, '\\');
-			cf_buf_addc(&buf, *p);
-		}
-	}
-	cf_buf_adds(&buf, "\"}");
-	if (buf.full)
-		cf_bug("list too long");
-	cf_db_text(args, col, cf_buf_str(&buf));
-	cf_buf_free(&buf);
-}
-
 void
 cf_db_issue_add(struct cf_issue_args *args, const struct cf_new_key *k)
 {
-	struct cf_db_args *a = &args->issue;
+	const struct material material = { k->key_id, k->material->master.id,
+	    k->material->salt, k->material->wrapped };
 
-	cf_db_bytes(a, 0, k->key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(a, 1, k->token_sha256, CF_DIGEST_LEN);
-	cf_db_int(a, 2, k->account_id);
-	cf_db_bytes(a, 3, k->request_id, CF_EVENT_ID_LEN);
-	cf_db_bytes(a, 4, k->values_sha256, CF_DIGEST_LEN);
-	cf_db_bytes(a, 5, k->message_ref, CF_REF_LEN);
-	cf_db_text(a, 6, k->message_id);
-	cf_db_text(a, 7, k->sender);
-	add_list(a, 8, k->recipients, k->recipient_count);
-	cf_db_text(a, 9, k->reader_url);
-	cf_db_text(a, 10, k->algorithm);
-	cf_db_text(a, 11, k->assurance);
-	cf_db_bytes(a, 12, k->opening_key, CF_PUBLIC_KEY_LEN);
-	cf_db_bytes(a, 13, k->possession_key, CF_PUBLIC_KEY_LEN);
-	cf_db_bytes(a, 14, k->key_commitment, CF_COMMITMENT_LEN);
-	cf_db_time(a, 15, k->issued_at_ms);
-	cf_db_bytes(&args->material, 0, k->key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(&args->material, 1, k->material->master.id,
-	    sizeof k->material->master.id);
-	cf_db_bytes(&args->material, 2, k->material->salt,
-	    sizeof k->material->salt);
-	cf_db_bytes(&args->material, 3, k->material->wrapped,
-	    sizeof k->material->wrapped);
-	cf_db_bytes(&args->state, 0, k->key_id, CF_KEY_ID_LEN);
-	if (k->expires_at_ms < 0)
-		cf_db_null(&args->state, 1);
-	else
-		cf_db_time(&args->state, 1, k->expires_at_ms);
+	cf_db_args_add(&args->issue, k);
+	cf_db_args_add(&args->material, &material);
+	cf_db_args_add(&args->state, k);
 }
 
 /*
  * In key id order, so that two batches with the same keys wait for each
  * other and do not deadlock.
  */
-static void
-issue_insert(struct cf_db *db, const struct cf_db_args *args)
-{
-	static const struct cf_db_stmt stmt = { "issue_insert",
-	    "INSERT INTO counterfoil.key_issue (key_id, token_sha256, "
-	    "account_id, request_id, values_sha256, message_ref, message_id, "
-	    "sender, recipients, reader_url, algorithm, assurance, "
-	    "opening_key, possession_key, key_commitment, issued_at) "
-	    "SELECT a, b, c, d, e, f, g, h, i::text[], j, k, l, m, n, o, p "
-	    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-	    "$13, $14, $15, $16) "
-	    "AS q (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) "
-	    "ORDER BY a" };
-
-	(void)cf_db_send(db, &stmt, args);
-}
-
-static void
-material_insert(struct cf_db *db, const struct cf_db_args *args)
-{
-	static const struct cf_db_stmt stmt = { "material_insert",
-	    "INSERT INTO counterfoil.key_material (key_id, master_id, "
-	    "salt, wrapped) SELECT a, b, c, d "
-	    "FROM unnest($1, $2, $3, $4) AS q (a, b, c, d) "
-	    "ORDER BY a" };
-
-	(void)cf_db_send(db, &stmt, args);
-}
-
-static void
-state_insert(struct cf_db *db, const struct cf_db_args *args)
-{
-	static const struct cf_db_stmt stmt = { "state_insert",
-	    "INSERT INTO counterfoil.key_state (key_id, expires_at) "
-	    "SELECT a, b FROM unnest($1, $2) AS q (a, b) "
-	    "ORDER BY a" };
-
-	(void)cf_db_send(db, &stmt, args);
-}
+#define INSERT_KEYS(table) "INSERT INTO counterfoil." table " ($columns) " \
+	"SELECT $select FROM unnest($values) AS q ($columns) ORDER BY key_id"
 
 void
 cf_db_issue_send(struct cf_db *db, const struct cf_issue_args *args)
 {
-	issue_insert(db, &args->issue);
-	material_insert(db, &args->material);
-	state_insert(db, &args->state);
+	static const struct cf_db_stmt issue = { "issue_insert",
+	    INSERT_KEYS("key_issue") };
+	static const struct cf_db_stmt material = { "material_insert",
+	    INSERT_KEYS("key_material") };
+	static const struct cf_db_stmt state = { "state_insert",
+	    INSERT_KEYS("key_state") };
+
+	(void)cf_db_send(db, &issue, &args->issue);
+	(void)cf_db_send(db, &material, &args->material);
+	(void)cf_db_send(db, &state, &args->state);
 }

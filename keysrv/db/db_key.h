@@ -128,8 +128,7 @@ struct cf_new_key {
 	    *key_commitment;
 	int64_t account_id, issued_at_ms, expires_at_ms;	/* -1: never */
 	const char *message_id, *sender, *reader_url, *algorithm, *assurance;
-	const char *const *recipients;
-	size_t recipient_count;
+	struct cf_db_texts recipients;
 	const struct cf_vault_row *material;
 };
 struct cf_issue_args {

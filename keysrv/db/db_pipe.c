@@ -10,6 +10,8 @@
 #include "common/clock.h"
 #include "keysrv/db/db_private.h"
 
+#define SQL_MAX 65536	/* bytes of a statement */
+
 /* ---- sending ---- */
 
 static void
@@ -34,14 +36,18 @@ is_prepared(const struct cf_db *db, const struct cf_db_stmt *stmt)
 }
 
 static bool
-prepare(struct cf_db *db, const struct cf_db_stmt *stmt, const Oid *oids,
-    int count)
+prepare(struct cf_db *db, const struct cf_db_stmt *stmt,
+    const struct cf_db_args *args, const Oid *oids)
 {
+	CF_AUTO(cf_buf_free) struct cf_buf sql = CF_BUF_INIT(SQL_MAX);
+
 	if (is_prepared(db, stmt))
 		return true;
 	if (db->prepared_count == CF_DB_PREPARED_MAX)
 		cf_bug("too many statements");
-	if (PQsendPrepare(db->conn, stmt->name, stmt->sql, count, oids) != 1)
+	cf_db_args_sql(args, stmt->sql, &sql);
+	if (PQsendPrepare(db->conn, stmt->name, cf_buf_str(&sql),
+	    (int)args->count, oids) != 1)
 		return false;
 	db->prepared[db->prepared_count++] = stmt;
 	queued(db, stmt, false);
@@ -55,6 +61,7 @@ send_one(struct cf_db *db, const struct cf_db_stmt *stmt,
 {
 	const char *values[CF_DB_ARGS_MAX];
 	int lengths[CF_DB_ARGS_MAX], formats[CF_DB_ARGS_MAX];
+	CF_AUTO(cf_buf_free) struct cf_buf sql = CF_BUF_INIT(SQL_MAX);
 	Oid oids[CF_DB_ARGS_MAX];
 	int i, count = (int)args->count;
 
@@ -66,10 +73,12 @@ send_one(struct cf_db *db, const struct cf_db_stmt *stmt,
 		formats[i] = 1;
 		oids[i] = v.oid;
 	}
-	if (stmt->name[0] == '\0' || db->pooled)
-		return PQsendQueryParams(db->conn, stmt->sql, count, oids,
-		    values, lengths, formats, 1) == 1;
-	return prepare(db, stmt, oids, count) &&
+	if (stmt->name[0] == '\0' || db->pooled) {
+		cf_db_args_sql(args, stmt->sql, &sql);
+		return PQsendQueryParams(db->conn, cf_buf_str(&sql), count,
+		    oids, values, lengths, formats, 1) == 1;
+	}
+	return prepare(db, stmt, args, oids) &&
 	    PQsendQueryPrepared(db->conn, stmt->name, count, values, lengths,
 	    formats, 1) == 1;
 }

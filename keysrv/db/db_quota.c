@@ -10,10 +10,24 @@ cf_db_challenge_slot(const struct cf_db_challenge *challenge)
 	return challenge->made_at_s / 3600 % 4;
 }
 
+struct used {
+	const unsigned char *key_id, *random;
+	int64_t slot;
+};
+
 void
 cf_db_used_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bib");
+#define AT(member) offsetof(struct used, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "slot", CF_DB_INT, AT(slot), 0 },
+		{ "random", CF_DB_BYTES_AT, AT(random),
+		    CF_CHALLENGE_RANDOM_LEN },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -21,17 +35,18 @@ cf_db_used_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
     const struct cf_db_challenge *challenge)
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_int(args, 1, cf_db_challenge_slot(challenge));
-	cf_db_bytes(args, 2, challenge->random, sizeof challenge->random);
+	const struct used used = { key_id, challenge->random,
+	    cf_db_challenge_slot(challenge) };
+
+	cf_db_args_add(args, &used);
 }
 
 size_t
 cf_db_used_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "used_find",
-	    "SELECT q.n FROM unnest($1, $2, $3) WITH ORDINALITY "
-	    "AS q (key_id, slot, random, n) "
+	    "SELECT q.n FROM unnest($values) WITH ORDINALITY "
+	    "AS q ($columns, n) "
 	    "JOIN counterfoil.challenge_used c "
 	    "ON c.key_id = q.key_id AND c.random = q.random "
 	    "AND c.slot = q.slot::smallint" };
@@ -39,10 +54,24 @@ cf_db_used_send(struct cf_db *db, const struct cf_db_args *args)
 	return cf_db_send(db, &stmt, args);
 }
 
+struct network {
+	const unsigned char *key_id;
+	struct cf_db_span network;
+	int64_t since_ms;
+};
+
 void
 cf_db_network_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bbz");
+#define AT(member) offsetof(struct network, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "network", CF_DB_SPAN, AT(network), 0 },
+		{ "since", CF_DB_TIME, AT(since_ms), 0 },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -50,17 +79,18 @@ cf_db_network_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN], const unsigned char *network,
     size_t network_len, int64_t since_ms)
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(args, 1, network, network_len);
-	cf_db_time(args, 2, since_ms);
+	const struct network row = { key_id, { network, network_len },
+	    since_ms };
+
+	cf_db_args_add(args, &row);
 }
 
 size_t
 cf_db_network_find(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "network_find",
-	    "SELECT q.n FROM unnest($1, $2, $3) WITH ORDINALITY "
-	    "AS q (key_id, network, since, n) "
+	    "SELECT q.n FROM unnest($values) WITH ORDINALITY "
+	    "AS q ($columns, n) "
 	    "WHERE EXISTS (SELECT FROM counterfoil.challenge_used c "
 	    "WHERE c.key_id = q.key_id AND c.network = q.network "
 	    "AND c.at >= q.since)" };
@@ -79,19 +109,29 @@ cf_db_drop_challenges(struct cf_db *db)
 
 /* ---- the hour ---- */
 
+struct state {
+	const unsigned char *key_id;
+	int64_t releases, released_at_ms;
+	struct cf_quota quota;
+};
+
 void
 cf_db_state_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bizziiii");
-}
+#define AT(member) offsetof(struct state, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "releases", CF_DB_INT, AT(releases), 0 },
+		{ "released_at", CF_DB_TIME, AT(released_at_ms), 0 },
+		{ "hour_at", CF_DB_TIME, AT(quota.hour_at_ms), 0 },
+		{ "hour_refused", CF_DB_INT, AT(quota.refused), 0 },
+		{ "hour_held", CF_DB_INT, AT(quota.held), 0 },
+		{ "hour_more", CF_DB_INT, AT(quota.more), 0 },
+		{ "hour_released", CF_DB_INT, AT(quota.released), 0 },
+	};
+#undef AT
 
-static void
-add_time(struct cf_db_args *args, size_t col, int64_t ms)
-{
-	if (ms < 0)
-		cf_db_null(args, col);
-	else
-		cf_db_time(args, col, ms);
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -99,14 +139,10 @@ cf_db_state_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN], int64_t releases,
     int64_t released_at_ms, const struct cf_quota *quota)
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_int(args, 1, releases);
-	add_time(args, 2, releases > 0 ? released_at_ms : -1);
-	add_time(args, 3, quota->hour_at_ms);
-	cf_db_int(args, 4, quota->refused);
-	cf_db_int(args, 5, quota->held);
-	cf_db_int(args, 6, quota->more);
-	cf_db_int(args, 7, quota->released);
+	const struct state state = { key_id, releases,
+	    releases > 0 ? released_at_ms : -1, *quota };
+
+	cf_db_args_add(args, &state);
 }
 
 void
@@ -114,13 +150,14 @@ cf_db_state_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "state_update",
 	    "UPDATE counterfoil.key_state s "
-	    "SET release_count = s.release_count + q.b::integer, "
-	    "first_released_at = coalesce(s.first_released_at, q.c), "
-	    "hour_at = q.d, hour_refused = q.e::integer, "
-	    "hour_held = q.f::integer, hour_more = q.g, "
-	    "hour_released = q.h::integer "
-	    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) "
-	    "AS q (a, b, c, d, e, f, g, h) WHERE s.key_id = q.a" };
+	    "SET release_count = s.release_count + q.releases::integer, "
+	    "first_released_at = "
+	    "coalesce(s.first_released_at, q.released_at), "
+	    "hour_at = q.hour_at, hour_refused = q.hour_refused::integer, "
+	    "hour_held = q.hour_held::integer, hour_more = q.hour_more, "
+	    "hour_released = q.hour_released::integer "
+	    "FROM unnest($values) AS q ($columns) "
+	    "WHERE s.key_id = q.key_id" };
 
 	(void)cf_db_send(db, &stmt, args);
 }

@@ -9,10 +9,26 @@
 
 /* ---- events ---- */
 
+struct event {
+	const unsigned char *event_id, *key_id, *release_id;
+	const char *type, *record;
+};
+
 void
 cf_db_event_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "btbbt");
+#define AT(member) offsetof(struct event, member)
+	static const struct cf_db_column columns[] = {
+		{ "event_id", CF_DB_BYTES_AT, AT(event_id), CF_EVENT_ID_LEN },
+		{ "type", CF_DB_TEXT, AT(type), 0 },
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "release_id", CF_DB_BYTES_AT, AT(release_id),
+		    CF_RELEASE_ID_LEN },
+		{ "record", CF_DB_TEXT, AT(record), 0 },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -21,35 +37,46 @@ cf_db_event_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
     const unsigned char *release_id, const struct cf_buf *record)
 {
+	const struct event event = { event_id, key_id, release_id, type,
+	    cf_buf_str(record) };
+
 	if (record->full)
 		cf_bug("event record too long");
-	cf_db_bytes(args, 0, event_id, CF_EVENT_ID_LEN);
-	cf_db_text(args, 1, type);
-	cf_db_bytes(args, 2, key_id, CF_KEY_ID_LEN);
-	if (release_id == NULL)
-		cf_db_null(args, 3);
-	else
-		cf_db_bytes(args, 3, release_id, CF_RELEASE_ID_LEN);
-	cf_db_text(args, 4, cf_buf_str(record));
+	cf_db_args_add(args, &event);
 }
 
 void
 cf_db_event_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "event_insert",
-	    "INSERT INTO counterfoil.event (event_id, type, key_id, "
-	    "release_id, record) "
-	    "SELECT * FROM unnest($1, $2, $3, $4, $5)" };
+	    "INSERT INTO counterfoil.event ($columns) "
+	    "SELECT * FROM unnest($values)" };
 
 	(void)cf_db_send(db, &stmt, args);
 }
 
 /* ---- once ---- */
 
+struct once {
+	const unsigned char *key_id;
+	const char *kind;
+	struct cf_db_span value;
+	int64_t at_ms;
+};
+
 void
 cf_db_once_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "btbz");
+#define AT(member) offsetof(struct once, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "kind", CF_DB_TEXT, AT(kind), 0 },
+		{ "value", CF_DB_SPAN, AT(value), 0 },
+		{ "at", CF_DB_TIME, AT(at_ms), 0 },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -57,10 +84,9 @@ cf_db_once_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN], const char *kind,
     const void *value, size_t len, int64_t at_ms)
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_text(args, 1, kind);
-	cf_db_bytes(args, 2, value, len);
-	cf_db_time(args, 3, at_ms);
+	const struct once once = { key_id, kind, { value, len }, at_ms };
+
+	cf_db_args_add(args, &once);
 }
 
 size_t
@@ -68,8 +94,7 @@ cf_db_once_find(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "once_find",
 	    "SELECT q.n, o.at "
-	    "FROM unnest($1, $2, $3, $4) WITH ORDINALITY "
-	    "AS q (key_id, kind, value, at, n) "
+	    "FROM unnest($values) WITH ORDINALITY AS q ($columns, n) "
 	    "JOIN counterfoil.key_once o USING (key_id, kind, value)" };
 
 	return cf_db_send(db, &stmt, args);
@@ -89,34 +114,52 @@ void
 cf_db_once_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "once_insert",
-	    "INSERT INTO counterfoil.key_once (key_id, kind, value, at) "
-	    "SELECT * FROM unnest($1, $2, $3, $4)" };
+	    "INSERT INTO counterfoil.key_once ($columns) "
+	    "SELECT * FROM unnest($values)" };
 
 	(void)cf_db_send(db, &stmt, args);
 }
 
 /* ---- releases ---- */
 
+/* Of key_release, and of the challenge that it used. */
+struct release {
+	struct cf_new_release row;
+	int64_t slot;
+	const unsigned char *random;
+};
+
 void
 cf_db_release_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bbbtttzibb");
+#define AT(member) offsetof(struct release, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(row.key_id), CF_KEY_ID_LEN },
+		{ "release_id", CF_DB_BYTES_AT, AT(row.release_id),
+		    CF_RELEASE_ID_LEN },
+		{ "secret_sha256", CF_DB_BYTES_AT, AT(row.secret_sha256),
+		    CF_DIGEST_LEN },
+		{ "principal", CF_DB_TEXT, AT(row.principal), 0 },
+		{ "assurance", CF_DB_TEXT, AT(row.assurance), 0 },
+		{ "origin", CF_DB_TEXT, AT(row.origin), 0 },
+		{ "released_at", CF_DB_TIME, AT(row.at_ms), 0 },
+		{ "slot", CF_DB_INT, AT(slot), 0 },
+		{ "random", CF_DB_BYTES_AT, AT(random),
+		    CF_CHALLENGE_RANDOM_LEN },
+		{ "network", CF_DB_SPAN, AT(row.network), 0 },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
 cf_db_release_add(struct cf_db_args *args, const struct cf_new_release *r)
 {
-	cf_db_bytes(args, 0, r->key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(args, 1, r->release_id, CF_RELEASE_ID_LEN);
-	cf_db_bytes(args, 2, r->secret_sha256, CF_DIGEST_LEN);
-	cf_db_text(args, 3, r->principal);
-	cf_db_text(args, 4, r->assurance);
-	cf_db_text(args, 5, r->origin);
-	cf_db_time(args, 6, r->at_ms);
-	cf_db_int(args, 7, cf_db_challenge_slot(r->challenge));
-	cf_db_bytes(args, 8, r->challenge->random,
-	    sizeof r->challenge->random);
-	cf_db_bytes(args, 9, r->network, r->network_len);
+	const struct release release = { *r,
+	    cf_db_challenge_slot(r->challenge), r->challenge->random };
+
+	cf_db_args_add(args, &release);
 }
 
 void
@@ -125,20 +168,32 @@ cf_db_release_send(struct cf_db *db, const struct cf_db_args *args)
 	static const struct cf_db_stmt stmt = { "release_insert",
 	    "WITH used AS (INSERT INTO counterfoil.challenge_used "
 	    "(key_id, random, slot, network, at) "
-	    "SELECT a, i, h::smallint, j, g "
-	    "FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-	    "AS q (a, b, c, d, e, f, g, h, i, j)) "
+	    "SELECT key_id, random, slot::smallint, network, released_at "
+	    "FROM unnest($values) AS q ($columns)) "
 	    "INSERT INTO counterfoil.key_release (key_id, release_id, "
 	    "secret_sha256, principal, assurance, origin, released_at) "
-	    "SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)" };
+	    "SELECT key_id, release_id, secret_sha256, principal, assurance, "
+	    "origin, released_at FROM unnest($values) AS q ($columns)" };
 
 	(void)cf_db_send(db, &stmt, args);
 }
 
+struct wanted {
+	const unsigned char *key_id, *release_id;
+};
+
 void
 cf_db_release_find_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bb");
+#define AT(member) offsetof(struct wanted, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "release_id", CF_DB_BYTES_AT, AT(release_id),
+		    CF_RELEASE_ID_LEN },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
@@ -146,8 +201,9 @@ cf_db_release_find_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN],
     const unsigned char release_id[CF_RELEASE_ID_LEN])
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(args, 1, release_id, CF_RELEASE_ID_LEN);
+	const struct wanted wanted = { key_id, release_id };
+
+	cf_db_args_add(args, &wanted);
 }
 
 size_t
@@ -158,8 +214,8 @@ cf_db_release_find(struct cf_db *db, const struct cf_db_args *args)
 	    "i.sender, i.recipients[1] AS recipient, i.assurance, "
 	    "i.opening_key, i.possession_key, r.secret_sha256, r.principal, "
 	    "r.released_at "
-	    "FROM unnest($1, $2) WITH ORDINALITY AS q (key_id, release_id, n) "
-	    "JOIN counterfoil.key_release r USING (key_id, release_id) "
+	    "FROM unnest($values) WITH ORDINALITY AS q ($columns, n) "
+	    "JOIN counterfoil.key_release r USING ($columns) "
 	    "JOIN counterfoil.key_issue i USING (key_id)" };
 
 	return cf_db_send(db, &stmt, args);
@@ -202,18 +258,31 @@ cf_release_row_free(struct cf_release_row *row)
 	memset(row, 0, sizeof *row);
 }
 
+struct opened {
+	const unsigned char *key_id;
+	int64_t at_ms;
+};
+
 void
 cf_db_opened_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bz");
+#define AT(member) offsetof(struct opened, member)
+	static const struct cf_db_column columns[] = {
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "at", CF_DB_TIME, AT(at_ms), 0 },
+	};
+#undef AT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
 cf_db_opened_add(struct cf_db_args *args,
     const unsigned char key_id[CF_KEY_ID_LEN], int64_t at_ms)
 {
-	cf_db_bytes(args, 0, key_id, CF_KEY_ID_LEN);
-	cf_db_time(args, 1, at_ms);
+	const struct opened opened = { key_id, at_ms };
+
+	cf_db_args_add(args, &opened);
 }
 
 void
@@ -221,8 +290,8 @@ cf_db_opened_send(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "opened_update",
 	    "UPDATE counterfoil.key_state s SET first_opened_at = q.at "
-	    "FROM (SELECT a AS key_id, min(b) AS at "
-	    "FROM unnest($1, $2) AS u (a, b) GROUP BY a) q "
+	    "FROM (SELECT u.key_id, min(u.at) AS at "
+	    "FROM unnest($values) AS u ($columns) GROUP BY u.key_id) q "
 	    "WHERE s.key_id = q.key_id AND s.first_opened_at IS NULL" };
 
 	(void)cf_db_send(db, &stmt, args);
@@ -233,30 +302,35 @@ cf_db_opened_send(struct cf_db *db, const struct cf_db_args *args)
 void
 cf_db_notice_args(struct cf_db_args *args)
 {
-	cf_db_args_init(args, "bbbittttzztz");
+#define AT(member) offsetof(struct cf_notice_row, member)
+#define TEXT(name) { #name, CF_DB_TEXT, AT(name), 0 }
+	static const struct cf_db_column columns[] = {
+		{ "event_id", CF_DB_BYTES_AT, AT(event_id), CF_EVENT_ID_LEN },
+		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
+		{ "message_ref", CF_DB_BYTES_AT, AT(message_ref), CF_REF_LEN },
+		{ "account_id", CF_DB_INT, AT(account_id), 0 },
+		TEXT(sender),
+		TEXT(recipient),
+		TEXT(message_id),
+		TEXT(assurance),
+		{ "released_at", CF_DB_TIME, AT(released_at_ms), 0 },
+		{ "opened_at", CF_DB_TIME, AT(opened_at_ms), 0 },
+		TEXT(principal),
+		{ "not_before", CF_DB_TIME, AT(not_before_ms), 0 },
+	};
+#undef AT
+#undef TEXT
+
+	CF_DB_ARGS_ROWS(args, columns);
 }
 
 void
 cf_db_notice_add(struct cf_db_args *args, const struct cf_notice_row *n)
 {
-	cf_db_bytes(args, 0, n->event_id, CF_EVENT_ID_LEN);
-	cf_db_bytes(args, 1, n->key_id, CF_KEY_ID_LEN);
-	cf_db_bytes(args, 2, n->message_ref, CF_REF_LEN);
-	cf_db_int(args, 3, n->account_id);
-	cf_db_text(args, 4, n->sender);
-	cf_db_text(args, 5, n->recipient);
-	cf_db_text(args, 6, n->message_id);
-	cf_db_text(args, 7, n->assurance);
-	cf_db_time(args, 8, n->released_at_ms);
-	cf_db_time(args, 9, n->opened_at_ms);
-	cf_db_text(args, 10, n->principal);
-	cf_db_time(args, 11, n->not_before_ms);
+	cf_db_args_add(args, n);
 }
 
-#define NOTICES "unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) " \
-	"AS q (event_id, key_id, message_ref, account_id, sender, " \
-	"recipient, message_id, assurance, released_at, opened_at, " \
-	"principal, not_before)"
+#define NOTICES "unnest($values) AS q ($columns)"
 #define IS_FIRST_ATTEMPT "counterfoil.message_once m " \
 	"ON m.message_ref = q.message_ref AND m.account_id = q.account_id " \
 	"AND m.recipient = q.recipient AND m.key_id = q.key_id"

@@ -41,8 +41,7 @@ struct cf_new_release {
 	const char *principal, *assurance, *origin;
 	int64_t at_ms;
 	const struct cf_db_challenge *challenge;	/* that it used */
-	const unsigned char *network;			/* whence */
-	size_t network_len;
+	struct cf_db_span network;			/* whence */
 };
 void cf_db_release_args(struct cf_db_args *args);
 void cf_db_release_add(struct cf_db_args *args,

@@ -15,26 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keysrv/db/db_column.h"
+
 struct cf_db;
-
-enum cf_db_type {
-	CF_DB_BYTES,		/* unsigned char[len], exactly as many */
-	CF_DB_BYTES_OR_NULL,	/* the same; null leaves it as it is */
-	CF_DB_IS_THERE,		/* bool: the column is not null */
-	CF_DB_TEXT,		/* const char *, lent until the next send */
-	CF_DB_COPY,		/* char *, given: free it */
-	CF_DB_INT,		/* int64_t */
-	CF_DB_BOOL,		/* bool */
-	CF_DB_TIME,		/* int64_t, in milliseconds; null is -1 */
-	CF_DB_NUMBER		/* size_t, from 0; SQL counts from 1 */
-};
-
-struct cf_db_column {
-	const char *name;
-	enum cf_db_type type;
-	size_t offset;		/* in the struct */
-	size_t len;		/* CF_DB_BYTES */
-};
 
 /* 9999-12-31; a time beyond, and `infinity', is read as this. */
 #define CF_DB_TIME_MOST_MS INT64_C(253402300799999)

@@ -351,8 +351,8 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 		.reader_url = item->reader_url,
 		.algorithm = key->algorithm,
 		.assurance = CF_ISSUE_ASSURANCE,
-		.recipients = (const char *const *)item->recipient,
-		.recipient_count = item->recipient_count,
+		.recipients = { (const char *const *)item->recipient,
+		    item->recipient_count },
 		.material = &key->material,
 	};
 	unsigned char id[CF_EVENT_ID_LEN];

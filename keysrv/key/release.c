@@ -442,8 +442,8 @@ add_release(struct writes *w, const struct cf_req *req,
 	cf_proof_sha256(&item->secret, item->secret_sha256);
 	row = (struct cf_new_release){ item->ask.key_id, item->release_id,
 	    item->secret_sha256, BEARER, item->key.assurance,
-	    item->ask.origin, now_ms, &item->challenge, req->network,
-	    req->network_len };
+	    item->ask.origin, now_ms, &item->challenge,
+	    { req->network, req->network_len } };
 	cf_db_release_add(&w->release, &row);
 	w->releases++;
 	if (item->first)

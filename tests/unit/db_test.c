@@ -76,6 +76,110 @@ t_small_letters_are_arrays(void **state)
 	cf_db_args_free(&args);
 }
 
+/* A row of all that can be written; its columns in another order. */
+struct written {
+	int64_t at_ms;
+	const unsigned char *at;
+	struct cf_db_texts texts;
+	unsigned char here[2];
+	const char *text;
+	struct cf_db_span span;
+	int64_t number;
+};
+
+#define AT(member) offsetof(struct written, member)
+static const struct cf_db_column written_columns[] = {
+	{ "here", CF_DB_BYTES, AT(here), 2 },
+	{ "there", CF_DB_BYTES_AT, AT(at), 3 },
+	{ "span", CF_DB_SPAN, AT(span), 0 },
+	{ "text", CF_DB_TEXT, AT(text), 0 },
+	{ "texts", CF_DB_TEXTS, AT(texts), 0 },
+	{ "number", CF_DB_INT, AT(number), 0 },
+	{ "at", CF_DB_TIME, AT(at_ms), 0 },
+};
+#undef AT
+
+/* What the last row has in a column: the bytes, behind their length. */
+static void
+check_last(const struct cf_db_args *args, size_t col, const void *bytes,
+    size_t len)
+{
+	struct cf_db_value v = cf_db_args_value(args, col);
+
+	assert_true((size_t)v.len >= len + 4);
+	assert_int_equal(v.bytes[(size_t)v.len - len - 1], len);
+	assert_memory_equal(v.bytes + (size_t)v.len - len, bytes, len);
+}
+
+static void
+t_a_row_is_added_by_its_table(void **state)
+{
+	static const char *const two[] = { "a\"b", "c\\" };
+	static const uint32_t oids[] = { 1001, 1001, 1001, 1009, 1009, 1016,
+	    1185 };
+	struct written row = { CF_DB_EPOCH_MS, (const unsigned char *)"xyz",
+	    { two, 2 }, "\1\2", "text", { "span", 3 }, 5 };
+	struct cf_db_args args;
+	size_t i;
+
+	(void)state;
+	CF_DB_ARGS_ROWS(&args, written_columns);
+	cf_db_args_add(&args, &row);
+	for (i = 0; i < LEN(oids); i++) {
+		assert_int_equal(cf_db_args_value(&args, i).oid, oids[i]);
+		assert_int_equal(cf_db_args_value(&args, i).bytes[15], 1);
+	}
+	check_last(&args, 0, "\1\2", 2);
+	check_last(&args, 1, "xyz", 3);
+	check_last(&args, 2, "spa", 3);
+	check_last(&args, 3, "text", 4);
+	check_last(&args, 4, "{\"a\\\"b\",\"c\\\\\"}", 14);
+	check_last(&args, 5, "\0\0\0\0\0\0\0\5", 8);
+	check_last(&args, 6, "\0\0\0\0\0\0\0\0", 8);
+	/* The two that may be null. */
+	row.at = NULL;
+	row.at_ms = -1;
+	cf_db_args_add(&args, &row);
+	for (i = 0; i < LEN(oids); i++) {
+		struct cf_db_value v = cf_db_args_value(&args, i);
+
+		assert_int_equal(v.bytes[15], 2);
+		assert_int_equal(memcmp(v.bytes + v.len - 4,
+		    "\377\377\377\377", 4) == 0, i == 1 || i == 6);
+	}
+	cf_db_args_free(&args);
+}
+
+static void
+check_sql(const struct cf_db_args *args, const char *sql, const char *want)
+{
+	CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT(1000);
+
+	cf_db_args_sql(args, sql, &out);
+	assert_string_equal(cf_buf_str(&out), want);
+}
+
+static void
+t_a_statement_has_its_columns_from_the_table(void **state)
+{
+	struct cf_db_args args;
+
+	(void)state;
+	CF_DB_ARGS_ROWS(&args, written_columns);
+	check_sql(&args, "INSERT INTO t ($columns) SELECT $select "
+	    "FROM unnest($values) AS q ($columns)",
+	    "INSERT INTO t (here, there, span, text, texts, number, at) "
+	    "SELECT here, there, span, text, texts::text[], number, at "
+	    "FROM unnest($1, $2, $3, $4, $5, $6, $7) "
+	    "AS q (here, there, span, text, texts, number, at)");
+	check_sql(&args, "$1 $value $columnses $", "$1 $value $columnses $");
+	cf_db_args_free(&args);
+	cf_db_args_init(&args, "bb");
+	check_sql(&args, "SELECT $1, $columns", "SELECT $1, $columns");
+	check_sql(&args, "", "");
+	cf_db_args_free(&args);
+}
+
 /* ---- rows ---- */
 
 struct thing {
@@ -281,6 +385,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(t_single_values_are_themselves),
 		cmocka_unit_test(t_small_letters_are_arrays),
+		cmocka_unit_test(t_a_row_is_added_by_its_table),
+		cmocka_unit_test(t_a_statement_has_its_columns_from_the_table),
 		cmocka_unit_test(t_a_row_is_read_by_name),
 		cmocka_unit_test(t_what_does_not_fit_is_named),
 		cmocka_unit_test(t_null_is_an_answer_where_it_may_be),
