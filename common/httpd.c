@@ -22,7 +22,6 @@
 #include "common/clock.h"
 #include "common/httpd_gate.h"
 #include "common/httpd_peers.h"
-#include "common/httpd_response.h"
 #include "common/httpd_tls.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -331,7 +330,7 @@ on_request(void *cls, struct MHD_Connection *conn, const char *path,
 	if (r->response == NULL || len > 0)
 		return MHD_YES;
 	cf_httpd_peers_wait(r->httpd->peers, conn, CF_HTTPD_WAIT_ANSWER);
-	return cf_httpd_response_send(r->response, conn);
+	return cf_httpd_response_send(r->response, conn) ? MHD_YES : MHD_NO;
 }
 
 static void

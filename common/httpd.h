@@ -22,13 +22,13 @@
 #include "common/buf.h"
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/httpd_response.h"
 #include "common/network.h"
 
 /* RFC 6797; for every answer of a service that links name with https. */
 #define CF_HTTPD_HSTS "max-age=31536000"
 
 struct cf_httpd;
-struct cf_httpd_response;
 
 /* A request, from its header block to the end of its answer. */
 struct cf_httpd_req {
@@ -133,21 +133,5 @@ void cf_httpd_answer(struct cf_httpd_req *req,
 /* One that answers many: lent until cf_httpd_free(). */
 void cf_httpd_answer_fixed(struct cf_httpd_req *req,
     const struct cf_httpd_response *response);
-
-/* ---- responses ---- */
-
-/*
- * Give; free with cf_httpd_response_free(), or by an answer.  The body's bytes
- * are taken, and wiped if it is a secret one; `fd` is taken, a regular file.
- */
-struct cf_httpd_response *cf_httpd_response_new(unsigned status,
-    struct cf_buf *body);
-struct cf_httpd_response *cf_httpd_response_file(unsigned status, int fd,
-    uint64_t len);
-/* A field of ours, without line ends: another is our bug. */
-void cf_httpd_response_add(struct cf_httpd_response *response,
-    const char *name, const char *value);
-uint64_t cf_httpd_response_len(const struct cf_httpd_response *response);
-void cf_httpd_response_free(struct cf_httpd_response **response);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cf_httpd_response - see httpd.h and httpd_response.h. */
+/* cf_httpd_response - see httpd_response.h. */
 #include "common/httpd_response.h"
 
+#include <microhttpd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -88,10 +89,10 @@ cf_httpd_response_free(struct cf_httpd_response **ref)
 	*ref = NULL;
 }
 
-enum MHD_Result
+bool
 cf_httpd_response_send(const struct cf_httpd_response *response,
     struct MHD_Connection *conn)
 {
-	return response->mhd == NULL ? MHD_NO :
-	    MHD_queue_response(conn, response->status, response->mhd);
+	return response->mhd != NULL && MHD_queue_response(conn,
+	    response->status, response->mhd) == MHD_YES;
 }

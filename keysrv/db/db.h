@@ -26,7 +26,6 @@
 
 #include "common/err.h"
 #include "keysrv/db/db_args.h"
-#include "keysrv/db/db_row.h"
 
 struct cf_db;
 

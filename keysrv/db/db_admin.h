@@ -6,6 +6,7 @@
 #include "common/container.h"
 #include "common/wire.h"
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/db/schema.h"
 
 CF_MUST_USE enum cf_err cf_db_migrate_applied(struct cf_db *db, int version,

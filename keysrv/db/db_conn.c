@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "keysrv/db/db_private.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/db/schema.h"
 
 #define CONNECT_TIMEOUT "5"

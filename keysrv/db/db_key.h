@@ -10,6 +10,7 @@
 
 #include "common/wire.h"
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/key/quota.h"
 #include "keysrv/key/vault.h"
 #include "keysrv/receipt/record.h"

@@ -7,6 +7,7 @@
 #define CF_KEYSRV_DB_MASTER_H
 
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/key/vault.h"
 
 /* All master keys, oldest first.  Rows for cf_db_master_get(). */

@@ -16,6 +16,7 @@
 
 #include "common/err.h"
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/receipt/record.h"
 
 #define CF_DB_OUTBOX_LEASE_MAX 32	/* rows at once */

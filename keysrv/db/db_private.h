@@ -10,6 +10,7 @@
 #include <libpq-fe.h>
 
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_column.h"
 
 #define CF_DB_RESULTS_MAX 24
 #define CF_DB_COMMANDS_MAX (2 * CF_DB_RESULTS_MAX + 4)

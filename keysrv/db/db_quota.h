@@ -8,6 +8,7 @@
 
 #include "common/proofs.h"
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/key/quota.h"
 #include "keysrv/receipt/record.h"
 

@@ -9,6 +9,7 @@
 #include "keysrv/db/db.h"
 #include "keysrv/db/db_key.h"
 #include "keysrv/db/db_quota.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/receipt/record.h"
 
 /* ---- events: rows are only ever added, their time is the database's ---- */

@@ -4,6 +4,7 @@
 #define CF_KEYSRV_DB_STATUS_H
 
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 #include "keysrv/receipt/record.h"
 
 struct cf_status_query {

@@ -4,6 +4,7 @@
 #define CF_KEYSRV_DB_UPKEEP_H
 
 #include "keysrv/db/db.h"
+#include "keysrv/db/db_row.h"
 
 /*
  * The moment of the database's clock at which it comes to this statement.

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "keysrv/db/db_private.h"
+#include "keysrv/db/db_row.h"
 
 #define LEN(array) (sizeof array / sizeof array[0])
 
