@@ -14,8 +14,8 @@
 #define PROBLEM_MAX 2000	/* bytes */
 
 /* Our own pages have no script, no style and no picture. */
-#define PAGE_CSP "default-src 'none'; base-uri 'none'; form-action 'none'; " \
-	"frame-ancestors 'none'"
+#define PAGE_CSP(form) "default-src 'none'; base-uri 'none'; form-action " \
+	form "; frame-ancestors 'none'"
 
 /* By the URL that clients use: TLS may be the work of a proxy. */
 static void
@@ -26,40 +26,66 @@ hsts_header(struct cf_httpd_response *r, const struct cf_ks *ks)
 		    CF_HTTPD_HSTS);
 }
 
+/* What is said of a body in front of it. */
+struct head {
+	unsigned status;
+	const char *type;
+	const struct cf_endpoint *ep;	/* NULL: there is none */
+	struct cf_page page;		/* if it is one */
+	unsigned retry_after_s;		/* 0: it does not say */
+};
+
+static bool
+is_for_any_origin(const struct cf_endpoint *ep)
+{
+	return ep != NULL && (ep->who & CF_WHO_PAGE) != 0;
+}
+
+static void
+page_headers(struct cf_httpd_response *r, const struct cf_page *page)
+{
+	/* With "no-referrer" browsers send forms with "Origin: null". */
+	cf_httpd_response_add(r, "Referrer-Policy", page->has_form ?
+	    "same-origin" : "no-referrer");
+	cf_httpd_response_add(r, "Content-Security-Policy", page->has_form ?
+	    PAGE_CSP("'self'") : PAGE_CSP("'none'"));
+	if (page->out == NULL)
+		return;
+	cf_httpd_response_add(r, "Cross-Origin-Opener-Policy", "same-origin");
+	cf_httpd_response_add(r, "Cross-Origin-Resource-Policy",
+	    "same-origin");
+}
+
 static void
 common_headers(struct cf_httpd_response *r, const struct cf_ks *ks,
-    const char *type, bool any_origin)
+    const struct head *head)
 {
-	cf_httpd_response_add(r, "Content-Type", type);
+	cf_httpd_response_add(r, "Content-Type", head->type);
 	cf_httpd_response_add(r, "Cache-Control", "no-store");
 	cf_httpd_response_add(r, "X-Content-Type-Options", "nosniff");
-	cf_httpd_response_add(r, "Referrer-Policy", "no-referrer");
-	cf_httpd_response_add(r, "Content-Security-Policy", PAGE_CSP);
+	page_headers(r, &head->page);
 	hsts_header(r, ks);
-	if (!any_origin)
+	if (!is_for_any_origin(head->ep))
 		return;
 	cf_httpd_response_add(r, "Access-Control-Allow-Origin", "*");
 	cf_httpd_response_add(r, "Access-Control-Expose-Headers",
 	    "Retry-After");
 }
 
-/*
- * Takes the bytes of `body`, which are wiped when they have been sent.
- * retry_after_s: 0 = it does not say.
- */
+/* Takes the bytes of `body`, which are wiped when they have been sent. */
 static void
 send_body(struct cf_httpd_req *httpd, const struct cf_ks *ks,
-    unsigned status, const char *type, struct cf_buf *body, bool any_origin,
-    unsigned retry_after_s)
+    const struct head *head, struct cf_buf *body)
 {
-	struct cf_httpd_response *r = cf_httpd_response_new(status, body);
+	struct cf_httpd_response *r = cf_httpd_response_new(head->status,
+	    body);
 	char seconds[12];
 
-	common_headers(r, ks, type, any_origin);
-	(void)snprintf(seconds, sizeof seconds, "%u", retry_after_s);
-	if (retry_after_s > 0)
+	common_headers(r, ks, head);
+	(void)snprintf(seconds, sizeof seconds, "%u", head->retry_after_s);
+	if (head->retry_after_s > 0)
 		cf_httpd_response_add(r, "Retry-After", seconds);
-	if (status == 401)
+	if (head->status == 401)
 		cf_httpd_response_add(r, "WWW-Authenticate", "Bearer");
 	cf_httpd_answer(httpd, &r);
 }
@@ -87,14 +113,15 @@ send_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
     unsigned retry_after_s)
 {
 	struct cf_buf body = CF_BUF_INIT_SECRET(PROBLEM_MAX);
+	struct head head = { .status = (unsigned)cf_err_http(rc),
+	    .type = PROBLEM, .ep = ep, .retry_after_s = retry_after_s };
 
 	/* Spread those who come back: 1 to 5 seconds. */
-	if (cf_err_http(rc) == 503)
-		retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
+	if (head.status == 503)
+		head.retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
 	write_problem(&body, rc, why);
 	cf_counts_request(ks->counts, ep, rc);
-	send_body(httpd, ks, (unsigned)cf_err_http(rc), PROBLEM, &body,
-	    ep != NULL && (ep->who & CF_WHO_PAGE) != 0, retry_after_s);
+	send_body(httpd, ks, &head, &body);
 }
 
 void
@@ -107,6 +134,10 @@ cf_reply_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 void
 cf_reply_send(struct cf_httpd_req *httpd, struct cf_req *req)
 {
+	const struct head head = { .status = (unsigned)req->status,
+	    .type = req->type == NULL ? JSON : req->type, .ep = req->ep,
+	    .page = req->page };
+
 	if (req->rc != CF_OK) {
 		send_problem(httpd, req->ks, req->rc, &req->why, req->ep,
 		    req->retry_after_s);
@@ -114,10 +145,10 @@ cf_reply_send(struct cf_httpd_req *httpd, struct cf_req *req)
 	}
 	if (cf_buf_check(&req->reply, NULL) != CF_OK)
 		cf_bug("reply over its ceiling");
+	if (req->page.place != CF_PAGE_CLOSED)
+		cf_bug("a page without its end");
 	cf_counts_request(req->ks->counts, req->ep, CF_OK);
-	send_body(httpd, req->ks, (unsigned)req->status,
-	    req->type == NULL ? JSON : req->type, &req->reply,
-	    (req->ep->who & CF_WHO_PAGE) != 0, 0);
+	send_body(httpd, req->ks, &head, &req->reply);
 }
 
 void
@@ -140,15 +171,15 @@ void
 cf_reply_method(struct cf_httpd_req *httpd, const struct cf_ks *ks,
     const struct cf_endpoint *ep)
 {
+	const struct head head = { .status = 405, .type = PROBLEM, .ep = ep };
 	struct cf_buf body = CF_BUF_INIT(PROBLEM_MAX);
 	struct cf_httpd_response *r;
 
 	write_problem(&body, CF_E_METHOD, NULL);
 	cf_counts_request(ks->counts, ep, CF_E_METHOD);
-	r = cf_httpd_response_new(405, &body);
-	common_headers(r, ks, PROBLEM, (ep->who & CF_WHO_PAGE) != 0);
+	r = cf_httpd_response_new(head.status, &body);
+	common_headers(r, ks, &head);
 	cf_httpd_response_add(r, "Allow", strcmp(ep->method, "GET") == 0
-	    ? "GET, HEAD" : (ep->who & CF_WHO_PAGE) != 0 ? "POST, OPTIONS"
-	    : "POST");
+	    ? "GET, HEAD" : is_for_any_origin(ep) ? "POST, OPTIONS" : "POST");
 	cf_httpd_answer(httpd, &r);
 }

@@ -12,8 +12,18 @@ cf_req_ok(struct cf_req *req, int status)
 {
 	req->rc = CF_OK;
 	req->status = status;
+	req->type = NULL;
 	cf_buf_reset(&req->reply);
+	memset(&req->page, 0, sizeof req->page);
 	return &req->reply;
+}
+
+struct cf_page *
+cf_req_page(struct cf_req *req, int status, const char *title)
+{
+	cf_page_begin(&req->page, cf_req_ok(req, status), "en", title);
+	req->type = CF_PAGE_TYPE;
+	return &req->page;
 }
 
 void
@@ -21,6 +31,7 @@ cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why)
 {
 	req->rc = rc;
 	cf_buf_reset(&req->reply);
+	memset(&req->page, 0, sizeof req->page);
 	memset(&req->why, 0, sizeof req->why);
 	if (why != NULL)
 		req->why = *why;

@@ -28,6 +28,7 @@
 #include "keysrv/http/endpoint.h"
 #include "keysrv/key/vault.h"
 #include "keysrv/settings.h"
+#include "keysrv/web/page.h"
 
 #define CF_BATCH_MAX 512	/* requests in one transaction */
 
@@ -69,6 +70,7 @@ struct cf_req {
 	enum cf_err rc;		/* CF_ERR__COUNT: not decided yet */
 	int status;		/* of a good reply */
 	const char *type;	/* NULL: application/json */
+	struct cf_page page;	/* if that is what it is: cf_req_page() */
 	unsigned retry_after_s;	/* of CF_E_TOO_MANY */
 	struct cf_buf reply;	/* wiped when sent */
 	struct cf_why why;	/* "detail" of an error */
@@ -76,6 +78,9 @@ struct cf_req {
 
 /* A good reply begins: gives the empty buffer to write the body to. */
 struct cf_buf *cf_req_ok(struct cf_req *req, int status);
+/* The reply is a page; its caller writes and ends it. */
+struct cf_page *cf_req_page(struct cf_req *req, int status,
+    const char *title);
 /* A bad one.  `why` may be NULL or empty: the table's sentence is sent. */
 void cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why);
 

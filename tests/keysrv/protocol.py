@@ -398,7 +398,14 @@ def t_paths():
 	tap.contains(a.headers["Content-Security-Policy"],
 	    "default-src 'none'", "CSP")
 	tap.equal(a.headers["Cache-Control"], "no-store", "caching")
+	tap.contains(a.headers["Content-Security-Policy"],
+	    "form-action 'none'", "CSP of a page without a form")
 	tap.equal(a.headers["Referrer-Policy"], "no-referrer", "referrer")
+	for name in ("Cross-Origin-Opener-Policy",
+	    "Cross-Origin-Resource-Policy"):
+		tap.equal(a.headers[name], "same-origin", name)
+		tap.true(name not in g.api.get("/healthz").headers,
+		    "only pages")
 	for behind in ("%23" + "t" * 43, "%2523" + "t" * 43, "."):
 		status, headers, body = g.server.get("/k/" + m.handle + behind)
 		tap.equal((status, headers["Content-Type"], body.decode()),
