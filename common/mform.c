@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/block.h"
+
 #define FIRST_NAME "Counterfoil-M: "
 #define HP_NAME "HP-Outer: "
 #define SUFFIX ";\r\n hp=\"cipher\""
@@ -31,12 +33,6 @@ struct said {
 	bool wrapped;
 };
 
-/* A run of bytes, not ended by anything. */
-struct span {
-	const char *p;
-	size_t len;
-};
-
 bool
 cf_mform_drops(const char *name)
 {
@@ -51,103 +47,7 @@ cf_mform_is_structural(const char *name)
 	    strncasecmp(name, "Content-", 8) == 0;
 }
 
-/* ---- lines and fields ---- */
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Length of the field at `p` with its folds and last CRLF; 0 = no end. */
-static size_t
-field_len(const char *p, size_t len)
-{
-	const char *at = p, *eol;
-
-	if (len == 0)
-		return 0;
-	while ((eol = memmem(at, len - (size_t)(at - p), "\r\n", 2)) != NULL) {
-		at = eol + 2;
-		if (at == p + len || !is_blank(*at))
-			return (size_t)(at - p);
-	}
-	return 0;
-}
-
-/* Length of the name in front of the colon; 0 = no field (RFC 5322 3.6.8). */
-static size_t
-name_len(const char *p, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && p[n] > ' ' && p[n] <= '~' && p[n] != ':')
-		n++;
-	return n < len && p[n] == ':' ? n : 0;
-}
-
-static bool
-name_is(const char *p, size_t len, const char *name)
-{
-	size_t n = name_len(p, len);
-
-	return n == strlen(name) && strncasecmp(p, name, n) == 0;
-}
-
-/* No NUL, and CR and LF only together. */
-static bool
-is_clean(const char *p, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++) {
-		if (p[i] == '\0' || p[i] == '\n')
-			return false;
-		if (p[i] != '\r')
-			continue;
-		if (++i == len || p[i] != '\n')
-			return false;
-	}
-	return true;
-}
-
-/*
- * Is the start of `m` a run of clean fields and an empty line?  Then
- * *ret_len is the length of the fields.
- */
-static bool
-find_block(const char *m, size_t len, size_t *ret_len)
-{
-	size_t at = 0, n;
-
-	while (len - at < 2 || memcmp(m + at, "\r\n", 2) != 0) {
-		n = field_len(m + at, len - at);
-		if (n == 0 || name_len(m + at, n) == 0 ||
-		    !is_clean(m + at, n))
-			return false;
-		at += n;
-	}
-	*ret_len = at;
-	return true;
-}
-
-/* The first field of `name` in a good block; p is NULL if there is none. */
-static struct span
-find_field(const char *block, size_t len, const char *name)
-{
-	struct span none = { NULL, 0 }, field;
-	size_t at = 0;
-
-	for (; at < len; at += field.len) {
-		field.p = block + at;
-		field.len = field_len(field.p, len - at);
-		if (field.len == 0)
-			break;
-		if (name_is(field.p, field.len, name))
-			return field;
-	}
-	return none;
-}
+/* ---- fields as a milter sees them ---- */
 
 static void
 add_crlf(struct cf_buf *buf, const char *value)
@@ -164,13 +64,13 @@ add_crlf(struct cf_buf *buf, const char *value)
 /* ---- does the Content-Type take one parameter more? ---- */
 
 static bool
-skip_cfws(struct span *s)
+skip_cfws(struct cf_span *s)
 {
 	return cf_field_skip_cfws(&s->p, &s->len);
 }
 
 static bool
-skip_char(struct span *s, char c)
+skip_char(struct cf_span *s, char c)
 {
 	if (s->len == 0 || *s->p != c)
 		return false;
@@ -181,7 +81,7 @@ skip_char(struct span *s, char c)
 
 /* RFC 2045 5.1; the length without what may follow it, 0 = none. */
 static size_t
-skip_token(struct span *s)
+skip_token(struct cf_span *s)
 {
 	size_t n = 0;
 
@@ -194,7 +94,7 @@ skip_token(struct span *s)
 }
 
 static bool
-skip_quoted(struct span *s)
+skip_quoted(struct cf_span *s)
 {
 	for (s->p++, s->len--; s->len > 0 && *s->p != '"'; s->p++, s->len--) {
 		if (*s->p != '\\' || s->len < 2)
@@ -206,7 +106,7 @@ skip_quoted(struct span *s)
 }
 
 static bool
-skip_parameter(struct span *s)
+skip_parameter(struct cf_span *s)
 {
 	const char *name = s->p;
 	size_t n = skip_token(s);
@@ -219,9 +119,9 @@ skip_parameter(struct span *s)
 }
 
 static bool
-takes_suffix(struct span field)
+takes_suffix(struct cf_span field)
 {
-	struct span s = field;
+	struct cf_span s = field;
 
 	s.p += LIT_LEN("Content-Type:");
 	s.len -= LIT_LEN("Content-Type:");
@@ -321,10 +221,10 @@ add_outer(struct cf_buf *hp, const struct cf_field *f)
 	cf_buf_adds(hp, "\r\n");
 	if (hp->full || value.full)
 		return false;
-	return name_len(hp->data + at + LIT_LEN(HP_NAME),
+	return cf_block_name_len(hp->data + at + LIT_LEN(HP_NAME),
 	    hp->len - at - LIT_LEN(HP_NAME)) == strlen(f->name) &&
-	    is_clean(hp->data + at, hp->len - at) &&
-	    field_len(hp->data + at, hp->len - at) == hp->len - at;
+	    cf_block_is_clean(hp->data + at, hp->len - at) &&
+	    cf_block_field_len(hp->data + at, hp->len - at) == hp->len - at;
 }
 
 static bool
@@ -369,7 +269,7 @@ static void
 add_plain(struct cf_buf *out, const char *block, size_t len,
     const struct cf_buf *hp, size_t outer)
 {
-	struct span type = find_field(block, len, "Content-Type");
+	struct cf_span type = cf_block_field(block, len, "Content-Type");
 	struct said said = { outer, CT_KEPT, false, false };
 	size_t cut = 0;
 
@@ -377,7 +277,7 @@ add_plain(struct cf_buf *out, const char *block, size_t len,
 		said.ct = CT_MADE;
 	else if (takes_suffix(type))
 		said.ct = CT_SUFFIX;
-	said.mv_made = find_field(block, len, "MIME-Version").p == NULL;
+	said.mv_made = cf_block_field(block, len, "MIME-Version").p == NULL;
 	add_first(out, &said);
 	cf_buf_add(out, hp->data, hp->len);
 	if (said.ct == CT_SUFFIX) {
@@ -436,7 +336,7 @@ cf_mform_head(const struct cf_field *fields, size_t count,
 	if (cf_buf_check(&block, why) != CF_OK)
 		return CF_E_TOO_LARGE;
 	/* A value may hold an empty line; then the block ends too early. */
-	plain = find_block(block.data, block.len, &len) &&
+	plain = cf_block_find(block.data, block.len, &len) &&
 	    len == block.len - 2;
 	return add_start(block.data, block.len, plain, len, outer,
 	    outer_count, head, why);
@@ -447,7 +347,7 @@ cf_mform_add(const void *m, size_t len, const struct cf_field *outer,
     size_t outer_count, struct cf_buf *ret, struct cf_why *why)
 {
 	size_t block_len = 0;
-	bool plain = find_block(m, len, &block_len);
+	bool plain = cf_block_find(m, len, &block_len);
 
 	return add_start(m, len, plain, block_len, outer, outer_count, ret,
 	    why);
@@ -456,7 +356,7 @@ cf_mform_add(const void *m, size_t len, const struct cf_field *outer,
 /* ---- strip ---- */
 
 static bool
-eat(struct span *s, const char *literal)
+eat(struct cf_span *s, const char *literal)
 {
 	size_t n = strlen(literal);
 
@@ -469,7 +369,7 @@ eat(struct span *s, const char *literal)
 
 /* Decimal without leading zeros, at most five digits. */
 static bool
-eat_number(struct span *s, size_t *ret)
+eat_number(struct cf_span *s, size_t *ret)
 {
 	size_t n = 0, value = 0;
 
@@ -484,7 +384,7 @@ eat_number(struct span *s, size_t *ret)
 }
 
 static bool
-eat_first(struct span *s, struct said *said)
+eat_first(struct cf_span *s, struct said *said)
 {
 	if (!eat(s, FIRST_NAME "v=1; outer=") ||
 	    !eat_number(s, &said->outer) || !eat(s, "; ct="))
@@ -505,16 +405,16 @@ eat_first(struct span *s, struct said *said)
 }
 
 static bool
-eat_outers(struct span *s, size_t count)
+eat_outers(struct cf_span *s, size_t count)
 {
 	size_t n;
 
 	for (; count > 0; count--) {
-		n = field_len(s->p, s->len);
+		n = cf_block_field_len(s->p, s->len);
 		if (n == 0 || !eat(s, HP_NAME))
 			return false;
 		n -= LIT_LEN(HP_NAME);
-		if (name_len(s->p, n) == 0)
+		if (cf_block_name_len(s->p, n) == 0)
 			return false;
 		s->p += n;
 		s->len -= n;
@@ -544,11 +444,11 @@ struct pieces {
 };
 
 static bool
-find_pieces(const struct said *said, struct span s, struct pieces *ret)
+find_pieces(const struct said *said, struct cf_span s, struct pieces *ret)
 {
-	struct span type;
+	struct cf_span type;
 
-	if (!find_block(s.p, s.len, &ret->rest))
+	if (!cf_block_find(s.p, s.len, &ret->rest))
 		return false;
 	ret->end = ret->rest;
 	ret->a = ret->b = 0;
@@ -558,7 +458,7 @@ find_pieces(const struct said *said, struct span s, struct pieces *ret)
 		return false;
 	if (said->ct != CT_SUFFIX)
 		return true;
-	type = find_field(s.p, ret->end, "Content-Type");
+	type = cf_block_field(s.p, ret->end, "Content-Type");
 	if (type.p == NULL || type.len < LIT_LEN("Content-Type:" SUFFIX "\r\n")
 	    || memcmp(type.p + type.len - LIT_LEN(SUFFIX "\r\n"),
 	    SUFFIX "\r\n", LIT_LEN(SUFFIX "\r\n")) != 0)
@@ -569,7 +469,7 @@ find_pieces(const struct said *said, struct span s, struct pieces *ret)
 }
 
 static enum cf_err
-give(struct span s, const struct pieces *at, struct cf_buf *ret,
+give(struct cf_span s, const struct pieces *at, struct cf_buf *ret,
     struct cf_why *why)
 {
 	if (!cf_buf_reserve(ret, at->a + (at->end - at->b) +
@@ -585,7 +485,7 @@ enum cf_err
 cf_mform_strip(const void *mform, size_t len, struct cf_buf *ret,
     struct cf_why *why)
 {
-	struct span s = { mform, len };
+	struct cf_span s = { mform, len };
 	struct pieces at = { 0, 0, 0, 0 };
 	struct said said;
 
