@@ -13,6 +13,7 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac,
 	createPrivateKey, createPublicKey, hkdfSync, sign } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { commitmentCases } from "./commitment.mjs";
 
 const here = new URL(".", import.meta.url);
 const sha256 = (...parts) =>
@@ -904,6 +905,7 @@ function formCases()
 const json = value => JSON.stringify(value, null, "\t") + "\n";
 const two = twoTexts();
 const files = {
+	"commitment.json": json(commitmentCases()),
 	"forms.json": json(formCases()),
 	"links.json": json(linkCases()),
 	"message.json": json(messageVector()),
