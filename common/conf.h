@@ -95,18 +95,4 @@ bool cf_conf_list_has(const struct cf_conf_list *list, const char *item);
 extern const struct cf_conf_name cf_conf_logs[];	/* enum cf_log_to */
 extern const struct cf_conf_name cf_conf_log_levels[];	/* cf_log_level */
 
-/* Ready-made checks. */
-enum cf_err cf_conf_check_secret_file(const char *value, struct cf_why *why);
-enum cf_err cf_conf_check_readable(const char *value, struct cf_why *why);
-enum cf_err cf_conf_check_directory(const char *value, struct cf_why *why);
-/* Names of this machine; "" is none. */
-enum cf_err cf_conf_check_user(const char *value, struct cf_why *why);
-enum cf_err cf_conf_check_group(const char *value, struct cf_why *why);
-/* https://host[:port], or http:// for loopback; no path, no final slash. */
-enum cf_err cf_conf_check_service_url(const char *value, struct cf_why *why);
-/* host:port of a listener; [::1]:port for IPv6. */
-enum cf_err cf_conf_check_hostport(const char *value, struct cf_why *why);
-/* The same, or unix:/path. */
-enum cf_err cf_conf_check_metrics(const char *value, struct cf_why *why);
-
 #endif

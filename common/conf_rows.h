@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "common/conf.h"
+#include "common/conf_check.h"
 
 #define LIVE false
 #define RESTART true

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/address.h"
-#include "common/conf.h"
+#include "common/conf_check.h"
 #include "common/mem.h"
 
 #define TIMEOUT_MS 60000L
