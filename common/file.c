@@ -39,6 +39,12 @@ cf_file_write_all(int fd, const void *data, size_t len, struct cf_why *why)
 	return CF_OK;
 }
 
+bool
+cf_file_is_absent(const char *path)
+{
+	return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
 enum cf_err
 cf_file_sync_parent(const char *path, struct cf_why *why)
 {

@@ -7,6 +7,7 @@
 #ifndef CF_COMMON_FILE_H
 #define CF_COMMON_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -43,6 +44,8 @@ CF_MUST_USE enum cf_err cf_file_read(const char *path, struct cf_buf *buf,
 /* write(2) until all is written. */
 CF_MUST_USE enum cf_err cf_file_write_all(int fd, const void *data, size_t len,
     struct cf_why *why);
+/* Is there nothing of that name?  False if that cannot be seen. */
+bool cf_file_is_absent(const char *path);
 /* fsync the directory that holds `path`. */
 CF_MUST_USE enum cf_err cf_file_sync_parent(const char *path,
     struct cf_why *why);

@@ -116,6 +116,18 @@ cf_network_has(const struct cf_network *network,
 	    prefix_equal(network->bits, inside->bits, network->prefix);
 }
 
+bool
+cf_network_in(const struct cf_network *networks, size_t count,
+    const struct cf_network *inside)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (cf_network_has(&networks[i], inside))
+			return true;
+	return false;
+}
+
 void
 cf_network_cut(struct cf_network *network, unsigned prefix)
 {
@@ -151,18 +163,6 @@ parse_element(const char *text, size_t len, struct cf_network *ret)
 	return strchr(host, '/') == NULL && cf_network_parse(host, ret);
 }
 
-static bool
-is_known(const struct cf_network *proxies, size_t count,
-    const struct cf_network *address)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (cf_network_has(&proxies[i], address))
-			return true;
-	return false;
-}
-
 void
 cf_network_behind(const struct cf_network *proxies, size_t count,
     const char *forwarded, struct cf_network *address)
@@ -170,7 +170,7 @@ cf_network_behind(const struct cf_network *proxies, size_t count,
 	size_t end = forwarded == NULL ? 0 : strlen(forwarded), begin;
 	struct cf_network next;
 
-	while (end > 0 && is_known(proxies, count, address)) {
+	while (end > 0 && cf_network_in(proxies, count, address)) {
 		while (end > 0 && strchr(" \t,", forwarded[end - 1]) != NULL)
 			end--;
 		begin = end;

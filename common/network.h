@@ -38,5 +38,8 @@ void cf_network_cut(struct cf_network *network, unsigned prefix);
 /* Is the one (an address or a smaller network) inside the other? */
 bool cf_network_has(const struct cf_network *network,
     const struct cf_network *inside);
+/* Is it inside any of these? */
+bool cf_network_in(const struct cf_network *networks, size_t count,
+    const struct cf_network *inside);
 
 #endif

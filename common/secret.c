@@ -228,7 +228,7 @@ cf_secret_read_or_make(const char *path, size_t len, struct cf_secret *ret,
 	enum cf_err rc;
 
 	*ret_made = false;
-	if (access(path, F_OK) != 0 && errno == ENOENT) {
+	if (cf_file_is_absent(path)) {
 		cf_secret_random(&fresh, len);
 		rc = cf_secret_write_file(path, &fresh, why);
 		*ret_made = rc == CF_OK;

@@ -15,7 +15,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/finding.h"
-#include "milter/gateway/mconf.h"
+#include "milter/gateway/snapshot.h"
 
 struct cf_check {
 	struct cf_findings f;

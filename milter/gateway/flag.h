@@ -13,8 +13,8 @@
 #include <stddef.h>
 
 #include "common/mform.h"
-#include "milter/gateway/mconf.h"
 #include "milter/gateway/nearflag.h"
+#include "milter/gateway/snapshot.h"
 #include "milter/gateway/want.h"
 
 

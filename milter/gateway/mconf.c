@@ -2,30 +2,21 @@
 /* cf_mconf - see mconf.h. */
 #include "milter/gateway/mconf.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/address.h"
-#include "common/buf.h"
-#include "common/link.h"
+#include "common/file.h"
 #include "common/mem.h"
-#include "milter/gateway/budget.h"
-#include "milter/gateway/rules.h"
-#include "milter/store/store.h"
+#include "common/network.h"
+#include "common/proxy.h"
+#include "milter/gateway/want.h"
 
 #define CF_CONF_INTO cf_mconf
 #include "common/conf_rows.h"
 
-#define REF_SECRET_LEN 32
-#define API_TOKEN_LEN 32
 #define OUTER_SUBJECT_MAX 200
-#define USER_AGENT "counterfoil-milter"
 
 static enum cf_err check_socket(const char *value, struct cf_why *why);
 static enum cf_err check_octal(const char *value, struct cf_why *why);
@@ -255,17 +246,11 @@ check_subject(const char *value, struct cf_why *why)
 	    "most %d bytes", OUTER_SUBJECT_MAX);
 }
 
-static bool
-is_absent(const char *path)
-{
-	return access(path, F_OK) != 0 && errno == ENOENT;
-}
-
 /* It is made at the first start. */
 static enum cf_err
 check_ref_secret(const char *value, struct cf_why *why)
 {
-	if (is_absent(value))
+	if (cf_file_is_absent(value))
 		return CF_OK;
 	return cf_conf_check_secret_file(value, why);
 }
@@ -317,6 +302,12 @@ check_domain(const char *value, struct cf_why *why)
 	return CF_OK;
 }
 
+const char *
+cf_mconf_mode(const struct cf_mconf *conf)
+{
+	return cf_conf_name(modes, conf->mode);
+}
+
 enum cf_err
 cf_mconf_load(const char *path, struct cf_mconf *ret, struct cf_why *why)
 {
@@ -335,331 +326,10 @@ cf_mconf_print(const struct cf_mconf *conf, FILE *out)
 	cf_conf_print(table, TABLE_LEN, conf, out);
 }
 
-/* ---- snapshot ---- */
-
-static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct cf_snapshot *current;	/* holds one use */
-
-static void
-snapshot_free(struct cf_snapshot *s)
-{
-	cf_httpc_free(&s->http);
-	cf_proxy_wipe(&s->proxy);
-	cf_rules_free(&s->rules);
-	cf_secret_wipe(&s->api_token);
-	cf_secret_wipe(&s->ref_secret);
-	cf_secret_wipe(&s->store_secret);
-	free(s->networks);
-	free(s->down_until_ms);
-	cf_mconf_free(&s->conf);
-	free(s);
-}
-
-void
-cf_snapshot_put(struct cf_snapshot **snapshot)
-{
-	struct cf_snapshot *s = *snapshot;
-
-	*snapshot = NULL;
-	if (s != NULL && atomic_fetch_sub(&s->users, 1) == 1)
-		snapshot_free(s);
-}
-
-static void
-set_budgets(const struct cf_mconf *conf)
-{
-	cf_budget_set(CF_BUDGET_CONNECTIONS, conf->max_connections);
-	cf_budget_set(CF_BUDGET_MESSAGES, conf->max_messages);
-	cf_budget_set(CF_BUDGET_HEADERS, conf->header_total);
-	cf_budget_set(CF_BUDGET_BODIES, conf->body_total);
-}
-
-void
-cf_snapshot_swap(struct cf_snapshot *snapshot)
-{
-	struct cf_snapshot *before;
-
-	pthread_mutex_lock(&current_lock);
-	before = current;
-	current = snapshot;
-	pthread_mutex_unlock(&current_lock);
-	if (snapshot != NULL)
-		set_budgets(&snapshot->conf);
-	cf_snapshot_put(&before);
-}
-
-struct cf_snapshot *
-cf_snapshot_get(void)
-{
-	struct cf_snapshot *s;
-
-	pthread_mutex_lock(&current_lock);
-	s = current;
-	if (s != NULL)
-		atomic_fetch_add(&s->users, 1);
-	pthread_mutex_unlock(&current_lock);
-	return s;
-}
-
 enum cf_err
 cf_mconf_fail_at(const char *path, const char *key,
     const struct cf_why *sentence, struct cf_why *why)
 {
 	return cf_conf_fail_at(path, table, TABLE_LEN, key, why, "%s",
 	    sentence->text);
-}
-
-static enum cf_err
-need(const void *value, const char *key, int mode, struct cf_why *why)
-{
-	if (value != NULL)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "%s must be set for mode %s", key,
-	    cf_conf_name(modes, mode));
-}
-
-/* The directory must be there, ours to write, and nobody else's. */
-static enum cf_err
-check_directory(struct cf_snapshot *s, const char *key, const char *path,
-    struct cf_why *why)
-{
-	struct stat st;
-
-	s->wrong = key;
-	if (stat(path, &st) != 0)
-		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
-		    strerrordesc_np(errno));
-	if (!S_ISDIR(st.st_mode))
-		return cf_fail(CF_E_CONFIG, why, "%s: not a directory", path);
-	if ((st.st_mode & 022) != 0)
-		return cf_fail(CF_E_CONFIG, why,
-		    "%s: mode is %04o, others could write into it", path,
-		    (unsigned)st.st_mode & 07777);
-	if (access(path, W_OK | X_OK) != 0)
-		return cf_fail(CF_E_CONFIG, why, "%s: %s", path,
-		    strerrordesc_np(errno));
-	s->wrong = NULL;
-	return CF_OK;
-}
-
-static enum cf_err
-read_secret(struct cf_snapshot *s, const char *key, const char *path,
-    size_t len, struct cf_secret *ret, struct cf_why *why)
-{
-	enum cf_err rc = cf_secret_read_file(path, len, ret, why);
-
-	s->wrong = rc == CF_OK ? NULL : key;
-	return rc;
-}
-
-static enum cf_err
-load_ref_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
-{
-	const char *path = s->conf.ref_secret_file;
-	enum cf_err rc;
-
-	if (check_only && is_absent(path))
-		return CF_OK;
-	rc = cf_secret_read_or_make(path, REF_SECRET_LEN, &s->ref_secret,
-	    &s->ref_secret_made, why);
-	if (rc == CF_E_CONFIG)
-		s->wrong = "ref_secret_file";
-	return rc;
-}
-
-/* Only names hang on it: without a file of it, mail goes on all the same. */
-static enum cf_err
-load_store_secret(struct cf_snapshot *s, bool check_only, struct cf_why *why)
-{
-	CF_AUTO(cf_free) char *path = cf_asprintf("%s" CF_STORE_SECRET,
-	    s->conf.store_directory);
-	enum cf_err rc = CF_OK;
-	bool made;
-
-	if (!check_only || !is_absent(path))
-		rc = cf_secret_read_or_make(path, CF_STORE_SECRET_LEN,
-		    &s->store_secret, &made, why);
-	s->store_secret_unsaved = rc == CF_E_FULL;
-	if (rc != CF_OK && rc != CF_E_FULL) {
-		s->wrong = "store_directory";
-		return rc;
-	}
-	if (s->store_secret.len == 0)
-		cf_secret_random(&s->store_secret, CF_STORE_SECRET_LEN);
-	return CF_OK;
-}
-
-static enum cf_err
-load_outbound(struct cf_snapshot *s, bool check_only, struct cf_why *why)
-{
-	struct cf_httpc_options options = { 0 };
-	enum cf_err rc;
-
-	rc = need(s->conf.key_servers.item, "key_servers", s->conf.mode, why);
-	if (rc == CF_OK)
-		rc = need(s->conf.api_token_file, "api_token_file",
-		    s->conf.mode, why);
-	if (rc == CF_OK)
-		rc = read_secret(s, "api_token_file", s->conf.api_token_file,
-		    API_TOKEN_LEN, &s->api_token, why);
-	if (rc == CF_OK)
-		rc = load_ref_secret(s, check_only, why);
-	if (rc != CF_OK)
-		return rc;
-	s->down_until_ms = cf_calloc(s->conf.key_servers.count,
-	    sizeof *s->down_until_ms);
-	options.ca_file = s->conf.ca_file;
-	options.proxy = &s->proxy;
-	options.connect_timeout_ms = 10000;
-	options.user_agent = USER_AGENT;
-	return cf_httpc_new(&options, &s->http, why);
-}
-
-static enum cf_err
-load_proxy(struct cf_snapshot *s, struct cf_why *why)
-{
-	const struct cf_mconf *conf = &s->conf;
-	enum cf_err rc = cf_proxy_load(conf->proxy, conf->proxy_login_file,
-	    &conf->proxy_except, &s->proxy, why);
-
-	s->wrong = rc == CF_OK ? NULL : "proxy_login_file";
-	return rc;
-}
-
-static enum cf_err
-complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
-{
-	const struct cf_conf_list *nets = &s->conf.networks;
-	enum cf_err rc;
-	size_t i;
-
-	s->mode = (enum cf_mode)s->conf.mode;
-	s->networks = cf_calloc(nets->count, sizeof *s->networks);
-	for (i = 0; i < nets->count; i++)
-		if (!cf_network_parse(nets->item[i], &s->networks[i]))
-			cf_bug("network was checked");
-	s->network_count = nets->count;
-	if (s->conf.default_options != NULL && cf_want_parse(
-	    s->conf.default_options, CF_WANT_IN_DEFAULTS, &s->defaults,
-	    NULL) != CF_OK)
-		cf_bug("default_options were checked");
-	if (s->conf.policy_file != NULL) {
-		rc = cf_rules_load(s->conf.policy_file, &s->rules, why);
-		if (rc != CF_OK)
-			return rc;
-	}
-	rc = load_proxy(s, why);
-	if (rc == CF_OK)
-		rc = need(s->conf.reader_url, "reader_url", s->conf.mode, why);
-	if (rc == CF_OK && (s->mode & CF_MODE_INBOUND))
-		rc = need(s->conf.allowed_key_servers.item,
-		    "allowed_key_servers", s->conf.mode, why);
-	if (rc == CF_OK)
-		rc = check_directory(s, "store_directory",
-		    s->conf.store_directory, why);
-	if (rc == CF_OK)
-		rc = load_store_secret(s, check_only, why);
-	if (rc == CF_OK && s->conf.spool_directory != NULL)
-		rc = check_directory(s, "spool_directory",
-		    s->conf.spool_directory, why);
-	if (rc == CF_OK && (s->mode & CF_MODE_OUTBOUND))
-		rc = load_outbound(s, check_only, why);
-	return rc;
-}
-
-enum cf_err
-cf_snapshot_load(const char *path, bool check_only, struct cf_snapshot **ret,
-    struct cf_why *why)
-{
-	struct cf_snapshot *s = cf_calloc(1, sizeof *s);
-	struct cf_why inner = { "" };
-	enum cf_err rc;
-
-	atomic_init(&s->users, 1);
-	rc = cf_mconf_load(path, &s->conf, why);
-	if (rc == CF_OK) {
-		rc = complete(s, check_only, &inner);
-		if (rc != CF_OK && s->wrong != NULL)
-			rc = cf_mconf_fail_at(path, s->wrong, &inner, why);
-		else if (rc != CF_OK)
-			rc = cf_fail(CF_E_CONFIG, why, "%s: %s", path,
-			    inner.text);
-	}
-	if (rc != CF_OK) {
-		cf_snapshot_put(&s);
-		return rc;
-	}
-	*ret = s;
-	return CF_OK;
-}
-
-bool
-cf_snapshot_listed(const struct cf_snapshot *snapshot,
-    const struct sockaddr *address)
-{
-	struct cf_network client;
-	size_t i;
-
-	if (!cf_network_of(address, &client))
-		return false;
-	for (i = 0; i < snapshot->network_count; i++)
-		if (cf_network_has(&snapshot->networks[i], &client))
-			return true;
-	return false;
-}
-
-bool
-cf_snapshot_entitled(const struct cf_snapshot *snapshot,
-    const struct sockaddr *client, const char *user, const char *daemon)
-{
-	const struct cf_mconf *conf = &snapshot->conf;
-
-	return cf_snapshot_listed(snapshot, client) ||
-	    (conf->trust_authenticated && user != NULL && *user != '\0') ||
-	    (daemon != NULL &&
-	    cf_conf_list_has(&conf->entitled_daemons, daemon));
-}
-
-bool
-cf_snapshot_is_login_of(const struct cf_snapshot *snapshot, const char *login,
-    const char *sender)
-{
-	const char *at = strrchr(sender, '@');
-	size_t len = strlen(login);
-
-	if (strcasecmp(login, sender) == 0)
-		return true;
-	return at != NULL && strchr(login, '@') == NULL &&
-	    (size_t)(at - sender) == len &&
-	    strncasecmp(login, sender, len) == 0 &&
-	    cf_snapshot_is_local(snapshot, sender);
-}
-
-bool
-cf_snapshot_is_local(const struct cf_snapshot *snapshot, const char *address)
-{
-	const struct cf_conf_list *domains = &snapshot->conf.local_domains;
-	const char *at = strrchr(address, '@');
-	size_t i;
-
-	if (at == NULL)
-		return true;
-	for (i = 0; i < domains->count; i++)
-		if (strcasecmp(at + 1, domains->item[i]) == 0)
-			return true;
-	return false;
-}
-
-bool
-cf_snapshot_is_list(const struct cf_snapshot *snapshot, const char *address)
-{
-	const struct cf_conf_list *lists = &snapshot->conf.list_addresses;
-	const char *at = strrchr(address, '@');
-	size_t i;
-
-	for (i = 0; i < lists->count; i++)
-		if (strcasecmp(lists->item[i], address) == 0 || (at != NULL &&
-		    strcasecmp(lists->item[i], at) == 0))
-			return true;
-	return false;
 }

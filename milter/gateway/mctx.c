@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "milter/gateway/flight.h"
+#include "milter/gateway/standing.h"
 
 /* The address between <>, or all of it. */
 static char *
@@ -55,11 +56,11 @@ void
 cf_mctx_client(struct cf_mctx *m, const struct sockaddr *client,
     const char *user, const char *daemon)
 {
-	m->facts.entitled = cf_snapshot_entitled(m->snapshot, client, user,
+	m->facts.entitled = cf_standing_entitled(m->snapshot, client, user,
 	    daemon);
 	m->facts.other_login = m->snapshot->conf.sender_is_login &&
 	    user != NULL && *user != '\0' &&
-	    !cf_snapshot_is_login_of(m->snapshot, user, m->sender);
+	    !cf_standing_is_login_of(m->snapshot, user, m->sender);
 }
 
 void
@@ -115,10 +116,10 @@ cf_mctx_rcpt(struct cf_mctx *m, const char *address, char *const *args)
 	char *plain = bare(address);
 
 	m->facts.recipients++;
-	if (cf_snapshot_is_local(m->snapshot, plain))
+	if (cf_standing_is_local(m->snapshot, plain))
 		m->facts.local++;
-	if (m->facts.list == NULL && (cf_snapshot_is_list(m->snapshot, plain)
-	    || cf_snapshot_is_list(m->snapshot, original(args))))
+	if (m->facts.list == NULL && (cf_standing_is_list(m->snapshot, plain)
+	    || cf_standing_is_list(m->snapshot, original(args))))
 		m->facts.list = "the recipient is a list";
 	cf_flag_note_recipient(m->snapshot, &m->facts, m->sender, plain);
 	for (; args != NULL && *args != NULL; args++) {

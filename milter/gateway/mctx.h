@@ -21,8 +21,8 @@
 #include "milter/gateway/budget.h"
 #include "milter/gateway/flag.h"
 #include "milter/gateway/inbound.h"
-#include "milter/gateway/mconf.h"
 #include "milter/gateway/outbound.h"
+#include "milter/gateway/snapshot.h"
 
 #define CF_MCTX_RCPT_KEPT 100	/* recipients kept; all are counted */
 
@@ -58,7 +58,7 @@ struct cf_mctx {
  * cf_mctx_client() has said more, its client may not use the flag.
  */
 struct cf_mctx *cf_mctx_new(const char *address);
-/* As cf_snapshot_entitled(), by the configuration the whole message goes by. */
+/* As cf_standing_entitled(), by the configuration the whole message goes by. */
 void cf_mctx_client(struct cf_mctx *m, const struct sockaddr *client,
     const char *user, const char *daemon);
 void cf_mctx_free(struct cf_mctx **m);

@@ -17,8 +17,8 @@
 #include "common/composite.h"
 #include "common/err.h"
 #include "milter/gateway/flag.h"
-#include "milter/gateway/mconf.h"
 #include "milter/gateway/slots.h"
+#include "milter/gateway/snapshot.h"
 
 struct cf_outbound;
 

@@ -10,7 +10,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "milter/gateway/mconf.h"
+#include "milter/gateway/snapshot.h"
 #include "milter/store/room.h"
 #include "milter/store/sweep.h"
 

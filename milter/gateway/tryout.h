@@ -13,8 +13,8 @@
 #include <stdio.h>
 
 #include "common/buf.h"
+#include "common/conf.h"
 #include "common/err.h"
-#include "milter/gateway/mconf.h"
 
 #define CF_TRYOUT_MAX (256 * 1024 * 1024)	/* bytes of a message */
 
