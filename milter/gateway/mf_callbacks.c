@@ -35,7 +35,7 @@
 #define WANTED_STEPS (SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NODATA | \
 	SMFIP_SKIP | SMFIP_HDR_LEADSPC | QUIET_STEPS)
 #define QUIET_STEPS (SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_RCPT | \
-	SMFIP_NR_HDR)
+	SMFIP_NR_HDR | SMFIP_NR_EOH)
 
 /* Facts of a connection; messages come and go on it. */
 struct conn {
@@ -44,6 +44,10 @@ struct conn {
 	struct sockaddr_storage client;	/* family 0: not an IP address */
 	char *daemon_name;
 	struct cf_mctx *msg;
+	/* The end of its header was not answered: what was made of it. */
+	bool owed;
+	enum cf_err header_rc;
+	struct cf_why header_why;
 };
 
 /* ---- replies and log ---- */
@@ -189,6 +193,22 @@ ask_for_macros(SMFICTX *ctx)
 	}
 }
 
+/*
+ * The end of the header waits for the body's first piece with its answer: one
+ * round trip where there were two.  A gateway that seals nothing needs no
+ * piece, and is shown none when it answers at once.  Where a mail server does
+ * not offer that, libmilter says CONTINUE to it.
+ */
+static unsigned long
+wanted_steps(void)
+{
+	struct cf_snapshot *s = cf_snapshot_get();
+	bool seals = (s->mode & CF_MODE_OUTBOUND) != 0;
+
+	cf_snapshot_put(&s);
+	return seals ? WANTED_STEPS : WANTED_STEPS & ~SMFIP_NR_EOH;
+}
+
 static sfsistat
 mf_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
     unsigned long f2, unsigned long f3, unsigned long *pf0,
@@ -212,7 +232,7 @@ mf_negotiate(SMFICTX *ctx, unsigned long f0, unsigned long f1,
 		return SMFIS_REJECT;
 	}
 	conn->usable = (f0 & NEEDED_ACTIONS) == NEEDED_ACTIONS;
-	conn->steps = conn->usable ? f1 & WANTED_STEPS : 0;
+	conn->steps = conn->usable ? f1 & wanted_steps() : 0;
 	*pf0 = f0 & (NEEDED_ACTIONS | SMFIF_SETSYMLIST);
 	*pf1 = conn->steps;
 	*pf2 = *pf3 = 0;
@@ -265,6 +285,7 @@ mf_envfrom(SMFICTX *ctx, char **argv)
 		return send_reply(ctx, &reply);
 	}
 	cf_mctx_free(&conn->msg);
+	conn->owed = false;
 	conn->msg = cf_mctx_new(argv[0] == NULL ? "" : argv[0]);
 	cf_mctx_client(conn->msg,
 	    (const struct sockaddr *)(const void *)&conn->client,
@@ -330,21 +351,32 @@ pass(SMFICTX *ctx, const struct cf_mctx *m, sfsistat how)
 	return how;
 }
 
+/* What is said of the header alone; but for CONTINUE the message is over. */
 static sfsistat
-mf_eoh(SMFICTX *ctx)
+answer_header(SMFICTX *ctx, struct conn *conn)
 {
-	struct cf_mctx *m = message(ctx);
-	struct cf_why why = { "" };
-	enum cf_err rc;
+	struct cf_mctx *m = conn->msg;
 
-	if (m == NULL)
-		return out_of_step(ctx);
-	rc = cf_mctx_decide(m, &why);
-	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
-		return refuse(ctx, rc, &why);
+	conn->owed = false;
+	if (conn->header_rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
+		return refuse(ctx, conn->header_rc, &conn->header_why);
 	if (m->decision.action == CF_ACTION_PASS && !cf_mctx_wants_body(m))
 		return pass(ctx, m, SMFIS_ACCEPT);
 	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+mf_eoh(SMFICTX *ctx)
+{
+	static const struct cf_why none;
+	struct conn *conn = smfi_getpriv(ctx);
+
+	if (conn == NULL || conn->msg == NULL)
+		return out_of_step(ctx);
+	conn->header_why = none;
+	conn->header_rc = cf_mctx_decide(conn->msg, &conn->header_why);
+	conn->owed = (conn->steps & SMFIP_NR_EOH) != 0;
+	return conn->owed ? SMFIS_NOREPLY : answer_header(ctx, conn);
 }
 
 /*
@@ -354,13 +386,17 @@ mf_eoh(SMFICTX *ctx)
 static sfsistat
 mf_body(SMFICTX *ctx, unsigned char *data, size_t len)
 {
-	const struct conn *conn = smfi_getpriv(ctx);
+	struct conn *conn = smfi_getpriv(ctx);
 	struct cf_mctx *m = message(ctx);
 	struct cf_why why = { "" };
+	sfsistat status;
 	enum cf_err rc;
 
 	if (m == NULL)
 		return out_of_step(ctx);
+	status = conn->owed ? answer_header(ctx, conn) : SMFIS_CONTINUE;
+	if (status != SMFIS_CONTINUE)
+		return status;
 	rc = cf_mctx_body(m, data, len, &why);
 	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
 		return refuse(ctx, rc, &why);
@@ -412,16 +448,21 @@ write_body(void *arg, const void *data, size_t len, struct cf_why *why)
 static sfsistat
 mf_eom(SMFICTX *ctx)
 {
-	const struct conn *conn = smfi_getpriv(ctx);
+	struct conn *conn = smfi_getpriv(ctx);
 	struct cf_mctx *m = message(ctx);
 	struct cf_eom_ops ops = { { change_field, add_field, ctx, false },
 	    tell_progress, write_body, ctx };
 	struct cf_why why = { "" };
 	const char *verdict = "";
+	sfsistat status;
 	enum cf_err rc;
 
 	if (m == NULL)
 		return out_of_step(ctx);
+	/* There was no body to say it at. */
+	status = conn->owed ? answer_header(ctx, conn) : SMFIS_CONTINUE;
+	if (status != SMFIS_CONTINUE)
+		return status;
 	cf_mctx_body_end(m, &why);
 	if (m->decision.action == CF_ACTION_REFUSE)
 		return refuse(ctx, CF_OK, &why);

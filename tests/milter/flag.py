@@ -218,7 +218,7 @@ def t_near():
 		content = as_shown(lines)
 		result = rig.send(content, client=OUTSIDE)
 		tap.equal((result.verdict, result.stage, result.edits),
-		    ("accept", "eoh", []), "from outside: %r" % lines)
+		    ("accept", "body", []), "from outside: %r" % lines)
 	tap.equal(len(rig.key_server.requests), before, "key requests")
 
 

@@ -845,6 +845,7 @@ def t_one_message():
 	    "%d" % held())
 	result = client.Result()
 	s.header([(b"X-Return-Receipt", b" yes")], result)
+	s.send_body(b"Hello\r\n", result)
 	tap.contains(result.text, "one recipient per transaction", "reply")
 	tap.equal(held(), 0, "given back")
 	s.envelope("<alice@a.test>", many, client.Result())

@@ -36,22 +36,56 @@ def untouched(result, content):
 	tap.equal(result.new_body, None, "new body")
 
 
-@tap.case("mail without the flag is let through: an outsider's without its "
-    "body being sent, others' with a piece of it")
+# Of a mail server that wants an answer at the end of each header.
+ANSWERED = client.STEPS & ~client.NR_EOH
+
+
+@tap.case("mail without the flag is let through with a piece of its body")
 def t_unflagged():
 	for content in (lib.message(flag=None), b"\r\n", b"no header\r\n",
 	    lib.message(b"Here: X-Return-Receipt: yes\r\n", flag=None),
 	    lib.message(flag=b"X-Return-Recipient: yes"),
 	    lib.message(b"x" * 300000, flag=b"X-Return-Rec: yes")):
-		result = rig.send(content, client=OUTSIDE)
-		untouched(result, content)
-		tap.equal((result.stage, result.body_chunks), ("eoh", 0),
-		    "where it ended, pieces of the body")
-		result = rig.send(content)
-		untouched(result, content)
-		tap.true(result.body_chunks <= 2, "%d pieces of the body"
-		    % result.body_chunks)
+		for steps in ANSWERED, client.STEPS:
+			result = rig.send(content, client=OUTSIDE, steps=steps)
+			untouched(result, content)
+			tap.equal((result.stage, result.body_chunks),
+			    ("body", 1) if result.body else ("eom", 0),
+			    "where it ended, pieces of the body")
+			result = rig.send(content, steps=steps)
+			untouched(result, content)
+			tap.true(result.body_chunks <= 2,
+			    "%d pieces of the body" % result.body_chunks)
 	tap.equal(rig.key_server.requests, [], "key requests")
+
+
+@tap.case("what is refused for its header is, with and without an answer at "
+    "its end, and the next one on the connection is judged anew")
+def t_refused_for_header():
+	two = lib.message(extra=[b"X-Return-Receipt: yes"])
+	bodyless = two.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+	for steps in ANSWERED, client.STEPS:
+		s = rig.session(steps=steps)
+		tap.equal(bool(s.steps & client.NR_EOH), steps != ANSWERED,
+		    "the end of the header goes without an answer")
+		for content, stage in (two, "body"), (bodyless, "eom"):
+			since = rig.log_from()
+			result = s.send(content)
+			lib.check_refused(result, "550 5.7.1", ["two"])
+			tap.equal(result.stage, stage, "where it ended")
+			rig.wait_log(since, " refused cause=two-flags ")
+			plain = lib.message(flag=None)
+			untouched(s.send(plain), plain)
+			content = lib.message()
+			lib.check_sealed(rig, s.send(content), content)
+		# One that goes away in between leaves nothing to the next.
+		result = client.Result()
+		s.envelope("<alice@a.test>", ["<bob@b.test>"], result)
+		s.header(client.split_message(two)[0], result)
+		s.abort()
+		content = lib.message()
+		lib.check_sealed(rig, s.send(content), content)
+		s.quit()
 
 
 @tap.case("the flag is known in any case, with any blanks, folded")
@@ -289,7 +323,8 @@ def t_again():
 	once = rig.send(content, recipients=["<x@c.test>"])
 	again = rig.send(once.message, recipients=["<x@c.test>"])
 	untouched(again, once.message)
-	tap.equal(again.stage, "eoh", "where it ended")
+	tap.equal((again.stage, again.body_chunks), ("body", 1),
+	    "where it ended")
 	forged = lib.message(extra=[b"Counterfoil-Version: 1",
 	    b"Content-Type: multipart/mixed; boundary=\"=_cf_x\""])
 	lib.check_sealed(rig, rig.send(forged), forged)
