@@ -7,6 +7,7 @@ Needs a build with --enable-fault-points.
 """
 
 import collections
+import glob
 import os
 import re
 import signal
@@ -28,8 +29,8 @@ world = lab.World()
 
 
 def source():
-	return proc.read_text(os.path.join(proc.repository(), "keysrv",
-	    "receipt", "outbox.c"))
+	return "".join(proc.read_text(path) for path in glob.glob(os.path.join(
+	    proc.repository(), "keysrv", "receipt", "outbox*.[ch]")))
 
 
 def points():
@@ -43,7 +44,7 @@ def message_ids():
 
 
 def senders():
-	return int(re.search(r"#define SENDERS (\d+)", source()).group(1))
+	return int(re.search(r"#define CF_OUTBOX_SENDERS (\d+)", source()).group(1))
 
 
 def kill_at(point, rows, n):
