@@ -19,6 +19,7 @@ enum cf_db_type {
 	CF_DB_BYTES_OR_NULL,	/* as CF_DB_BYTES; null leaves it as it is */
 	CF_DB_IS_THERE,		/* bool: the column is not null */
 	CF_DB_COPY,		/* char *, given: free it */
+	CF_DB_COPY_OR_NULL,	/* the same; null is NULL */
 	CF_DB_BOOL,		/* bool */
 	CF_DB_NUMBER,		/* size_t, from 0; SQL counts from 1 */
 	/* Only written. */

@@ -16,6 +16,7 @@ cf_db_outbox_row_clear(struct cf_db_outbox_row *row)
 	free(row->recipient);
 	free(row->principal);
 	free(row->original_message_id);
+	free(row->details);
 	memset(row, 0, sizeof *row);
 }
 
@@ -44,7 +45,7 @@ static const struct cf_db_stmt lease_stmt = { "outbox_lease",
     " FROM due WHERE o.outbox_id = due.outbox_id"
     " RETURNING o.outbox_id, o.attempts::bigint, o.kind, o.event_id,"
     "  o.key_id, o.assurance, o.sender, o.recipient, o.principal,"
-    "  o.original_message_id, o.released_at, o.opened_at,"
+    "  o.original_message_id, o.details, o.released_at, o.opened_at,"
     "  EXISTS (SELECT FROM counterfoil.outbox f"
     "   WHERE f.key_id = o.key_id AND f.principal = o.principal"
     "   AND f.kind = 'released' AND f.state = 'sent') AS second" };
@@ -62,12 +63,15 @@ static const struct cf_db_column columns[] = {
 	{ "attempts", CF_DB_INT, AT(attempt), 0 },
 	{ "kind", CF_DB_COPY, AT(kind), 0 },
 	{ "event_id", CF_DB_BYTES, AT(event_id), CF_EVENT_ID_LEN },
-	{ "key_id", CF_DB_BYTES, AT(key_id), CF_KEY_ID_LEN },
-	{ "assurance", CF_DB_COPY, AT(assurance), 0 },
-	{ "sender", CF_DB_COPY, AT(sender), 0 },
-	{ "recipient", CF_DB_COPY, AT(recipient), 0 },
-	{ "principal", CF_DB_COPY, AT(principal), 0 },
-	{ "original_message_id", CF_DB_COPY, AT(original_message_id), 0 },
+	{ "key_id", CF_DB_IS_THERE, AT(has_key), 0 },
+	{ "key_id", CF_DB_BYTES_OR_NULL, AT(key_id), CF_KEY_ID_LEN },
+	{ "assurance", CF_DB_COPY_OR_NULL, AT(assurance), 0 },
+	{ "sender", CF_DB_COPY_OR_NULL, AT(sender), 0 },
+	{ "recipient", CF_DB_COPY_OR_NULL, AT(recipient), 0 },
+	{ "principal", CF_DB_COPY_OR_NULL, AT(principal), 0 },
+	{ "original_message_id", CF_DB_COPY_OR_NULL, AT(original_message_id),
+	    0 },
+	{ "details", CF_DB_COPY_OR_NULL, AT(details), 0 },
 	{ "released_at", CF_DB_TIME, AT(released_ms), 0 },
 	{ "opened_at", CF_DB_TIME, AT(opened_ms), 0 },
 	{ "second", CF_DB_BOOL, AT(second), 0 },

@@ -21,7 +21,10 @@
 
 #define CF_DB_OUTBOX_LEASE_MAX 32	/* rows at once */
 
-/* A leased row.  Strings are given; free with cf_db_outbox_row_clear(). */
+/*
+ * A leased row.  Strings are given; free with cf_db_outbox_row_clear().  What
+ * its kind has no use for is NULL, and -1 of a time.
+ */
 struct cf_db_outbox_row {
 	int64_t id;
 	int64_t attempt;	/* this is the n-th; the lease's fence, too */
@@ -30,10 +33,13 @@ struct cf_db_outbox_row {
 	 * row has no more than id, attempt and kind.
 	 */
 	const char *unreadable;
-	unsigned char event_id[CF_EVENT_ID_LEN], key_id[CF_KEY_ID_LEN];
-	char *kind, *assurance;
-	char *sender, *recipient, *principal, *original_message_id;
-	int64_t released_ms, opened_ms;	/* opened_ms -1 when not opened */
+	unsigned char event_id[CF_EVENT_ID_LEN];
+	char *kind;			/* never NULL */
+	bool has_key;
+	unsigned char key_id[CF_KEY_ID_LEN];
+	char *assurance, *sender, *recipient, *principal;
+	char *original_message_id, *details;
+	int64_t released_ms, opened_ms;
 	bool second;		/* the same release's notice was sent before */
 };
 

@@ -108,6 +108,10 @@ read_value(struct value v, const struct cf_db_column *c, bool exact,
 		*(char **)(void *)to = cf_strdup(v.bytes == NULL ? ""
 		    : v.bytes);
 		return v.bytes != NULL;
+	case CF_DB_COPY_OR_NULL:
+		*(char **)(void *)to = v.bytes == NULL ? NULL
+		    : cf_strdup(v.bytes);
+		return true;
 	case CF_DB_INT:
 		return read_int(v, (int64_t *)(void *)to);
 	case CF_DB_BOOL:

@@ -8,7 +8,8 @@
  * mail server that is away is waited for.  A row of which no mail can be made
  * is tried again like one that is not taken, and given up like it.
  * Knows: the order of the steps, the clock of retries.
- * Does not know: SQL (db_outbox.h), SMTP (mailer.h), wording (receipt.h).
+ * Does not know: SQL (db_outbox.h), SMTP (mailer.h), what mails there are
+ * (outbox_kind.h) and what they say.
  * Threads: start, reload and stop from one; the senders are four, each with
  * its own connections to database and mail server.  One works alone while it
  * keeps up.  `held' and `counted' are called by any of them.

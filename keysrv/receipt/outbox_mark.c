@@ -4,13 +4,16 @@
  * outbox.h.
  */
 #include <poll.h>
+#include <stdio.h>
 
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "keysrv/receipt/outbox_kind.h"
 #include "keysrv/receipt/outbox_private.h"
 
 #define PAUSE_FIRST_MS 250	/* after a failure of database or server */
+#define ROW_NAME_MAX 120		/* bytes of a row's name in the log */
 #define LAST_CALL_MS 1000	/* a statement, after the end was asked for */
 
 /* ---- the database, which may be away ---- */
@@ -103,28 +106,38 @@ mark(struct cf_outbox_sender *s, const struct cf_db_outbox_row *row,
 	cf_bug("outcome");
 }
 
+/* "receipt 17 'opened' for key ...": the row for people. */
+static const char *
+name_of(const struct cf_db_outbox_row *row, char *out, size_t cap)
+{
+	const struct cf_outbox_kind *kind = cf_outbox_kind(row->kind);
+	char handle[CF_B64URL_LEN(CF_KEY_ID_LEN) + 1] = "?";
+	bool has_key = row->unreadable != NULL || row->has_key;
+
+	if (row->unreadable == NULL)
+		cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
+	(void)snprintf(out, cap, "%s %lld '%.40s'%s%s", kind == NULL
+	    ? "receipt" : kind->noun, (long long)row->id, row->kind,
+	    has_key ? " for key " : "", has_key ? handle : "");
+	return out;
+}
+
 static void
 log_outcome(const struct cf_db_outbox_row *row, enum cf_outbox_outcome outcome,
     const char *error, bool gave_up)
 {
-	char handle[CF_B64URL_LEN(16) + 1] = "?";
-	long long id = row->id;
+	char buf[ROW_NAME_MAX];
+	const char *name = name_of(row, buf, sizeof buf);
 
-	if (row->unreadable == NULL)
-		cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
 	if (outcome == CF_OUTBOX_SENT)
-		cf_log(CF_LOG_INFO, "receipt %lld '%s' for key %s sent", id,
-		    row->kind, handle);
+		cf_log(CF_LOG_INFO, "%s sent", name);
 	else if (gave_up)
-		cf_log(CF_LOG_ERROR, "receipt %lld '%s' for key %s is "
-		    "undeliverable: %s", id, row->kind, handle, error);
+		cf_log(CF_LOG_ERROR, "%s is undeliverable: %s", name, error);
 	else if (outcome == CF_OUTBOX_BROKEN)
-		cf_log(CF_LOG_ERROR, "receipt %lld '%s' for key %s cannot be "
-		    "made into a mail and waits: %s", id, row->kind, handle,
-		    error);
+		cf_log(CF_LOG_ERROR, "%s cannot be made into a mail and "
+		    "waits: %s", name, error);
 	else if (outcome == CF_OUTBOX_DEFERRED)
-		cf_log(CF_LOG_WARN, "receipt %lld '%s' for key %s waits: %s",
-		    id, row->kind, handle, error);
+		cf_log(CF_LOG_WARN, "%s waits: %s", name, error);
 }
 
 /* A statement that is refused for what it says would be so again. */
@@ -135,6 +148,7 @@ cf_outbox_settle(struct cf_outbox_sender *s,
 {
 	struct cf_why why = { "" };
 	bool ours = false, gave_up = false, last;
+	char name[ROW_NAME_MAX];
 	enum cf_err rc;
 
 	do {
@@ -149,9 +163,9 @@ cf_outbox_settle(struct cf_outbox_sender *s,
 	} while (rc == CF_E_DATABASE && !last);
 	if (rc != CF_OK || !ours)
 		cf_log(rc == CF_OK || rc == CF_E_DATABASE ? CF_LOG_WARN :
-		    CF_LOG_ERROR, "outcome of receipt %lld '%s' not marked: "
-		    "%s", (long long)row->id, row->kind, rc != CF_OK ?
-		    why.text : "the row changed after it was leased");
+		    CF_LOG_ERROR, "outcome of %s not marked: %s",
+		    name_of(row, name, sizeof name), rc != CF_OK ? why.text :
+		    "the row changed after it was leased");
 	else
 		log_outcome(row, outcome, error, gave_up);
 	if (rc == CF_OK && ours && s->ob->counted != NULL &&

@@ -6,12 +6,11 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "common/b64url.h"
 #include "common/clock.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "keysrv/receipt/outbox_kind.h"
 #include "keysrv/receipt/outbox_private.h"
-#include "keysrv/receipt/receipt.h"
 
 #define BATCH 8			/* rows leased at once, by each */
 #define PAUSE_MOST_MS 30000	/* while there is no mail server */
@@ -32,52 +31,41 @@ note_mail(struct cf_outbox *ob, enum cf_outbox_outcome outcome,
 
 static enum cf_err
 build(struct cf_outbox_sender *s, const struct cf_db_outbox_row *row,
-    struct cf_buf *mail, struct cf_why *why)
+    struct cf_buf *mail, const char **ret_to, struct cf_why *why)
 {
-	char handle[CF_B64URL_LEN(16) + 1];
-	char message_id[CF_RECEIPT_MESSAGE_ID_MAX + 1];
-	struct cf_receipt r = {
-		.second = row->second,
-		.key_handle = handle,
+	const struct cf_outbox_kind *kind = cf_outbox_kind(row->kind);
+	const struct cf_outbox_desk desk = {
+		.server_secret = &s->ob->server_secret,
+		.signer = s->parts->signer,
 		.from = s->parts->receipt_from,
-		.to = row->sender,
-		.recipient = row->recipient,
-		.principal = row->principal,
-		.original_message_id = row->original_message_id,
-		.message_id = message_id,
-		.date_ms = cf_clock_ms(),
-		.released_ms = row->released_ms,
-		.opened_ms = row->opened_ms,
+		.now_ms = cf_clock_ms(),
 	};
 
 	if (row->unreadable != NULL)
 		return cf_fail(CF_E_INTERNAL, why,
 		    "what stands in its column %s cannot be read",
 		    row->unreadable);
-	if (!cf_receipt_grade_parse(row->kind, &r.grade) ||
-	    !cf_receipt_assurance_parse(row->assurance, &r.assurance))
+	if (kind == NULL)
 		return cf_fail(CF_E_INTERNAL, why,
-		    "no receipt is written for \"%s\" at \"%s\"", row->kind,
-		    row->assurance);
-	cf_b64url_encode(row->key_id, sizeof row->key_id, handle);
-	cf_receipt_message_id(&s->ob->server_secret, row->event_id, r.grade,
-	    r.from, message_id);
-	return cf_receipt_build(&r, s->parts->signer, mail, why);
+		    "no mail is written for \"%s\"", row->kind);
+	return kind->build(&desk, row, mail, ret_to, why);
 }
 
 static enum cf_outbox_outcome
 send_row(struct cf_outbox_sender *s, const struct cf_db_outbox_row *row,
     struct cf_why *why)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf mail = CF_BUF_INIT(CF_RECEIPT_MAX);
+	CF_AUTO(cf_buf_free) struct cf_buf mail =
+	    CF_BUF_INIT(CF_OUTBOX_MAIL_MAX);
+	const char *to = NULL;
 	enum cf_err rc;
 
 	cf_outbox_take_fresh(s);
-	rc = build(s, row, &mail, why);
+	rc = build(s, row, &mail, &to, why);
 	if (rc == CF_OK) {
 		cf_fault("outbox.built");
-		rc = cf_mailer_send(s->parts->mailer, row->sender, mail.data,
-		    mail.len, why);
+		rc = cf_mailer_send(s->parts->mailer, to, mail.data, mail.len,
+		    why);
 	}
 	if (rc == CF_OK)
 		return CF_OUTBOX_SENT;

@@ -20,6 +20,7 @@
 #define TEXT_MAX 16384		/* bytes of text before encoding */
 #define OUTSIDE_MAX 400		/* bytes shown of one value from outside */
 #define ORIGINAL_ID_MAX 400
+#define KIND_MAX 32		/* characters of a kind in the outbox */
 
 static const char *const grade_names[CF_RECEIPT_GRADE__COUNT] = {
 	[CF_RECEIPT_RELEASED] = "released",
@@ -159,18 +160,20 @@ domain_of(const char *address)
 
 void
 cf_receipt_message_id(const struct cf_secret *server_secret,
-    const unsigned char event_id[CF_EVENT_ID_LEN],
-    enum cf_receipt_grade grade, const char *from,
+    const unsigned char event_id[CF_EVENT_ID_LEN], const char *kind,
+    const char *from,
     char out[CF_RECEIPT_MESSAGE_ID_MAX + 1])
 {
 	static const char label[] = "counterfoil receipt v1";
-	unsigned char mac[32], in[sizeof label + 16 + CF_EVENT_ID_LEN];
+	unsigned char mac[32], in[sizeof label + KIND_MAX + CF_EVENT_ID_LEN];
 	char text[CF_B64URL_LEN(sizeof mac) + 1];
-	size_t len = strlen(grade_names[grade]);
+	size_t len = strlen(kind);
 
-	/* label 00 grade event id: no two mails share one, whatever happens. */
+	if (len > KIND_MAX)
+		cf_bug("a kind of mail with a long name");
+	/* label 00 kind event id: no two mails share one, whatever happens. */
 	memcpy(in, label, sizeof label);
-	memcpy(in + sizeof label, grade_names[grade], len);
+	memcpy(in + sizeof label, kind, len);
 	memcpy(in + sizeof label + len, event_id, CF_EVENT_ID_LEN);
 	cf_hmac(server_secret, in, sizeof label + len +
 	    CF_EVENT_ID_LEN, mac);

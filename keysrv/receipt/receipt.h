@@ -76,12 +76,13 @@ bool cf_receipt_assurance_parse(const char *name,
 
 /*
  * The Message-ID of the mail about one event, with its < >: HMAC-SHA256 of
- * grade and event id under the server secret, at the domain of `from`.  The
- * same mail sent again has the same one; nobody else can tell or make it.
+ * the mail's kind in the outbox (a grade's name) and the event id under the
+ * server secret, at the domain of `from`.  The same mail sent again has the
+ * same one; nobody else can tell or make it.
  */
 void cf_receipt_message_id(const struct cf_secret *server_secret,
-    const unsigned char event_id[CF_EVENT_ID_LEN],
-    enum cf_receipt_grade grade, const char *from,
+    const unsigned char event_id[CF_EVENT_ID_LEN], const char *kind,
+    const char *from,
     char out[CF_RECEIPT_MESSAGE_ID_MAX + 1]);
 
 /*

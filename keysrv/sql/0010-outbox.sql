@@ -1,26 +1,28 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The outbox: one row is one receipt mail, from release to sent.
+-- The outbox: one row is one mail, from what it tells of to sent.  A kind of
+-- mail says in a CHECK which columns it needs; the others are null.
 --
--- A first release inserts a row with kind 'released', not_before a little
--- later; next_try and the rest keep their defaults.  An opening proof turns
--- that row into kind 'opened' with event_id of the opened event and
+-- Receipts.  A first release inserts a row with kind 'released', not_before a
+-- little later; next_try and the rest keep their defaults.  An opening proof
+-- turns that row into kind 'opened' with event_id of the opened event and
 -- not_before = now(), while it is waiting and lease_until is null or past;
 -- otherwise it inserts a row of its own.  No index of another table, no
 -- foreign key: the row holds all that its mail says.
 CREATE TABLE counterfoil.outbox (
 	outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	event_id bytea NOT NULL CHECK (octet_length(event_id) = 16),
-	key_id bytea NOT NULL CHECK (octet_length(key_id) = 16),
-	message_ref bytea NOT NULL,
+	key_id bytea CHECK (octet_length(key_id) = 16),
+	message_ref bytea,
 	kind text NOT NULL CHECK (kind IN ('released', 'opened')),
-	sender text NOT NULL,
-	recipient text NOT NULL,
-	original_message_id text NOT NULL,
-	released_at timestamptz NOT NULL,
+	sender text,
+	recipient text,
+	original_message_id text,
+	released_at timestamptz,
 	opened_at timestamptz,
-	assurance text NOT NULL
+	assurance text
 	    CHECK (assurance IN ('bearer', 'mailbox', 'account', 'certificate')),
-	principal text NOT NULL,
+	principal text,
+	details text,
 	not_before timestamptz NOT NULL,
 	next_try timestamptz NOT NULL DEFAULT '-infinity',
 	lease_until timestamptz,
@@ -30,21 +32,27 @@ CREATE TABLE counterfoil.outbox (
 	last_error text,
 	sent_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT now(),
-	CHECK (kind = 'released' OR opened_at IS NOT NULL),
+	CONSTRAINT outbox_receipt CHECK (kind NOT IN ('released', 'opened') OR
+	    (key_id IS NOT NULL AND message_ref IS NOT NULL AND
+	    sender IS NOT NULL AND recipient IS NOT NULL AND
+	    original_message_id IS NOT NULL AND released_at IS NOT NULL AND
+	    assurance IS NOT NULL AND principal IS NOT NULL)),
+	CONSTRAINT outbox_opened CHECK (kind <> 'opened' OR
+	    opened_at IS NOT NULL),
 	CHECK ((state = 'sent') = (sent_at IS NOT NULL))
 );
 COMMENT ON TABLE counterfoil.outbox IS
-    'Receipt mails to senders: waiting, sent or undeliverable.';
+    'Mails, such as receipts to senders: waiting, sent or undeliverable.';
 COMMENT ON COLUMN counterfoil.outbox.outbox_id IS
     'Number of the row; says nothing about order.';
 COMMENT ON COLUMN counterfoil.outbox.event_id IS
     'The event that the mail tells of; its HMAC is the Message-ID.';
 COMMENT ON COLUMN counterfoil.outbox.key_id IS
-    'The key; its base64url is the handle in the Subject.';
+    'The key that it is about; its base64url is the handle in the Subject.';
 COMMENT ON COLUMN counterfoil.outbox.message_ref IS
     'The message that the key belongs to.';
 COMMENT ON COLUMN counterfoil.outbox.kind IS
-    'released or opened: the receipt''s grade.';
+    'What mail it is; released or opened: a receipt of that grade.';
 COMMENT ON COLUMN counterfoil.outbox.sender IS
     'Envelope sender of the message, to whom the receipt goes.';
 COMMENT ON COLUMN counterfoil.outbox.recipient IS
@@ -59,6 +67,8 @@ COMMENT ON COLUMN counterfoil.outbox.assurance IS
     'How the recipient was checked.';
 COMMENT ON COLUMN counterfoil.outbox.principal IS
     'To whom the key went, as far as the assurance says.';
+COMMENT ON COLUMN counterfoil.outbox.details IS
+    'What the other columns have no place for; null for receipts.';
 COMMENT ON COLUMN counterfoil.outbox.not_before IS
     'When the mail is due: the wish of release or opening.';
 COMMENT ON COLUMN counterfoil.outbox.next_try IS

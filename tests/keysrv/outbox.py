@@ -429,16 +429,33 @@ def t_formats():
 			    + setting.split()[0])
 
 
+@world.case("the table takes no receipt that lacks what its mail says")
+def t_check():
+	key, _ = world.release(delay="1 h")
+	for column in ("key_id", "message_ref", "sender", "recipient",
+	    "original_message_id", "released_at", "assurance", "principal"):
+		tap.raises(proc.LabError, lambda: world.sql("UPDATE "
+		    "counterfoil.outbox SET %s = NULL WHERE key_id = '\\x%s'"
+		    % (column, key)), column)
+	for change in ("kind = 'opened'", "kind = 'odd'", "event_id = NULL"):
+		tap.raises(proc.LabError, lambda: world.sql("UPDATE "
+		    "counterfoil.outbox SET %s WHERE key_id = '\\x%s'"
+		    % (change, key)), change)
+	world.sql("DELETE FROM counterfoil.outbox WHERE key_id = '\\x%s'" % key)
+
+
 @world.case("a row that is no receipt is told by its number, keeps no other "
     "from going, and ages out")
 def t_unreadable():
 	for name in ("key_id_check", "event_id_check", "kind_check",
-	    "assurance_check", "check"):
+	    "assurance_check", "receipt", "opened"):
 		world.sql("ALTER TABLE counterfoil.outbox DROP CONSTRAINT outbox_"
 		    + name)
 	outbox = world.outbox(max_age=600000)
 	changes = ("key_id = 'short'", "event_id = 'short'", "kind = 'odd'",
-	    "assurance = 'odd'", "released_at = 'infinity'",
+	    "assurance = 'odd'", "assurance = NULL", "key_id = NULL",
+	    "recipient = NULL", "released_at = NULL",
+	    "kind = 'opened', opened_at = NULL", "released_at = 'infinity'",
 	    "released_at = '-infinity'", "released_at = '20000-01-01'",
 	    "kind = 'opened', opened_at = 'infinity'")
 	numbers = []

@@ -337,6 +337,25 @@ t_null_is_an_answer_where_it_may_be(void **state)
 	assert_int_equal(t.at_ms, -1);
 }
 
+static void
+t_a_copy_is_null_where_it_may_be(void **state)
+{
+	static const struct cf_db_column copy[] = {
+		{ "other", CF_DB_COPY_OR_NULL, 0, 0 },
+	};
+	PGresult *res = make_row();
+	char *text = NULL;
+
+	(void)state;
+	assert_null(cf_db_row_read(res, 0, copy, 1, true, &text));
+	assert_string_equal(text, "");
+	free(text);
+	put(res, OTHER, NULL, -1);
+	assert_null(cf_db_row_read(res, 0, copy, 1, true, &text));
+	assert_null(text);
+	PQclear(res);
+}
+
 /* The time `us` microseconds from 2000: read, and whether it fits. */
 static int64_t
 time_of(int64_t us, bool *ret_fits)
@@ -391,6 +410,7 @@ main(void)
 		cmocka_unit_test(t_a_row_is_read_by_name),
 		cmocka_unit_test(t_what_does_not_fit_is_named),
 		cmocka_unit_test(t_null_is_an_answer_where_it_may_be),
+		cmocka_unit_test(t_a_copy_is_null_where_it_may_be),
 		cmocka_unit_test(t_times_beyond_all_days_are_the_last),
 	};
 
