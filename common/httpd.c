@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/httpd_gate.h"
 #include "common/httpd_peers.h"
 #include "common/httpd_tls.h"
@@ -99,15 +100,6 @@ cf_httpd_field(const struct cf_httpd_req *req, const char *name)
 	    MHD_HEADER_KIND, name);
 }
 
-static int
-hex(char c)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *at = c == '\0' ? NULL : strchr(digits, c);
-
-	return at == NULL ? -1 : (int)((at - digits) % 16);
-}
-
 /* Percent-decode; false for a stray %, %00 or a value too long. */
 static bool
 decode(const char *value, char *out, size_t cap)
@@ -118,12 +110,10 @@ decode(const char *value, char *out, size_t cap)
 	for (; *value != '\0'; value++) {
 		c = (unsigned char)*value;
 		if (c == '%') {
-			if (hex(value[1]) < 0 || hex(value[2]) < 0)
-				return false;
-			c = hex(value[1]) * 16 + hex(value[2]);
+			c = cf_hex_byte(value + 1);
 			value += 2;
 		}
-		if (c == 0 || n + 1 >= cap)
+		if (c <= 0 || n + 1 >= cap)
 			return false;
 		out[n++] = (char)c;
 	}

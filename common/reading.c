@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/hex.h"
 #include "common/link_find.h"
 #include "common/mem.h"
 
@@ -638,15 +639,6 @@ b64_line(const char *p, const char *eol)
 	return p == eol ? len : 0;
 }
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One line of quoted-printable.  True: it was written in it, not plain. */
 static bool
 unquote_line(const char *p, const char *eol, const char *end,
@@ -663,8 +655,8 @@ unquote_line(const char *p, const char *eol, const char *end,
 			cf_buf_addc(out, *p);
 		} else if (p + 1 == stop) {
 			return true;		/* the next line goes on */
-		} else if (stop - p > 2 && hex(p[1]) >= 0 && hex(p[2]) >= 0) {
-			cf_buf_addc(out, (char)(hex(p[1]) * 16 + hex(p[2])));
+		} else if (stop - p > 2 && cf_hex_byte(p + 1) >= 0) {
+			cf_buf_addc(out, (char)cf_hex_byte(p + 1));
 			quoted = true;
 			p += 2;
 		} else {

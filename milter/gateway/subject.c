@@ -5,6 +5,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/mem.h"
 #include "common/mform.h"
 
@@ -38,12 +39,6 @@ find_word(const char *p, struct word *ret)
 	return true;
 }
 
-static int
-hex(char c)
-{
-	return g_ascii_xdigit_value(c);
-}
-
 /* One byte of Q (RFC 2047 4.2): *ret_len characters of the text. */
 static char
 q_byte(const char *p, size_t left, size_t *ret_len)
@@ -51,10 +46,10 @@ q_byte(const char *p, size_t left, size_t *ret_len)
 	*ret_len = 1;
 	if (*p == '_')
 		return ' ';
-	if (*p != '=' || left < 3 || hex(p[1]) < 0 || hex(p[2]) < 0)
+	if (*p != '=' || left < 3 || cf_hex_byte(p + 1) < 0)
 		return *p;
 	*ret_len = 3;
-	return (char)(hex(p[1]) << 4 | hex(p[2]));
+	return (char)cf_hex_byte(p + 1);
 }
 
 /* Give the bytes of a Base64 word, NUL-ended; `*ret_len` without it. */

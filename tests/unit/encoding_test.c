@@ -10,6 +10,7 @@
 #include <gmime/gmime.h>
 
 #include "common/b64.h"
+#include "common/hex.h"
 #include "common/qp.h"
 #include "tests/unit/fixture.h"
 
@@ -168,6 +169,24 @@ t_quoted_text_decodes(void **state)
 	}
 }
 
+static void
+t_two_digits_are_a_byte(void **state)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	char text[3];
+	int a, b, want;
+
+	(void)state;
+	for (a = -128; a < 128; a++) {
+		for (b = -128; b < 128; b++) {
+			(void)snprintf(text, sizeof text, "%c%c", a, b);
+			want = a == 0 || b == 0 || strspn(text, digits) != 2
+			    ? -1 : (int)strtol(text, NULL, 16);
+			assert_int_equal(cf_hex_byte(text), want);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -176,6 +195,7 @@ main(void)
 		cmocka_unit_test(t_base64_decodes),
 		cmocka_unit_test(t_quoted_lines_survive_mail_servers),
 		cmocka_unit_test(t_quoted_text_decodes),
+		cmocka_unit_test(t_two_digits_are_a_byte),
 	};
 
 	g_mime_init();
