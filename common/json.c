@@ -28,6 +28,26 @@ set_allocator(void)
 	json_set_alloc_funcs(malloc, wiping_free);
 }
 
+static void
+prepare(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, set_allocator);
+}
+
+json_t *
+cf_json_new(void)
+{
+	json_t *object;
+
+	prepare();
+	object = json_object();
+	if (object == NULL)
+		cf_bug("no JSON object");
+	return object;
+}
+
 void
 cf_json_free(json_t **json)
 {
@@ -74,14 +94,13 @@ enum cf_err
 cf_json_parse_few(const char *text, size_t len, size_t values_max,
     json_t **ret, struct cf_why *why)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	json_error_t error;
 	json_t *json;
 
 	if (!is_small(text, len, values_max))
 		return cf_fail(CF_E_SYNTAX, why,
 		    "more than %zu JSON values, or too deep", values_max);
-	pthread_once(&once, set_allocator);
+	prepare();
 	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 	/* jansson's text may quote the input, which may be a secret. */
 	if (json == NULL)

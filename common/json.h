@@ -20,6 +20,8 @@
 #define CF_JSON_VALUES_MAX 10000	/* of the longest list of messages */
 #define CF_JSON_DEPTH_MAX 16
 
+/* Give an empty object: the memory of its values will be wiped, too. */
+json_t *cf_json_new(void);
 /* For CF_AUTO. */
 void cf_json_free(json_t **json);
 /*

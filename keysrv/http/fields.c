@@ -2,6 +2,8 @@
 /* cf_fields - see fields.h. */
 #include "keysrv/http/fields.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/b64url.h"
@@ -95,20 +97,49 @@ read_bytes(const json_t *value, const struct cf_member *f, void *to,
 }
 
 static enum cf_err
+bad_int(const struct cf_member *f, struct cf_why *why)
+{
+	return cf_fail(CF_E_SYNTAX, why, "\"%s\" is not a whole number "
+	    "from %lld to %lld.", f->name, (long long)f->min,
+	    (long long)f->max);
+}
+
+static enum cf_err
 read_int(const json_t *value, const struct cf_member *f, int64_t *to,
     struct cf_why *why)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < f->min ||
 	    json_integer_value(value) > f->max)
-		return cf_fail(CF_E_SYNTAX, why, "\"%s\" is not a whole number "
-		    "from %lld to %lld.", f->name, (long long)f->min,
-		    (long long)f->max);
+		return bad_int(f, why);
 	*to = json_integer_value(value);
 	return CF_OK;
 }
 
+/* Digits, with one way to write each number. */
 static enum cf_err
-read_field(json_t *value, const struct cf_member *f, void *into,
+read_digits(const json_t *value, const struct cf_member *f, int64_t *to,
+    struct cf_why *why)
+{
+	const char *s = json_string_value(value), *digits;
+	char same[24];
+	long long number;
+
+	if (s == NULL)
+		return bad_int(f, why);
+	digits = s + (s[0] == '-');
+	if (strspn(digits, "0123456789") != strlen(digits) ||
+	    strlen(digits) > 18)
+		return bad_int(f, why);
+	number = strtoll(s, NULL, 10);
+	(void)snprintf(same, sizeof same, "%lld", number);
+	if (strcmp(s, same) != 0 || number < f->min || number > f->max)
+		return bad_int(f, why);
+	*to = number;
+	return CF_OK;
+}
+
+static enum cf_err
+read_field(json_t *value, const struct cf_member *f, bool form, void *into,
     struct cf_why *why)
 {
 	void *to = (char *)into + f->offset;
@@ -118,7 +149,8 @@ read_field(json_t *value, const struct cf_member *f, void *into,
 	case CF_MEMBER_SECRET:
 		return read_bytes(value, f, to, why);
 	case CF_MEMBER_INT:
-		return read_int(value, f, to, why);
+		return form ? read_digits(value, f, to, why)
+		    : read_int(value, f, to, why);
 	case CF_MEMBER_VALUE:
 		*(json_t **)to = value;
 		return CF_OK;
@@ -127,16 +159,14 @@ read_field(json_t *value, const struct cf_member *f, void *into,
 	}
 }
 
-enum cf_err
-cf_fields_read(const json_t *object, const struct cf_member *table,
-    size_t count, void *into, struct cf_why *why)
+static enum cf_err
+read_all(const json_t *object, const struct cf_member *table, size_t count,
+    bool form, void *into, struct cf_why *why)
 {
 	enum cf_err rc;
 	json_t *value;
 	size_t i, there = 0;
 
-	if (!json_is_object(object))
-		return cf_fail(CF_E_SYNTAX, why, "An object is expected.");
 	for (i = 0; i < count; i++) {
 		value = json_object_get(object, table[i].name);
 		if (value == NULL && table[i].optional)
@@ -144,14 +174,35 @@ cf_fields_read(const json_t *object, const struct cf_member *table,
 		if (value == NULL)
 			return cf_fail(CF_E_SYNTAX, why, "\"%s\" is missing.",
 			    table[i].name);
-		rc = read_field(value, &table[i], into, why);
+		there++;
+		/* A person cannot take a field out of a form. */
+		if (form && table[i].optional &&
+		    json_string_length(value) == 0)
+			continue;
+		rc = read_field(value, &table[i], form, into, why);
 		if (rc != CF_OK)
 			return rc;
-		there++;
 	}
 	/* More members than ours means unknown ones. */
 	if (json_object_size(object) != there)
 		return cf_fail(CF_E_SYNTAX, why,
-		    "There is a member that is not known here.");
+		    "There is a %s that is not known here.",
+		    form ? "field" : "member");
 	return CF_OK;
+}
+
+enum cf_err
+cf_fields_read(const json_t *object, const struct cf_member *table,
+    size_t count, void *into, struct cf_why *why)
+{
+	if (!json_is_object(object))
+		return cf_fail(CF_E_SYNTAX, why, "An object is expected.");
+	return read_all(object, table, count, false, into, why);
+}
+
+enum cf_err
+cf_fields_read_form(const json_t *form, const struct cf_member *table,
+    size_t count, void *into, struct cf_why *why)
+{
+	return read_all(form, table, count, true, into, why);
 }

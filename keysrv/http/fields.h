@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cf_fields - read a JSON object into a struct by a table.
+ * cf_fields - read a JSON object, or a form, into a struct by a table.
  *
  * Every member of the table must be there, but for those that are optional,
  * and no other.
@@ -41,6 +41,13 @@ struct cf_member {
 
 /* CF_E_SYNTAX  a member is missing, unknown or not of its form */
 CF_MUST_USE enum cf_err cf_fields_read(const json_t *object,
+    const struct cf_member *table, size_t count, void *into,
+    struct cf_why *why);
+/*
+ * The same of what cf_form_parse() gives, in which all is text: a
+ * CF_MEMBER_INT is its decimal digits, and what is optional may be left empty.
+ */
+CF_MUST_USE enum cf_err cf_fields_read_form(const json_t *form,
     const struct cf_member *table, size_t count, void *into,
     struct cf_why *why);
 /* One text value, as CF_MEMBER_TEXT. */

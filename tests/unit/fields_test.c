@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON objects, read by a table. */
+/* JSON objects and forms, read by a table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -182,6 +182,98 @@ t_what_is_not_of_its_form_is_refused(void **state)
 	refused("number", json_true());
 }
 
+/* ---- forms ---- */
+
+/* The same, as a form has it. */
+static json_t *
+good_form(void)
+{
+	json_t *o = good();
+
+	assert_int_equal(json_object_set_new(o, "number", json_string("7")),
+	    0);
+	assert_int_equal(json_object_set_new(o, "value", json_string("")), 0);
+	return o;
+}
+
+static enum cf_err
+read_form(const json_t *o, struct thing *t, struct cf_why *why)
+{
+	memset(t, 0, sizeof *t);
+	t->other = 42;
+	return cf_fields_read_form(o, table, sizeof table / sizeof table[0],
+	    t, why);
+}
+
+static void
+t_a_form_is_read_by_the_same_table(void **state)
+{
+	json_t *o = good_form();
+	struct cf_why why;
+	struct thing t;
+
+	(void)state;
+	assert_int_equal(read_form(o, &t, &why), CF_OK);
+	assert_memory_equal(t.bytes, "\1\2\3", 3);
+	assert_memory_equal(t.secret.bytes, "\4\5\6", 3);
+	assert_string_equal(t.text, "h\xc3\xa9 o");
+	assert_string_equal(t.word, "a-b~!");
+	assert_int_equal(t.number, 7);
+	assert_string_equal(json_string_value(t.value), "");
+	assert_int_equal(t.other, 42);
+	/* Shown to somebody who left it empty. */
+	json_object_set_new(o, "other", json_string(""));
+	assert_int_equal(read_form(o, &t, &why), CF_OK);
+	assert_int_equal(t.other, 42);
+	json_object_set_new(o, "other", json_string("9"));
+	assert_int_equal(read_form(o, &t, &why), CF_OK);
+	assert_int_equal(t.other, 9);
+	json_object_set_new(o, "stranger", json_string(""));
+	assert_int_equal(read_form(o, &t, &why), CF_E_SYNTAX);
+	assert_non_null(strstr(why.text, "not known here"));
+	json_object_del(o, "stranger");
+	/* What must be filled in may not be empty. */
+	json_object_set_new(o, "text", json_string(""));
+	assert_int_equal(read_form(o, &t, &why), CF_E_SYNTAX);
+	assert_non_null(strstr(why.text, "\"text\""));
+	json_object_del(o, "text");
+	assert_int_equal(read_form(o, &t, &why), CF_E_SYNTAX);
+	json_decref(o);
+}
+
+static void
+t_a_number_in_a_form_is_its_digits(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t number;
+	} good_ones[] = { { "7", 7 }, { "0", 0 }, { "-2", -2 } };
+	static const char *const bad[] = { "", "8", "-3", "+7", "07", "-0",
+	    " 7", "7 ", "7.0", "0x7", "7e0", "-", "--1", "1-", "seven",
+	    "99999999999999999999", "18446744073709551623",
+	    "0000000000000000007" };
+	struct cf_why why;
+	struct thing t;
+	json_t *o = good_form();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof good_ones / sizeof good_ones[0]; i++) {
+		json_object_set_new(o, "number",
+		    json_string(good_ones[i].text));
+		assert_int_equal(read_form(o, &t, &why), CF_OK);
+		assert_int_equal(t.number, good_ones[i].number);
+	}
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		json_object_set_new(o, "number", json_string(bad[i]));
+		assert_int_equal(read_form(o, &t, &why), CF_E_SYNTAX);
+		assert_non_null(strstr(why.text, "\"number\""));
+	}
+	json_object_set_new(o, "number", json_integer(7));
+	assert_int_equal(read_form(o, &t, &why), CF_E_SYNTAX);
+	json_decref(o);
+}
+
 int
 main(void)
 {
@@ -190,6 +282,8 @@ main(void)
 		cmocka_unit_test(t_an_optional_one_may_lack),
 		cmocka_unit_test(t_others_must_be_there_and_alone),
 		cmocka_unit_test(t_what_is_not_of_its_form_is_refused),
+		cmocka_unit_test(t_a_form_is_read_by_the_same_table),
+		cmocka_unit_test(t_a_number_in_a_form_is_its_digits),
 	};
 
 	return cmocka_run_group_tests_name("fields", tests, NULL, NULL);
