@@ -28,6 +28,13 @@
 #include "common/mform.h"
 #include "milter/gateway/want.h"
 
+/* Fields that nearly every mail program writes. */
+enum cf_near_usual {
+	CF_HAS_FROM = 1, CF_HAS_TO = 2, CF_HAS_CC = 4, CF_HAS_SUBJECT = 8,
+	CF_HAS_DATE = 16, CF_HAS_MESSAGE_ID = 32, CF_HAS_MIME = 64,
+	CF_HAS_TYPE = 128
+};
+
 #define CF_NEAR_SHOWN 60	/* bytes of what was found, for the reply */
 #define CF_NEAR_LINE (CF_WANT_MAX + 200)	/* of a line looked at */
 
@@ -65,6 +72,10 @@ struct cf_near_body {
 /* The length of the field's name that a line begins with; 0: mail servers see
  * no field there. */
 size_t cf_near_field_name(const char *line);
+/* The bit of a field that nearly every mail program writes, or 0. */
+uint32_t cf_near_usual_bit(const char *name, size_t len);
+/* A field that mail programs write, if not all of them? */
+bool cf_near_is_known(const char *name, size_t len);
 
 /* Note a field that is not the flag itself. */
 void cf_near_note(struct cf_near_header *header,
