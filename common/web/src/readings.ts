@@ -2,7 +2,7 @@
 /*
  * readings - what a text was before programs on the way changed it.
  *
- * The command does the same (common/link_find.c); the rules stand in
+ * The command does the same (common/link_reading.c); the rules stand in
  * counterfoil-format(7).  Texts here are strings of bytes, and what is
  * done to one never makes it longer.
  *
