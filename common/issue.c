@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/assurance.h"
 #include "common/b64url.h"
 #include "common/clock.h"
 #include "common/json.h"
@@ -53,7 +54,8 @@ key_to_json(const struct cf_issue_key *key)
 	    "opening_key", b64(key->opening_key, sizeof key->opening_key),
 	    "possession_key",
 	    b64(key->possession_key, sizeof key->possession_key),
-	    "policy", "require", CF_ISSUE_ASSURANCE, "expires_in", expires);
+	    "policy", "require", cf_assurance_name(CF_ASSURANCE_BEARER),
+	    "expires_in", expires);
 }
 
 /* They are overwritten before jansson frees them. */

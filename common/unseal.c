@@ -11,14 +11,12 @@
 #include "common/mform.h"
 #include "common/wire.h"
 
-
 void
 cf_about_free(struct cf_about *about)
 {
 	free(about->address);
 	free(about->domain);
 	free(about->account);
-	free(about->assurance);
 	free(about->message_id);
 	free(about->issued_at);
 	free(about->expires_at);
@@ -46,36 +44,6 @@ copy(const json_t *object, const char *name)
 	const char *s = cf_json_string(object, name);
 
 	return s == NULL ? NULL : cf_strdup(s);
-}
-
-#define BEGIN \
-	"When you open this message, a record is kept that its key was given "
-#define END \
-	", with the time and the web origin of the page used; the sender is " \
-	"told."
-
-/* The page says the same: common/web/src/assurance.ts. */
-static const struct {
-	const char *assurance, *records;
-} assurances[] = {
-	{ "bearer", BEGIN "to someone who had the message and its link" END
-	    " Who you are is not checked." },
-	{ "mailbox", BEGIN "to someone who typed a code that was mailed to "
-	    "the recipient's address" END },
-	{ "account", BEGIN "to the account that you sign in to" END },
-	{ "certificate", BEGIN "to the holder of the certificate that you "
-	    "show" END },
-};
-
-const char *
-cf_assurance_records(const char *assurance)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof assurances / sizeof assurances[0]; i++)
-		if (strcmp(assurance, assurances[i].assurance) == 0)
-			return assurances[i].records;
-	return NULL;
 }
 
 /* A time if it is there at all. */
@@ -109,6 +77,7 @@ read_common(const json_t *json, const char *handle, struct cf_about *about,
 {
 	const char *got = cf_json_string(json, "handle");
 	const char *algorithm = cf_json_string(json, "algorithm");
+	const char *assurance;
 	const json_t *issuer = json_object_get(json, "issuer");
 
 	if (got == NULL || strcmp(got, handle) != 0)
@@ -121,9 +90,9 @@ read_common(const json_t *json, const char *handle, struct cf_about *about,
 	if (about->address == NULL || about->domain == NULL ||
 	    about->account == NULL)
 		return lacks(why, "issuer");
-	about->assurance = copy(json, "assurance");
-	if (about->assurance == NULL ||
-	    cf_assurance_records(about->assurance) == NULL)
+	assurance = cf_json_string(json, "assurance");
+	if (assurance == NULL ||
+	    !cf_assurance_parse(assurance, &about->assurance))
 		return lacks(why, "assurance");
 	about->message_id = copy(json, "message_id");
 	return read_time(json, "issued_at", &about->issued_at) ? CF_OK :

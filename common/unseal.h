@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/assurance.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/container.h"
@@ -28,7 +29,7 @@ struct cf_about {
 	char *address;		/* the issuing account may send for it */
 	char *domain;
 	char *account;
-	char *assurance;	/* cf_assurance_records() knows it */
+	enum cf_assurance assurance;
 	char *message_id;	/* or NULL */
 	char *issued_at;	/* or NULL */
 	char *expires_at;	/* NULL: no end; describe only */
@@ -49,12 +50,6 @@ struct cf_release {
 
 void cf_about_free(struct cf_about *about);	/* the fields */
 void cf_release_wipe(struct cf_release *release);
-
-/*
- * What a release at this assurance records, in our words: a key server's own
- * are worth no more than it is.  NULL for an unknown one.  Lends: static.
- */
-const char *cf_assurance_records(const char *assurance);
 
 /*
  * Read the answer to `describe`.  Fills *ret; end with cf_about_free().

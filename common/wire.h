@@ -19,6 +19,5 @@
 #define CF_ISSUE_KEYS_MAX 64
 #define CF_ISSUE_EXPIRES_MAX_S 315360000LL	/* ten years */
 #define CF_ISSUE_ALGORITHM "kek-a256kw"
-#define CF_ISSUE_ASSURANCE "bearer"
 
 #endif

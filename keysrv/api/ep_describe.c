@@ -45,7 +45,7 @@ answer(struct cf_req *req, const struct cf_read_item *item)
 	cf_jout_time(&out, "issued_at", key->issued_at_ms);
 	if (key->expires_at_ms >= 0)
 		cf_jout_time(&out, "expires_at", key->expires_at_ms);
-	cf_jout_str(&out, "assurance", key->assurance);
+	cf_jout_str(&out, "assurance", cf_assurance_name(key->assurance));
 	cf_jout_str(&out, "algorithm", key->algorithm);
 	cf_jout_b64(&out, "opening_key", key->opening_key,
 	    sizeof key->opening_key);

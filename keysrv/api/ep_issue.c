@@ -13,6 +13,9 @@
 #include "keysrv/http/fields.h"
 #include "keysrv/key/issue.h"
 
+/* Better than that, nobody who asks for a key is known here. */
+#define OFFERED CF_ASSURANCE_BEARER
+
 #define AT(member) offsetof(struct cf_issue_item, member)
 static const struct cf_member fields[] = {
 	{ "request_id", CF_MEMBER_BYTES, .offset = AT(request_id),
@@ -114,9 +117,10 @@ read_policy(struct cf_item_key *key, struct cf_why *why)
 	    &policy, why);
 	if (rc != CF_OK)
 		return rc;
-	if (strcmp(policy.require, CF_ISSUE_ASSURANCE) != 0)
+	if (!cf_assurance_parse(policy.require, &key->require) ||
+	    !cf_assurance_at_least(OFFERED, key->require))
 		return cf_fail(CF_E_POLICY, why, "This server offers only "
-		    "\"require\": \"" CF_ISSUE_ASSURANCE "\".");
+		    "\"require\": \"%s\".", cf_assurance_name(OFFERED));
 	key->expires_in_s = policy.expires_in_s;
 	return CF_OK;
 }
@@ -177,7 +181,7 @@ hash_values(const struct cf_issue_item *item, struct cf_item_key *key,
 		cf_record_text(buf, "recipient", item->recipient[i]);
 	cf_record_text(buf, "reader", item->reader_url);
 	cf_record_text(buf, "algorithm", key->algorithm);
-	cf_record_text(buf, "require", CF_ISSUE_ASSURANCE);
+	cf_record_text(buf, "require", cf_assurance_name(key->require));
 	if (key->expires_in_s > 0)
 		cf_buf_addf(buf, "expires-in %lld\n",
 		    (long long)key->expires_in_s);

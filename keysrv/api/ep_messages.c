@@ -95,7 +95,7 @@ write_row(struct cf_jout *out, const struct cf_status_row *r)
 	cf_jout_str(out, "recipient", r->recipient);
 	cf_jout_time(out, "issued_at", r->issued_at_ms);
 	cf_jout_str(out, "status", r->status);
-	cf_jout_str(out, "assurance", r->assurance);
+	cf_jout_str(out, "assurance", cf_assurance_name(r->assurance));
 	cf_jout_time(out, "released_at", r->released_at_ms);
 	cf_jout_time(out, "opened_at", r->opened_at_ms);
 	cf_jout_str(out, "receipt", r->receipt);

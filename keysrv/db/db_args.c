@@ -5,6 +5,8 @@
 #include <endian.h>
 #include <string.h>
 
+#include "common/assurance.h"
+
 #define OID_BYTEA 17
 #define OID_INT8 20
 #define OID_TEXT 25
@@ -161,6 +163,7 @@ letter_of(enum cf_db_type type)
 		return 'b';
 	case CF_DB_TEXT:
 	case CF_DB_TEXTS:
+	case CF_DB_ASSURANCE:
 		return 't';
 	case CF_DB_INT:
 		return 'i';
@@ -245,6 +248,9 @@ cf_db_args_add(struct cf_db_args *args, const void *row)
 			cf_db_bytes(args, i, span->bytes, span->len);
 		else if (c->type == CF_DB_TEXT)
 			cf_db_text(args, i, *(const char *const *)at);
+		else if (c->type == CF_DB_ASSURANCE)
+			cf_db_text(args, i, cf_assurance_name(
+			    *(const enum cf_assurance *)at));
 		else if (c->type == CF_DB_TEXTS)
 			add_texts(args, i, at);
 		else if (c->type == CF_DB_INT)

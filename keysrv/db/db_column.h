@@ -15,6 +15,7 @@ enum cf_db_type {
 				 * send */
 	CF_DB_INT,		/* int64_t */
 	CF_DB_TIME,		/* int64_t, in milliseconds; null is -1 */
+	CF_DB_ASSURANCE,	/* enum cf_assurance, from its word */
 	/* Only read. */
 	CF_DB_BYTES_OR_NULL,	/* as CF_DB_BYTES; null leaves it as it is */
 	CF_DB_IS_THERE,		/* bool: the column is not null */

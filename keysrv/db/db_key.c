@@ -40,7 +40,7 @@ static const struct cf_db_column key_columns[] = {
 	{ "recipient", CF_DB_COPY, AT(recipient), 0 },
 	{ "reader_url", CF_DB_COPY, AT(reader_url), 0 },
 	{ "algorithm", CF_DB_COPY, AT(algorithm), 0 },
-	{ "assurance", CF_DB_COPY, AT(assurance), 0 },
+	{ "assurance", CF_DB_ASSURANCE, AT(assurance), 0 },
 	{ "opening_key", CF_DB_BYTES, AT(opening_key), CF_PUBLIC_KEY_LEN },
 	{ "possession_key", CF_DB_BYTES, AT(possession_key),
 	    CF_PUBLIC_KEY_LEN },
@@ -104,7 +104,6 @@ cf_key_row_free(struct cf_key_row *k)
 	free(k->sender);
 	free(k->recipient);
 	free(k->algorithm);
-	free(k->assurance);
 	free(k->reader_url);
 	memset(k, 0, sizeof *k);
 }
@@ -355,7 +354,7 @@ static const struct cf_db_column issue_columns[] = {
 	{ "recipients", CF_DB_TEXTS, AT(recipients), 0 },
 	TEXT(reader_url),
 	TEXT(algorithm),
-	TEXT(assurance),
+	{ "assurance", CF_DB_ASSURANCE, AT(assurance), 0 },
 	BYTES(opening_key, CF_PUBLIC_KEY_LEN),
 	BYTES(possession_key, CF_PUBLIC_KEY_LEN),
 	BYTES(key_commitment, CF_COMMITMENT_LEN),

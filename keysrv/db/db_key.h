@@ -8,6 +8,7 @@
 #ifndef CF_KEYSRV_DB_KEY_H
 #define CF_KEYSRV_DB_KEY_H
 
+#include "common/assurance.h"
 #include "common/wire.h"
 #include "keysrv/db/db.h"
 #include "keysrv/db/db_row.h"
@@ -28,7 +29,7 @@ struct cf_key_row {
 	char *recipient;		/* the first */
 	char *reader_url;		/* of the sender's reader */
 	char *algorithm;
-	char *assurance;
+	enum cf_assurance assurance;	/* asked for */
 	unsigned char opening_key[CF_PUBLIC_KEY_LEN];
 	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
 	unsigned char key_commitment[CF_COMMITMENT_LEN];
@@ -128,7 +129,8 @@ struct cf_new_key {
 	    *values_sha256, *message_ref, *opening_key, *possession_key,
 	    *key_commitment;
 	int64_t account_id, issued_at_ms, expires_at_ms;	/* -1: never */
-	const char *message_id, *sender, *reader_url, *algorithm, *assurance;
+	const char *message_id, *sender, *reader_url, *algorithm;
+	enum cf_assurance assurance;
 	struct cf_db_texts recipients;
 	const struct cf_vault_row *material;
 };

@@ -140,7 +140,7 @@ cf_db_release_args(struct cf_db_args *args)
 		{ "secret_sha256", CF_DB_BYTES_AT, AT(row.secret_sha256),
 		    CF_DIGEST_LEN },
 		{ "principal", CF_DB_TEXT, AT(row.principal), 0 },
-		{ "assurance", CF_DB_TEXT, AT(row.assurance), 0 },
+		{ "assurance", CF_DB_ASSURANCE, AT(row.assurance), 0 },
 		{ "origin", CF_DB_TEXT, AT(row.origin), 0 },
 		{ "released_at", CF_DB_TIME, AT(row.at_ms), 0 },
 		{ "slot", CF_DB_INT, AT(slot), 0 },
@@ -211,7 +211,7 @@ cf_db_release_find(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "release_find",
 	    "SELECT q.n, i.account_id, i.message_ref, i.message_id, "
-	    "i.sender, i.recipients[1] AS recipient, i.assurance, "
+	    "i.sender, i.recipients[1] AS recipient, r.assurance, "
 	    "i.opening_key, i.possession_key, r.secret_sha256, r.principal, "
 	    "r.released_at "
 	    "FROM unnest($values) WITH ORDINALITY AS q ($columns, n) "
@@ -232,7 +232,7 @@ cf_db_release_get(const struct cf_db *db, size_t result, size_t row,
 		{ "message_id", CF_DB_COPY, AT(message_id), 0 },
 		{ "sender", CF_DB_COPY, AT(sender), 0 },
 		{ "recipient", CF_DB_COPY, AT(recipient), 0 },
-		{ "assurance", CF_DB_COPY, AT(assurance), 0 },
+		{ "assurance", CF_DB_ASSURANCE, AT(assurance), 0 },
 		{ "opening_key", CF_DB_BYTES, AT(opening_key),
 		    CF_PUBLIC_KEY_LEN },
 		{ "possession_key", CF_DB_BYTES, AT(possession_key),
@@ -253,7 +253,6 @@ cf_release_row_free(struct cf_release_row *row)
 	free(row->message_id);
 	free(row->sender);
 	free(row->recipient);
-	free(row->assurance);
 	free(row->principal);
 	memset(row, 0, sizeof *row);
 }
@@ -312,7 +311,7 @@ cf_db_notice_args(struct cf_db_args *args)
 		TEXT(sender),
 		TEXT(recipient),
 		TEXT(message_id),
-		TEXT(assurance),
+		{ "assurance", CF_DB_ASSURANCE, AT(assurance), 0 },
 		{ "released_at", CF_DB_TIME, AT(released_at_ms), 0 },
 		{ "opened_at", CF_DB_TIME, AT(opened_at_ms), 0 },
 		TEXT(principal),

@@ -39,7 +39,8 @@ void cf_db_once_send(struct cf_db *db, const struct cf_db_args *args);
 
 struct cf_new_release {
 	const unsigned char *key_id, *release_id, *secret_sha256;
-	const char *principal, *assurance, *origin;
+	const char *principal, *origin;
+	enum cf_assurance assurance;
 	int64_t at_ms;
 	const struct cf_db_challenge *challenge;	/* that it used */
 	struct cf_db_span network;			/* whence */
@@ -54,7 +55,8 @@ void cf_db_release_send(struct cf_db *db, const struct cf_db_args *args);
 struct cf_release_row {
 	int64_t account_id;
 	unsigned char message_ref[CF_REF_LEN];
-	char *message_id, *sender, *recipient, *assurance, *principal;
+	char *message_id, *sender, *recipient, *principal;
+	enum cf_assurance assurance;
 	unsigned char opening_key[CF_PUBLIC_KEY_LEN];
 	unsigned char possession_key[CF_PUBLIC_KEY_LEN];
 	unsigned char secret_sha256[CF_DIGEST_LEN];
@@ -81,7 +83,8 @@ void cf_db_opened_send(struct cf_db *db, const struct cf_db_args *args);
 struct cf_notice_row {
 	const unsigned char *event_id, *key_id, *message_ref;
 	int64_t account_id;
-	const char *sender, *recipient, *message_id, *assurance, *principal;
+	const char *sender, *recipient, *message_id, *principal;
+	enum cf_assurance assurance;
 	int64_t released_at_ms;
 	int64_t opened_at_ms;		/* openings only */
 	int64_t not_before_ms;

@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <string.h>
 
+#include "common/assurance.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "keysrv/db/db_private.h"
@@ -112,6 +113,9 @@ read_value(struct value v, const struct cf_db_column *c, bool exact,
 		*(char **)(void *)to = v.bytes == NULL ? NULL
 		    : cf_strdup(v.bytes);
 		return true;
+	case CF_DB_ASSURANCE:
+		return v.bytes != NULL && cf_assurance_parse(v.bytes,
+		    (enum cf_assurance *)(void *)to);
 	case CF_DB_INT:
 		return read_int(v, (int64_t *)(void *)to);
 	case CF_DB_BOOL:

@@ -3,6 +3,7 @@
 #ifndef CF_KEYSRV_DB_STATUS_H
 #define CF_KEYSRV_DB_STATUS_H
 
+#include "common/assurance.h"
 #include "keysrv/db/db.h"
 #include "keysrv/db/db_row.h"
 #include "keysrv/receipt/record.h"
@@ -17,8 +18,9 @@ struct cf_status_query {
 struct cf_status_row {
 	unsigned char key_id[CF_KEY_ID_LEN];
 	unsigned char message_ref[CF_REF_LEN];
-	const char *message_id, *sender, *recipient, *status, *assurance,
+	const char *message_id, *sender, *recipient, *status,
 	    *receipt;			/* lent by the result */
+	enum cf_assurance assurance;
 	int64_t issued_at_ms, released_at_ms, opened_at_ms;
 };
 

@@ -307,7 +307,7 @@ write_record(struct cf_buf *rec, const unsigned char *event_id,
 	cf_record_text(rec, "message-id", item->message_id);
 	cf_record_text(rec, "reader", item->reader_url);
 	cf_record_text(rec, "algorithm", key->algorithm);
-	cf_record_text(rec, "assurance", CF_ISSUE_ASSURANCE);
+	cf_record_text(rec, "assurance", cf_assurance_name(key->require));
 	if (key->expires_in_s > 0) {
 		cf_clock_format(expires_at(key, now_ms), expires);
 		cf_record_text(rec, "expires", expires);
@@ -350,7 +350,7 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 		.sender = item->sender,
 		.reader_url = item->reader_url,
 		.algorithm = key->algorithm,
-		.assurance = CF_ISSUE_ASSURANCE,
+		.assurance = key->require,
 		.recipients = { (const char *const *)item->recipient,
 		    item->recipient_count },
 		.material = &key->material,

@@ -9,6 +9,7 @@
 #ifndef CF_KEYSRV_ISSUE_H
 #define CF_KEYSRV_ISSUE_H
 
+#include "common/assurance.h"
 #include "common/wire.h"
 #include "keysrv/db/db_receipt.h"
 #include "keysrv/http/request.h"
@@ -25,6 +26,7 @@ struct cf_item_key {
 	unsigned char values_sha256[CF_DIGEST_LEN];
 	char algorithm[33];
 	json_t *policy;			/* while parsing */
+	enum cf_assurance require;
 	int64_t expires_in_s;		/* from the issue; 0: never */
 	/* done */
 	bool there;			/* issued before */

@@ -357,7 +357,7 @@ write_released(struct cf_buf *rec, const struct cf_release_item *item,
 	cf_record_bytes(rec, "release", item->release_id,
 	    sizeof item->release_id);
 	cf_record_text(rec, "principal", BEARER);
-	cf_record_text(rec, "assurance", key->assurance);
+	cf_record_text(rec, "assurance", cf_assurance_name(key->assurance));
 	cf_record_text(rec, "first", item->first ? "yes" : "no");
 	add_proof_lines(rec, &item->ask);
 	cf_record_bytes(rec, "secret-sha256", item->secret_sha256,
@@ -440,10 +440,17 @@ add_release(struct writes *w, const struct cf_req *req,
 	cf_random(item->release_id, sizeof item->release_id);
 	cf_secret_random(&item->secret, CF_RELEASE_SECRET_LEN);
 	cf_proof_sha256(&item->secret, item->secret_sha256);
-	row = (struct cf_new_release){ item->ask.key_id, item->release_id,
-	    item->secret_sha256, BEARER, item->key.assurance,
-	    item->ask.origin, now_ms, &item->challenge,
-	    { req->network, req->network_len } };
+	row = (struct cf_new_release){
+		.key_id = item->ask.key_id,
+		.release_id = item->release_id,
+		.secret_sha256 = item->secret_sha256,
+		.principal = BEARER,
+		.assurance = item->key.assurance,
+		.origin = item->ask.origin,
+		.at_ms = now_ms,
+		.challenge = &item->challenge,
+		.network = { req->network, req->network_len },
+	};
 	cf_db_release_add(&w->release, &row);
 	w->releases++;
 	if (item->first)
@@ -547,7 +554,7 @@ write_reply(struct cf_req *req, const struct cf_release_item *item,
 	    item->secret.len);
 	cf_jout_time(&out, "released_at", now_ms);
 	cf_jout_bool(&out, "first", item->first);
-	cf_jout_str(&out, "assurance", key->assurance);
+	cf_jout_str(&out, "assurance", cf_assurance_name(key->assurance));
 	cf_jout_str(&out, "algorithm", key->algorithm);
 	cf_jout_b64(&out, "key", item->kd.bytes, item->kd.len);
 	cf_ask_write_issuer(&out, key);
@@ -624,7 +631,7 @@ log_one(const struct cf_req *req)
 	if (req->rc == CF_OK)
 		cf_log(CF_LOG_INFO, "released key=%s first=%s assurance=%s "
 		    "origin=%s", item->ask.handle, item->first ? "yes" : "no",
-		    item->key.assurance, item->ask.origin);
+		    cf_assurance_name(item->key.assurance), item->ask.origin);
 	else
 		cf_log(item->counted ? CF_LOG_DEBUG : CF_LOG_INFO,
 		    "refused key=%s reason=%s", item->ask.handle,

@@ -23,7 +23,7 @@ missing(const struct cf_db_outbox_row *row, enum cf_receipt_grade grade)
 
 static enum cf_err
 read_words(const struct cf_db_outbox_row *row, enum cf_receipt_grade *ret_grade,
-    enum cf_receipt_assurance *ret_assurance, struct cf_why *why)
+    enum cf_assurance *ret_assurance, struct cf_why *why)
 {
 	const char *column;
 
@@ -33,7 +33,7 @@ read_words(const struct cf_db_outbox_row *row, enum cf_receipt_grade *ret_grade,
 	if (column != NULL)
 		return cf_fail(CF_E_INTERNAL, why, "nothing stands in its "
 		    "column %s", column);
-	if (!cf_receipt_assurance_parse(row->assurance, ret_assurance))
+	if (!cf_assurance_parse(row->assurance, ret_assurance))
 		return cf_fail(CF_E_INTERNAL, why,
 		    "no receipt is written for \"%s\" at \"%s\"", row->kind,
 		    row->assurance);

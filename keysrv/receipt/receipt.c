@@ -27,13 +27,6 @@ static const char *const grade_names[CF_RECEIPT_GRADE__COUNT] = {
 	[CF_RECEIPT_OPENED] = "opened",
 };
 
-static const char *const assurance_names[CF_RECEIPT_ASSURANCE__COUNT] = {
-	[CF_RECEIPT_BEARER] = "bearer",
-	[CF_RECEIPT_MAILBOX] = "mailbox",
-	[CF_RECEIPT_ACCOUNT] = "account",
-	[CF_RECEIPT_CERTIFICATE] = "certificate",
-};
-
 /*
  * The recipient asked for it by a click (manual-action); this mail about it
  * goes out by itself.
@@ -46,27 +39,27 @@ static const char *const assurance_names[CF_RECEIPT_ASSURANCE__COUNT] = {
  * never a displayed message.
  */
 static const struct cf_receipt_words
-words[CF_RECEIPT_GRADE__COUNT][CF_RECEIPT_ASSURANCE__COUNT] = {
+words[CF_RECEIPT_GRADE__COUNT][CF_ASSURANCE__COUNT] = {
 	[CF_RECEIPT_RELEASED] = {
-		[CF_RECEIPT_BEARER] = {
+		[CF_ASSURANCE_BEARER] = {
 			"key given, to whom unknown",
 			"The key was given to someone who had this message "
 			"and its link; who it was, was not checked.",
 			NULL
 		},
-		[CF_RECEIPT_MAILBOX] = {
+		[CF_ASSURANCE_MAILBOX] = {
 			"key given to the mailbox",
 			"The key was given to someone who typed a code that "
 			"had been mailed to the recipient's address.",
 			NULL
 		},
-		[CF_RECEIPT_ACCOUNT] = {
+		[CF_ASSURANCE_ACCOUNT] = {
 			"key given to an account",
 			"The key was given to someone who signed in to the "
 			"account named below.",
 			NULL
 		},
-		[CF_RECEIPT_CERTIFICATE] = {
+		[CF_ASSURANCE_CERTIFICATE] = {
 			"key given to a certificate",
 			"The key was given to someone who proved to hold the "
 			"key of the certificate named below.",
@@ -74,7 +67,7 @@ words[CF_RECEIPT_GRADE__COUNT][CF_RECEIPT_ASSURANCE__COUNT] = {
 		},
 	},
 	[CF_RECEIPT_OPENED] = {
-		[CF_RECEIPT_BEARER] = {
+		[CF_ASSURANCE_BEARER] = {
 			"opened, by whom unknown",
 			"The message was opened by someone or something that "
 			"held the message. The key was given to someone who "
@@ -82,20 +75,20 @@ words[CF_RECEIPT_GRADE__COUNT][CF_RECEIPT_ASSURANCE__COUNT] = {
 			"checked.",
 			NULL
 		},
-		[CF_RECEIPT_MAILBOX] = {
+		[CF_ASSURANCE_MAILBOX] = {
 			"opened with a mailbox code",
 			"The message was opened with a key that was given to "
 			"someone who typed a code that had been mailed to the "
 			"recipient's address.",
 			DISPLAYED
 		},
-		[CF_RECEIPT_ACCOUNT] = {
+		[CF_ASSURANCE_ACCOUNT] = {
 			"opened by an account",
 			"The message was opened with a key that was given to "
 			"someone who signed in to the account named below.",
 			DISPLAYED
 		},
-		[CF_RECEIPT_CERTIFICATE] = {
+		[CF_ASSURANCE_CERTIFICATE] = {
 			"opened with a certificate",
 			"The message was opened with a key that was given to "
 			"someone who proved to hold the key of the "
@@ -107,21 +100,9 @@ words[CF_RECEIPT_GRADE__COUNT][CF_RECEIPT_ASSURANCE__COUNT] = {
 
 const struct cf_receipt_words *
 cf_receipt_words(enum cf_receipt_grade grade,
-    enum cf_receipt_assurance assurance)
+    enum cf_assurance assurance)
 {
 	return &words[grade][assurance];
-}
-
-const char *
-cf_receipt_grade_name(enum cf_receipt_grade grade)
-{
-	return grade_names[grade];
-}
-
-const char *
-cf_receipt_assurance_name(enum cf_receipt_assurance assurance)
-{
-	return assurance_names[assurance];
 }
 
 bool
@@ -132,20 +113,6 @@ cf_receipt_grade_parse(const char *name, enum cf_receipt_grade *ret)
 	for (i = 0; i < CF_RECEIPT_GRADE__COUNT; i++) {
 		if (strcmp(name, grade_names[i]) == 0) {
 			*ret = (enum cf_receipt_grade)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool
-cf_receipt_assurance_parse(const char *name, enum cf_receipt_assurance *ret)
-{
-	int i;
-
-	for (i = 0; i < CF_RECEIPT_ASSURANCE__COUNT; i++) {
-		if (strcmp(name, assurance_names[i]) == 0) {
-			*ret = (enum cf_receipt_assurance)i;
 			return true;
 		}
 	}
@@ -245,9 +212,9 @@ add_text(struct cf_buf *text, const struct cf_receipt *r)
 		add_time(text, "Opened:", r->opened_ms);
 	else
 		add_line(text, "Opened:", "no proof of it so far");
-	add_line(text, "By:", r->assurance == CF_RECEIPT_BEARER ?
+	add_line(text, "By:", r->assurance == CF_ASSURANCE_BEARER ?
 	    "not checked" : r->principal);
-	add_line(text, "Assurance:", assurance_names[r->assurance]);
+	add_line(text, "Assurance:", cf_assurance_name(r->assurance));
 	add_line(text, "Your message:", r->original_message_id[0] != '\0' ?
 	    r->original_message_id : "(it had no Message-ID)");
 	add_line(text, "Sent by:", r->to);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/assurance.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/secret.h"
@@ -32,14 +33,6 @@ enum cf_receipt_grade {
 	CF_RECEIPT_GRADE__COUNT
 };
 
-enum cf_receipt_assurance {
-	CF_RECEIPT_BEARER,
-	CF_RECEIPT_MAILBOX,
-	CF_RECEIPT_ACCOUNT,
-	CF_RECEIPT_CERTIFICATE,
-	CF_RECEIPT_ASSURANCE__COUNT
-};
-
 /* One row of the table: all that grade and assurance decide. */
 struct cf_receipt_words {
 	const char *subject;	/* follows "Message key ID # <handle>: " */
@@ -50,7 +43,7 @@ struct cf_receipt_words {
 /* The parts of one receipt; all strings are lent, none may be NULL. */
 struct cf_receipt {
 	enum cf_receipt_grade grade;
-	enum cf_receipt_assurance assurance;
+	enum cf_assurance assurance;
 	bool second;		/* a 'released' receipt was sent before */
 	const char *key_handle;	/* 22 characters */
 	const char *from;	/* who sends receipts */
@@ -66,13 +59,9 @@ struct cf_receipt {
 
 /* Lends: static. */
 const struct cf_receipt_words *cf_receipt_words(enum cf_receipt_grade grade,
-    enum cf_receipt_assurance assurance);
-/* "released", "opened"; "bearer" ... as in the database. */
-const char *cf_receipt_grade_name(enum cf_receipt_grade grade);
-const char *cf_receipt_assurance_name(enum cf_receipt_assurance assurance);
+    enum cf_assurance assurance);
+/* "released", "opened", as in the database. */
 bool cf_receipt_grade_parse(const char *name, enum cf_receipt_grade *ret);
-bool cf_receipt_assurance_parse(const char *name,
-    enum cf_receipt_assurance *ret);
 
 /*
  * The Message-ID of the mail about one event, with its < >: HMAC-SHA256 of

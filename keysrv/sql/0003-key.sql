@@ -125,7 +125,8 @@ CREATE TABLE counterfoil.key_release (
 	release_id bytea NOT NULL CHECK (octet_length(release_id) = 16),
 	secret_sha256 bytea NOT NULL CHECK (octet_length(secret_sha256) = 32),
 	principal text NOT NULL,
-	assurance text NOT NULL,
+	assurance text NOT NULL CHECK (assurance IN
+	    ('bearer', 'mailbox', 'account', 'certificate')),
 	origin text NOT NULL,
 	released_at timestamptz NOT NULL,
 	PRIMARY KEY (key_id, release_id)

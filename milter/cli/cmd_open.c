@@ -270,7 +270,7 @@ say_about(const struct cf_about *about, const struct server *server,
 	say(mark, "Sealed at", about->issued_at, out);
 	say(mark, "Open until", about->expires_at, out);
 	say(mark, "State", about->state, out);
-	say(mark, "Assurance", about->assurance, out);
+	say(mark, "Assurance", cf_assurance_name(about->assurance), out);
 	if (about->state != NULL && (strcmp(about->state, "revoked") == 0 ||
 	    strcmp(about->state, "expired") == 0)) {
 		fprintf(out, "%sThis message can no longer be opened. Ask the "

@@ -19,7 +19,7 @@ import { assert, run, test } from "./tap.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const temp = mkdtempSync(join(tmpdir(), "cf-page-unit-"));
 
-const page = await loadPage(["b64url", "bytes", "container",
+const page = await loadPage(["assurance", "b64url", "bytes", "container",
 	"der", "files", "link", "mail", "mform", "opening", "proofs", "visible"], temp);
 const vector = name => JSON.parse(readFileSync(
 	join(here, "../vectors", `${name}.json`), "utf8"));
@@ -429,6 +429,15 @@ for (const { name, header, domain, vouched, from } of
 		assert.deepEqual(mail.from.map(one => one.address || one.name), from);
 		assert.equal(page.mail.senderIsVouchedFor(mail.from, domain), vouched);
 	});
+
+test("vectors: what is recorded, by assurance", () => {
+	const { cases, unknown } = vector("assurance");
+
+	for (const { name, records } of cases)
+		assert.equal(page.assurance.recordsSentence(name), records);
+	for (const name of unknown)
+		assert.equal(page.assurance.recordsSentence(name), null, name);
+});
 
 test("vectors: text from outside as it is shown", () => {
 	for (const { name, in: given, out } of vector("visible").cases)

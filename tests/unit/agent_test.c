@@ -429,22 +429,6 @@ t_about_needs_its_members(void **state)
 	assert_null(about.address);
 }
 
-static void
-t_what_is_recorded_is_said_from_our_table(void **state)
-{
-	static const char *const names[] = { "bearer", "mailbox", "account",
-		"certificate" };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof names / sizeof names[0]; i++)
-		assert_non_null(cf_assurance_records(names[i]));
-	assert_non_null(strstr(cf_assurance_records("bearer"),
-	    "Who you are is not checked"));
-	assert_null(cf_assurance_records(""));
-	assert_null(cf_assurance_records("notary"));
-}
-
 /* ---- the agent before it asks ---- */
 
 static void
@@ -484,7 +468,6 @@ main(void)
 		cmocka_unit_test(t_release_round_trip),
 		cmocka_unit_test(t_release_needs_every_member),
 		cmocka_unit_test(t_about_needs_its_members),
-		cmocka_unit_test(t_what_is_recorded_is_said_from_our_table),
 		cmocka_unit_test(t_agent_refuses_a_foreign_link),
 	};
 

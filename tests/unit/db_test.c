@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/assurance.h"
 #include "keysrv/db/db_private.h"
 #include "keysrv/db/db_row.h"
 
@@ -86,6 +87,7 @@ struct written {
 	const char *text;
 	struct cf_db_span span;
 	int64_t number;
+	enum cf_assurance assurance;
 };
 
 #define AT(member) offsetof(struct written, member)
@@ -97,6 +99,7 @@ static const struct cf_db_column written_columns[] = {
 	{ "texts", CF_DB_TEXTS, AT(texts), 0 },
 	{ "number", CF_DB_INT, AT(number), 0 },
 	{ "at", CF_DB_TIME, AT(at_ms), 0 },
+	{ "assurance", CF_DB_ASSURANCE, AT(assurance), 0 },
 };
 #undef AT
 
@@ -117,9 +120,10 @@ t_a_row_is_added_by_its_table(void **state)
 {
 	static const char *const two[] = { "a\"b", "c\\" };
 	static const uint32_t oids[] = { 1001, 1001, 1001, 1009, 1009, 1016,
-	    1185 };
+	    1185, 1009 };
 	struct written row = { CF_DB_EPOCH_MS, (const unsigned char *)"xyz",
-	    { two, 2 }, "\1\2", "text", { "span", 3 }, 5 };
+	    { two, 2 }, "\1\2", "text", { "span", 3 }, 5,
+	    CF_ASSURANCE_ACCOUNT };
 	struct cf_db_args args;
 	size_t i;
 
@@ -137,6 +141,7 @@ t_a_row_is_added_by_its_table(void **state)
 	check_last(&args, 4, "{\"a\\\"b\",\"c\\\\\"}", 14);
 	check_last(&args, 5, "\0\0\0\0\0\0\0\5", 8);
 	check_last(&args, 6, "\0\0\0\0\0\0\0\0", 8);
+	check_last(&args, 7, "account", 7);
 	/* The two that may be null. */
 	row.at = NULL;
 	row.at_ms = -1;
@@ -169,10 +174,11 @@ t_a_statement_has_its_columns_from_the_table(void **state)
 	CF_DB_ARGS_ROWS(&args, written_columns);
 	check_sql(&args, "INSERT INTO t ($columns) SELECT $select "
 	    "FROM unnest($values) AS q ($columns)",
-	    "INSERT INTO t (here, there, span, text, texts, number, at) "
-	    "SELECT here, there, span, text, texts::text[], number, at "
-	    "FROM unnest($1, $2, $3, $4, $5, $6, $7) "
-	    "AS q (here, there, span, text, texts, number, at)");
+	    "INSERT INTO t (here, there, span, text, texts, number, at, "
+	    "assurance) "
+	    "SELECT here, there, span, text, texts::text[], number, at, "
+	    "assurance FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) "
+	    "AS q (here, there, span, text, texts, number, at, assurance)");
 	check_sql(&args, "$1 $value $columnses $", "$1 $value $columnses $");
 	cf_db_args_free(&args);
 	cf_db_args_init(&args, "bb");
@@ -193,6 +199,7 @@ struct thing {
 	bool good;
 	int64_t at_ms;
 	size_t number;
+	enum cf_assurance assurance;
 };
 
 #define AT(member) offsetof(struct thing, member)
@@ -207,12 +214,14 @@ static const struct cf_db_column table[] = {
 	{ "good", CF_DB_BOOL, AT(good), 0 },
 	{ "at", CF_DB_TIME, AT(at_ms), 0 },
 	{ "n", CF_DB_NUMBER, AT(number), 0 },
+	{ "assurance", CF_DB_ASSURANCE, AT(assurance), 0 },
 };
 #undef AT
 
-enum { N, ID, MARK, NAME, OTHER, COUNT, GOOD, WHEN, COPY, COLUMNS };
+enum { N, ID, MARK, NAME, OTHER, COUNT, GOOD, WHEN, COPY, HOW,
+    COLUMNS };
 static const char *const names[COLUMNS] = { "n", "id", "mark", "name",
-    "other", "count", "good", "at", "copy" };
+    "other", "count", "good", "at", "copy", "assurance" };
 
 static void
 put(PGresult *res, int col, const void *bytes, int len)
@@ -259,6 +268,7 @@ make_row(void)
 	put(res, GOOD, "\1", 1);
 	put64(res, WHEN, 1500000);
 	put(res, COPY, "", 0);
+	put(res, HOW, "mailbox", 7);
 	return res;
 }
 
@@ -286,6 +296,7 @@ t_a_row_is_read_by_name(void **state)
 	assert_true(t.good);
 	assert_int_equal(t.at_ms, CF_DB_EPOCH_MS + 1500);
 	assert_int_equal(t.number, 6);
+	assert_int_equal(t.assurance, CF_ASSURANCE_MAILBOX);
 	free(t.copy);
 	PQclear(res);
 }
@@ -320,6 +331,8 @@ t_what_does_not_fit_is_named(void **state)
 	assert_string_equal(wrong_with(COUNT, NULL, -1, &t), "count");
 	assert_string_equal(wrong_with(GOOD, NULL, -1, &t), "good");
 	assert_string_equal(wrong_with(N, "\0\0\0\0\0\0\0\0", 8, &t), "n");
+	assert_string_equal(wrong_with(HOW, "notary", 6, &t), "assurance");
+	assert_string_equal(wrong_with(HOW, NULL, -1, &t), "assurance");
 	/* Not asked for. */
 	assert_null(wrong_with(OTHER, NULL, -1, &t));
 }

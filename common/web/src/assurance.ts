@@ -2,7 +2,7 @@
 /*
  * assurance - what a release records, by how the person was checked.
  *
- * These are our sentences, the same in common/unseal.c: what a server says
+ * These are our sentences, the same in common/assurance.c: what a server says
  * of itself would prove nothing.
  */
 
