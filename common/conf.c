@@ -34,19 +34,19 @@ static struct load {
 } *current;
 
 static void *
-field(void *base, const struct cf_conf_opt *opt)
+field_of(void *base, const struct cf_conf_opt *opt)
 {
 	return (char *)base + opt->offset;
 }
 
 static const void *
-const_field(const void *base, const struct cf_conf_opt *opt)
+const_field_of(const void *base, const struct cf_conf_opt *opt)
 {
 	return (const char *)base + opt->offset;
 }
 
 static void
-fail_at(int line, const char *text)
+conf_fail_at(int line, const char *text)
 {
 	if (current->failed)
 		return;
@@ -62,7 +62,7 @@ on_error(cfg_t *cfg, const char *fmt, va_list ap)
 	char text[200];
 
 	(void)vsnprintf(text, sizeof text, fmt, ap);
-	fail_at(cfg->line, text);
+	conf_fail_at(cfg->line, text);
 }
 
 static enum cf_err
@@ -96,7 +96,7 @@ on_validate(cfg_t *cfg, cfg_opt_t *copt)
 	if (check_values(copt, &current->table[i], &why) == CF_OK)
 		return 0;
 	(void)snprintf(text, sizeof text, "%s: %s", copt->name, why.text);
-	fail_at(cfg->line, text);
+	conf_fail_at(cfg->line, text);
 	return -1;
 }
 
@@ -137,7 +137,7 @@ make_opts(const struct cf_conf_opt *table, size_t count)
 }
 
 static enum cf_err
-parse(struct load *load, const char *plain, void *into)
+conf_parse(struct load *load, const char *plain, void *into)
 {
 	CF_AUTO(cf_free) cfg_opt_t *opts = make_opts(load->table, load->count);
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
@@ -149,11 +149,11 @@ parse(struct load *load, const char *plain, void *into)
 		cfg_set_validate_func(cfg, load->table[i].key, on_validate);
 	rc = cfg_parse_buf(cfg, plain);
 	if (rc != CFG_SUCCESS)
-		fail_at(cfg->line, "syntax error");
+		conf_fail_at(cfg->line, "syntax error");
 	for (i = 0; i < load->count && !load->failed; i++)
 		if (load->lines[i] != 0)
 			set_value(cfg, &load->table[i],
-			    field(into, &load->table[i]));
+			    field_of(into, &load->table[i]));
 	cfg_free(cfg);
 	return load->failed ? CF_E_CONFIG : CF_OK;
 }
@@ -172,7 +172,7 @@ may_not_read(const char *path, struct cf_why *why)
 }
 
 static enum cf_err
-read_file(const char *path, struct cf_buf *text, struct cf_why *why)
+conf_read_file(const char *path, struct cf_buf *text, struct cf_why *why)
 {
 	struct cf_why inner = { "" };
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -199,7 +199,7 @@ read_plain(const struct load *load, struct cf_buf *ret)
 	enum cf_err rc;
 	int line = 0;
 
-	rc = read_file(load->path, &text, load->why);
+	rc = conf_read_file(load->path, &text, load->why);
 	if (rc != CF_OK)
 		return rc;
 	rc = cf_conf_scan(&text, load->table, load->count, load->lines, ret,
@@ -224,7 +224,7 @@ cf_conf_load(const char *path, const struct cf_conf_opt *table, size_t count,
 	if (rc == CF_OK) {
 		pthread_mutex_lock(&load_lock);
 		current = &load;
-		rc = parse(&load, cf_buf_str(&plain), into);
+		rc = conf_parse(&load, cf_buf_str(&plain), into);
 		current = NULL;
 		pthread_mutex_unlock(&load_lock);
 	}
@@ -263,7 +263,7 @@ cf_conf_defaults(const struct cf_conf_opt *table, size_t count, void *into)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		cf_conf_value_default(&table[i], field(into, &table[i]));
+		cf_conf_value_default(&table[i], field_of(into, &table[i]));
 }
 
 void
@@ -272,7 +272,7 @@ cf_conf_free(const struct cf_conf_opt *table, size_t count, void *into)
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		cf_conf_value_free(&table[i], field(into, &table[i]));
+		cf_conf_value_free(&table[i], field_of(into, &table[i]));
 }
 
 char *
@@ -284,8 +284,8 @@ cf_conf_changed(const struct cf_conf_opt *table, size_t count,
 
 	for (i = 0; i < count; i++)
 		if (table[i].restart && !cf_conf_value_same(&table[i],
-		    const_field(before, &table[i]),
-		    const_field(after, &table[i])))
+		    const_field_of(before, &table[i]),
+		    const_field_of(after, &table[i])))
 			cf_buf_addf(&names, " %s", table[i].key);
 	return names.len == 0 ? NULL : cf_buf_take(&names, NULL);
 }
@@ -298,7 +298,7 @@ cf_conf_print(const struct cf_conf_opt *table, size_t count, const void *from,
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		value = const_field(from, &table[i]);
+		value = const_field_of(from, &table[i]);
 		fprintf(out, "# %s\n", table[i].manual);
 		if (table[i].type == CF_CONF_STR &&
 		    *(const char *const *)value == NULL) {

@@ -111,7 +111,7 @@ cf_conf_name(const struct cf_conf_name *names, int value)
 }
 
 static enum cf_err
-check_name(const struct cf_conf_opt *opt, const char *text,
+value_check_name(const struct cf_conf_opt *opt, const char *text,
     struct cf_why *why)
 {
 	struct cf_buf list = CF_BUF_INIT(CF_WHY_MAX);
@@ -135,14 +135,14 @@ cf_conf_value_check(const struct cf_conf_opt *opt, const char *text,
 	if (is_number(opt))
 		return check_number(opt, text, why);
 	if (opt->type == CF_CONF_ENUM)
-		return check_name(opt, text, why);
+		return value_check_name(opt, text, why);
 	if (opt->type == CF_CONF_BOOL || opt->check == NULL)
 		return CF_OK;
 	return opt->check(text, why);
 }
 
 static void
-list_add(struct cf_conf_list *list, const char *item, size_t len)
+value_list_add(struct cf_conf_list *list, const char *item, size_t len)
 {
 	list->item = cf_realloc(list->item, list->count + 1,
 	    sizeof *list->item);
@@ -157,7 +157,7 @@ list_split(struct cf_conf_list *list, const char *text)
 	for (text += strspn(text, " "); *text != '\0';
 	    text += strspn(text, " ")) {
 		len = strcspn(text, " ");
-		list_add(list, text, len);
+		value_list_add(list, text, len);
 		text += len;
 	}
 }
@@ -232,7 +232,7 @@ cf_conf_value_set(const struct cf_conf_opt *opt, const char *text, void *to)
 			cf_bug("a name that was checked");
 		break;
 	case CF_CONF_LIST:
-		list_add(to, text, strlen(text));
+		value_list_add(to, text, strlen(text));
 		break;
 	}
 }

@@ -68,7 +68,7 @@ struct seen {
 };
 
 static enum MHD_Result
-look_at(void *cls, enum MHD_ValueKind kind, const char *name,
+request_look_at(void *cls, enum MHD_ValueKind kind, const char *name,
     size_t name_len, const char *value, size_t len)
 {
 	struct seen *seen = cls;
@@ -88,8 +88,8 @@ is_sound(struct MHD_Connection *conn)
 {
 	struct seen seen = { 0, false };
 
-	(void)MHD_get_connection_values_n(conn, MHD_HEADER_KIND, look_at,
-	    &seen);
+	(void)MHD_get_connection_values_n(conn, MHD_HEADER_KIND,
+	    request_look_at, &seen);
 	return seen.hosts <= 1 && !seen.control;
 }
 
@@ -257,7 +257,7 @@ on_completed(void *cls, struct MHD_Connection *conn, void **state,
 }
 
 static void
-begin(struct request *r)
+request_begin(struct request *r)
 {
 	struct cf_httpd *httpd = r->httpd;
 	char peer[PEER_MAX];
@@ -309,7 +309,7 @@ on_request(void *cls, struct MHD_Connection *conn, const char *path,
 	if (r == NULL) {
 		r = request_new(cls, conn, path, method);
 		*state = r;
-		begin(r);
+		request_begin(r);
 	} else {
 		tell_handler(r, upload, len);
 	}

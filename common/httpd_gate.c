@@ -83,7 +83,7 @@ is_proxy(const struct cf_httpd_gate *gate, const struct cf_network *address)
 
 /* As it is counted; false: it is not. */
 static bool
-place_of(const struct cf_httpd_gate *gate, const struct sockaddr *address,
+gate_place_of(const struct cf_httpd_gate *gate, const struct sockaddr *address,
     struct cf_network *ret)
 {
 	if (gate->limit == 0 || address == NULL ||
@@ -119,7 +119,7 @@ cf_httpd_gate_ask(void *cls, const struct sockaddr *address, socklen_t len)
 	bool full;
 
 	(void)len;
-	if (!place_of(gate, address, &from))
+	if (!gate_place_of(gate, address, &from))
 		return MHD_YES;
 	pthread_mutex_lock(&gate->lock);
 	c = *find_counted(gate, &from);
@@ -147,7 +147,7 @@ cf_httpd_gate_enter(struct cf_httpd_gate *gate, struct MHD_Connection *conn,
 {
 	struct counted **p;
 
-	ret->taken = place_of(gate, address_of(conn), &ret->from);
+	ret->taken = gate_place_of(gate, address_of(conn), &ret->from);
 	if (!ret->taken)
 		return;
 	pthread_mutex_lock(&gate->lock);

@@ -49,7 +49,7 @@ is_digit(char c, int base)
 
 /* The number at `s`, of at most `max` digits.  Their count. */
 static size_t
-number(const char *s, int base, size_t max, long *ret)
+read_number(const char *s, int base, size_t max, long *ret)
 {
 	char digits[9];
 	size_t n = 0;
@@ -74,7 +74,7 @@ add_code(struct cf_buf *out, long code)
 
 /* An escape of one character at `s` is written; its length, or 0. */
 static size_t
-escape(const char *s, struct cf_buf *out)
+read_escape(const char *s, struct cf_buf *out)
 {
 	size_t head, n;
 	int base;
@@ -83,20 +83,20 @@ escape(const char *s, struct cf_buf *out)
 	if (s[0] == '&' && s[1] == '#') {
 		base = s[2] == 'x' || s[2] == 'X' ? 16 : 10;
 		head = base == 16 ? 3 : 2;
-		n = number(s + head, base, 7, &code);
+		n = read_number(s + head, base, 7, &code);
 		if (n == 0 || s[head + n] != ';')
 			return 0;
 		add_code(out, code);
 		return head + n + 1;
 	}
 	/* Quoted-printable has its digits in capitals. */
-	if (s[0] == '=' && number(s + 1, 16, 2, &code) == 2 && code != 0 &&
+	if (s[0] == '=' && read_number(s + 1, 16, 2, &code) == 2 && code != 0 &&
 	    strcspn(s + 1, "abcdef") >= 2) {
 		cf_buf_addc(out, (char)code);
 		return 3;
 	}
 	if (s[0] == '\\' && s[1] == 'u' &&
-	    number(s + 2, 16, 4, &code) == 4) {		/* JSON */
+	    read_number(s + 2, 16, 4, &code) == 4) {		/* JSON */
 		add_code(out, code);
 		return 6;
 	}
@@ -108,7 +108,7 @@ escape(const char *s, struct cf_buf *out)
 }
 
 static size_t
-change(const char *s, struct cf_buf *out)
+read_change(const char *s, struct cf_buf *out)
 {
 	size_t i, n;
 
@@ -129,7 +129,7 @@ change(const char *s, struct cf_buf *out)
  * with the marks of a quoted reply.
  */
 static size_t
-join(const char *s, struct cf_buf *out)
+read_joined(const char *s, struct cf_buf *out)
 {
 	static const char space[] = " \t\n\v\f\r";
 	size_t n = s[0] == '=' && s[1 + strspn(s + 1, "\r")] == '\n', i;
@@ -159,7 +159,7 @@ b64_value(char c)
 
 /* The base64 at `s`, up to what is none.  Its length. */
 static size_t
-add_base64(const char *s, struct cf_buf *out)
+reading_add_base64(const char *s, struct cf_buf *out)
 {
 	unsigned word = 0;
 	size_t n;
@@ -187,7 +187,7 @@ proofpoint2(const char *s, struct cf_buf *out)
 		return 0;
 	cf_buf_addc(out, ' ');
 	for (; *p != '\0' && strchr("& \t\r\n", *p) == NULL; p++)
-		if (*p == '-' && number(p + 1, 16, 2, &code) == 2 &&
+		if (*p == '-' && read_number(p + 1, 16, 2, &code) == 2 &&
 		    code != 0) {
 			cf_buf_addc(out, (char)code);
 			p += 2;
@@ -215,7 +215,7 @@ proofpoint3(const char *s, struct cf_buf *out)
 	end = memmem(p, strnlen(p, V3_MAX), "__;", 3);
 	if (end == NULL)
 		return 0;
-	length = (size_t)(end + 3 - s) + add_base64(end + 3, &bytes);
+	length = (size_t)(end + 3 - s) + reading_add_base64(end + 3, &bytes);
 	cf_buf_addc(out, ' ');
 	for (; p < end; p++) {
 		run = 1;
@@ -236,13 +236,13 @@ proofpoint3(const char *s, struct cf_buf *out)
 
 /* One step back of what rewriters do; a stray % stays, a cut one goes. */
 static size_t
-undo(const char *s, struct cf_buf *out)
+read_rewritten(const char *s, struct cf_buf *out)
 {
 	size_t n;
 	long code;
 
 	if (*s == '%') {
-		n = number(s + 1, 16, 2, &code);
+		n = read_number(s + 1, 16, 2, &code);
 		if (n == 2 && code != 0)
 			cf_buf_addc(out, (char)code);
 		else if (s[1 + n] != '\0' || n == 2)
@@ -251,14 +251,15 @@ undo(const char *s, struct cf_buf *out)
 	}
 	/* "http" in base64 */
 	if (strncmp(s, "aHR0c", 5) == 0)
-		return add_base64(s, out);
+		return reading_add_base64(s, out);
 	n = proofpoint2(s, out);
 	return n > 0 ? n : proofpoint3(s, out);
 }
 
 /* `text` anew: what `step` does not write stays as it is. */
 static void
-rewrite(struct cf_buf *text, size_t (*step)(const char *, struct cf_buf *))
+reading_rewrite(struct cf_buf *text,
+    size_t (*step)(const char *, struct cf_buf *))
 {
 	struct cf_buf out = CF_BUF_INIT_SECRET(CF_LINK_READING_MAX);
 	const char *s = cf_buf_str(text);
@@ -281,16 +282,16 @@ rewrite(struct cf_buf *text, size_t (*step)(const char *, struct cf_buf *))
 void
 cf_link_reading_undo(struct cf_buf *text)
 {
-	rewrite(text, undo);
+	reading_rewrite(text, read_rewritten);
 }
 
 void
 cf_link_reading_clean(struct cf_buf *text, bool joined)
 {
 	if (joined)
-		rewrite(text, join);
-	rewrite(text, escape);
-	rewrite(text, change);
+		reading_rewrite(text, read_joined);
+	reading_rewrite(text, read_escape);
+	reading_rewrite(text, read_change);
 	if (joined)		/* what was written as an escape */
-		rewrite(text, join);
+		reading_rewrite(text, read_joined);
 }

@@ -38,7 +38,7 @@ cf_log_set_level(enum cf_log_level level)
 }
 
 static size_t
-escape(const char *in, char *out, size_t cap)
+log_escape(const char *in, char *out, size_t cap)
 {
 	size_t n = 0;
 
@@ -70,7 +70,7 @@ cf_log(enum cf_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(raw, sizeof raw, fmt, ap);
 	va_end(ap);
-	escape(raw, line, sizeof line);
+	log_escape(raw, line, sizeof line);
 	if (to_syslog) {
 		syslog(priority[level], "%s: %s", level_names[level], line);
 		return;

@@ -30,7 +30,7 @@ struct cf_metrics_http {
 
 /* Takes the bytes of `text`. */
 static void
-reply(struct cf_httpd_req *req, unsigned status, struct cf_buf *text)
+metrics_reply(struct cf_httpd_req *req, unsigned status, struct cf_buf *text)
 {
 	struct cf_httpd_response *response = cf_httpd_response_new(status,
 	    text);
@@ -47,11 +47,11 @@ reply_text(struct cf_httpd_req *req, unsigned status, const char *text)
 	struct cf_buf out = CF_BUF_INIT(strlen(text));
 
 	cf_buf_adds(&out, text);
-	reply(req, status, &out);
+	metrics_reply(req, status, &out);
 }
 
 static void
-begin(struct cf_httpd_req *req)
+metrics_begin(struct cf_httpd_req *req)
 {
 	if (strcmp(req->method, "GET") != 0 &&
 	    strcmp(req->method, "HEAD") != 0)
@@ -59,13 +59,13 @@ begin(struct cf_httpd_req *req)
 }
 
 static void
-unsound(struct cf_httpd_req *req)
+metrics_unsound(struct cf_httpd_req *req)
 {
 	reply_text(req, 400, "The request's header is not well formed.\n");
 }
 
 static void
-whole(struct cf_httpd_req *req)
+metrics_whole(struct cf_httpd_req *req)
 {
 	const struct cf_metrics_http *http = req->server;
 	struct cf_buf out = CF_BUF_INIT(ANSWER_MAX);
@@ -73,7 +73,7 @@ whole(struct cf_httpd_req *req)
 	if (strcmp(req->path, "/metrics") != 0) {
 		reply_text(req, 404, "There is only /metrics.\n");
 	} else if (http->write(http->arg, &out) == CF_OK) {
-		reply(req, 200, &out);
+		metrics_reply(req, 200, &out);
 	} else {
 		cf_buf_free(&out);
 		reply_text(req, 500, "Too many numbers.\n");
@@ -81,7 +81,8 @@ whole(struct cf_httpd_req *req)
 }
 
 static const struct cf_httpd_handler handler = {
-	.begin = begin, .unsound = unsound, .whole = whole,
+	.begin = metrics_begin, .unsound = metrics_unsound,
+	.whole = metrics_whole,
 };
 
 /* ---- start ---- */
@@ -114,8 +115,8 @@ check_place(const struct cf_metrics_place *place, const char *user,
 }
 
 static enum cf_err
-fail_at(const struct cf_metrics_place *place, const struct cf_why *inner,
-    struct cf_why *why)
+metrics_fail_at(const struct cf_metrics_place *place,
+    const struct cf_why *inner, struct cf_why *why)
 {
 	return cf_conf_fail_at(place->path, place->table, place->count,
 	    "metrics_listen", why, "%s", inner->text);
@@ -130,7 +131,7 @@ cf_metrics_check(const struct cf_metrics_place *place, const char *user,
 
 	if (rc == CF_OK || rc == CF_E_BUSY)
 		return;
-	(void)fail_at(place, &inner, &why);
+	(void)metrics_fail_at(place, &inner, &why);
 	cf_findings_say(findings, CF_FINDING_ERROR, "%s", why.text);
 }
 
@@ -161,7 +162,7 @@ cf_metrics_listen(const struct cf_metrics_place *place, int *ret_fd,
 	rc = check_place(place, place->user, &inner);
 	if (rc == CF_OK)
 		rc = listen_at(place, ret_fd, &inner);
-	return rc == CF_OK ? CF_OK : fail_at(place, &inner, why);
+	return rc == CF_OK ? CF_OK : metrics_fail_at(place, &inner, why);
 }
 
 enum cf_err

@@ -22,7 +22,7 @@
 
 /* One that all daemons have: how many words it takes, 0: it is none. */
 static int
-take(const char *name, const char *value, const char **path,
+prog_take(const char *name, const char *value, const char **path,
     enum cf_prog_task *task)
 {
 	if (strcmp(name, "-c") == 0 && value != NULL) {
@@ -39,7 +39,7 @@ take(const char *name, const char *value, const char **path,
 }
 
 static int
-end_of(const struct cf_prog *prog, const char *name)
+prog_end_of(const struct cf_prog *prog, const char *name)
 {
 	if (strcmp(name, "-V") == 0) {
 		if (prog->print_versions != NULL)
@@ -63,11 +63,11 @@ cf_prog_arguments(const struct cf_prog *prog, int argc, char **argv,
 	int i, n;
 
 	for (i = 1; i < argc; i += n) {
-		n = take(argv[i], argv[i + 1], path, task);
+		n = prog_take(argv[i], argv[i + 1], path, task);
 		if (n == 0 && prog->take != NULL)
 			n = prog->take(arg, argv[i], argv[i + 1], task);
 		if (n == 0)
-			return end_of(prog, argv[i]);
+			return prog_end_of(prog, argv[i]);
 	}
 	return -1;
 }

@@ -163,7 +163,7 @@ look_now(struct cf_health *h, struct finding *f)
 }
 
 static void
-note(struct cf_health *h, const struct finding *f)
+health_note(struct cf_health *h, const struct finding *f)
 {
 	if (f->rc != CF_OK && (h->last.rc != f->rc ||
 	    h->last.told != f->told || h->late))
@@ -177,7 +177,7 @@ note(struct cf_health *h, const struct finding *f)
 /* ---- who asks ---- */
 
 static void
-list_add(struct list *list, struct cf_req *req)
+health_list_add(struct list *list, struct cf_req *req)
 {
 	req->next = list->first;
 	list->first = req;
@@ -194,7 +194,7 @@ list_take(struct list *list)
 
 /* The last look may be good while what others write fails. */
 static struct finding
-judge(const struct cf_health *h)
+health_judge(const struct cf_health *h)
 {
 	struct finding f = h->last;
 
@@ -213,7 +213,7 @@ judge(const struct cf_health *h)
 }
 
 static void
-answer(struct cf_health *h, struct cf_req *req, const struct finding *f)
+health_answer(struct cf_health *h, struct cf_req *req, const struct finding *f)
 {
 	struct cf_req *next;
 	struct cf_why told;
@@ -243,15 +243,15 @@ cf_health_ask(struct cf_health *h, struct cf_req *req)
 
 	pthread_mutex_lock(&h->lock);
 	now = h->late || h->stopping;
-	f = judge(h);
+	f = health_judge(h);
 	if (now)
 		req->next = NULL;
 	else
-		list_add(&h->waiting, req);
+		health_list_add(&h->waiting, req);
 	pthread_cond_signal(&h->wake);
 	pthread_mutex_unlock(&h->lock);
 	if (now)
-		answer(h, req, &f);
+		health_answer(h, req, &f);
 }
 
 void
@@ -271,10 +271,10 @@ cf_health_tick(struct cf_health *h)
 		asked = list_take(&h->asked);
 		waiting = list_take(&h->waiting);
 	}
-	f = judge(h);
+	f = health_judge(h);
 	pthread_mutex_unlock(&h->lock);
-	answer(h, asked, &f);
-	answer(h, waiting, &f);
+	health_answer(h, asked, &f);
+	health_answer(h, waiting, &f);
 }
 
 /* ---- what others write ---- */
@@ -311,7 +311,7 @@ wait_until(struct cf_health *h, int64_t ms)
 
 /* Until it is time, or somebody asks; then who has asked is taken along. */
 static bool
-begin(struct cf_health *h)
+health_begin(struct cf_health *h)
 {
 	int64_t ended = cf_clock_mono_ms();
 	int64_t due = ended + (h->last.rc == CF_OK ? EVERY_MS : AGAIN_MS);
@@ -333,20 +333,20 @@ begin(struct cf_health *h)
 }
 
 static void
-end(struct cf_health *h, const struct finding *found)
+health_end(struct cf_health *h, const struct finding *found)
 {
 	struct cf_req *asked;
 	struct finding f;
 
 	pthread_mutex_lock(&h->lock);
 	if (!h->stopping)
-		note(h, found);
+		health_note(h, found);
 	h->began_ms = 0;
 	h->writing = h->late = false;
 	asked = list_take(&h->asked);
-	f = judge(h);
+	f = health_judge(h);
 	pthread_mutex_unlock(&h->lock);
-	answer(h, asked, &f);
+	health_answer(h, asked, &f);
 }
 
 static void *
@@ -355,9 +355,9 @@ loop(void *arg)
 	struct cf_health *h = arg;
 	struct finding f;
 
-	while (begin(h)) {
+	while (health_begin(h)) {
 		look_now(h, &f);
-		end(h, &f);
+		health_end(h, &f);
 	}
 	return NULL;
 }
@@ -399,7 +399,7 @@ cf_health_start(const struct cf_ks *ks, void (*done)(struct cf_req *),
 	look_now(h, &f);
 	if (f.rc == CF_E_CLOCK)
 		return cf_fail(f.rc, why, "%s", f.why.text);
-	end(h, &f);
+	health_end(h, &f);
 	cf_db_set_waiting(h->db, h->wake_fd, LIMIT_MS);
 	if (pthread_create(&h->thread, NULL, loop, h) != 0)
 		return cf_fail(CF_E_IO, why, "no more threads");
@@ -428,9 +428,9 @@ cf_health_stop(struct cf_health *h)
 	h->has_thread = false;
 	pthread_mutex_lock(&h->lock);
 	waiting = list_take(&h->waiting);
-	f = judge(h);
+	f = health_judge(h);
 	pthread_mutex_unlock(&h->lock);
-	answer(h, waiting, &f);
+	health_answer(h, waiting, &f);
 }
 
 void

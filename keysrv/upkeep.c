@@ -32,8 +32,8 @@ drop(struct cf_db *db, void *arg, struct cf_why *why)
 }
 
 static void
-add(struct cf_db_args *event, struct cf_db_args *state, struct cf_buf *rec,
-    const struct cf_db_rest *r, int64_t now_ms)
+upkeep_add(struct cf_db_args *event, struct cf_db_args *state,
+    struct cf_buf *rec, const struct cf_db_rest *r, int64_t now_ms)
 {
 	static const struct cf_quota nothing = { .hour_at_ms = -1 };
 	unsigned char id[CF_EVENT_ID_LEN];
@@ -65,7 +65,7 @@ record_rests(struct cf_db *db, void *arg, struct cf_why *why)
 	cf_db_state_args(&state);
 	for (i = 0; i < cf_db_rows(db, rests); i++) {
 		cf_db_rest_get(db, rests, i, &rest);
-		add(&event, &state, &rec, &rest, cf_db_now_get(db, now));
+		upkeep_add(&event, &state, &rec, &rest, cf_db_now_get(db, now));
 	}
 	*ret_count = i;
 	cf_db_event_send(db, &event);

@@ -50,7 +50,7 @@ open_both(const struct cf_settings *settings, struct cf_vault **ret_vault,
 
 /* The known key of that name; false: there is none. */
 static bool
-find(const struct cf_db *db, size_t result, const unsigned char *id,
+masterkey_find(const struct cf_db *db, size_t result, const unsigned char *id,
     struct cf_master_row *ret)
 {
 	size_t i;
@@ -74,7 +74,8 @@ first_unknown(const struct cf_db *db, size_t result,
 	size_t i;
 
 	for (i = 0; i < cf_vault_count(vault); i++)
-		if (!find(db, result, cf_vault_master(vault, i)->id, &row))
+		if (!masterkey_find(db, result, cf_vault_master(vault, i)->id,
+		    &row))
 			return cf_vault_master(vault, i);
 	return NULL;
 }
@@ -85,8 +86,8 @@ first_unknown(const struct cf_db *db, size_t result,
  * call does the second.
  */
 static enum cf_err
-add(const struct cf_settings *settings, struct cf_db *db, size_t result,
-    struct cf_vault *vault, struct cf_why *why)
+masterkey_add(const struct cf_settings *settings, struct cf_db *db,
+    size_t result, struct cf_vault *vault, struct cf_why *why)
 {
 	const struct cf_master *master = first_unknown(db, result, vault);
 	char text[CF_MASTER_TEXT_LEN + 1];
@@ -127,7 +128,9 @@ cf_admin_masterkey_add(const struct cf_settings *settings, int argc,
 	/* The wrong file is no place for a new key. */
 	if (rc == CF_OK)
 		rc = cf_match_used(db, result, vault, why);
-	return rc == CF_OK ? add(settings, db, result, vault, why) : rc;
+	if (rc != CF_OK)
+		return rc;
+	return masterkey_add(settings, db, result, vault, why);
 }
 
 /* ---- activate ---- */
@@ -149,7 +152,7 @@ cf_admin_masterkey_activate(const struct cf_settings *settings, int argc,
 		return cf_admin_wrong(argv[0], "the name of a master key, as "
 		    "counterfoil-admin masterkey status prints it");
 	rc = open_both(settings, &vault, &db, &result, why);
-	if (rc == CF_OK && !find(db, result, id, &row))
+	if (rc == CF_OK && !masterkey_find(db, result, id, &row))
 		rc = cf_fail(CF_E_CONFIG, why, "this database knows no master "
 		    "key %s; see counterfoil-admin masterkey status",
 		    argv[0]);

@@ -147,7 +147,7 @@ token_insert(struct cf_db *db, int64_t account_id,
 }
 
 static enum cf_err
-add(struct cf_db *db, void *arg, struct cf_why *why)
+admin_add(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	const struct cf_new_gateway *g = arg;
 	int64_t account_id;
@@ -173,7 +173,8 @@ cf_db_gateway_add(struct cf_db *db, const struct cf_new_gateway *gateway,
 {
 	struct cf_new_gateway copy = *gateway;
 
-	return cf_db_run(db, CF_DB_WRITE, "gateway add", add, &copy, why);
+	return cf_db_run(db, CF_DB_WRITE, "gateway add", admin_add, &copy,
+	    why);
 }
 
 enum cf_err

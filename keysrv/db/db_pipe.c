@@ -36,7 +36,7 @@ is_prepared(const struct cf_db *db, const struct cf_db_stmt *stmt)
 }
 
 static bool
-prepare(struct cf_db *db, const struct cf_db_stmt *stmt,
+pipe_prepare(struct cf_db *db, const struct cf_db_stmt *stmt,
     const struct cf_db_args *args, const Oid *oids)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf sql = CF_BUF_INIT(SQL_MAX);
@@ -78,7 +78,7 @@ send_one(struct cf_db *db, const struct cf_db_stmt *stmt,
 		return PQsendQueryParams(db->conn, cf_buf_str(&sql), count,
 		    oids, values, lengths, formats, 1) == 1;
 	}
-	return prepare(db, stmt, args, oids) &&
+	return pipe_prepare(db, stmt, args, oids) &&
 	    PQsendQueryPrepared(db->conn, stmt->name, count, values, lengths,
 	    formats, 1) == 1;
 }

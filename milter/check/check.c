@@ -131,7 +131,8 @@ spawn(const char *const *argv, int in, int out, pid_t *ret_pid)
 }
 
 static bool
-start(const char *const *argv, const char *input, int *ret_fd, pid_t *ret_pid)
+run_start(const char *const *argv, const char *input, int *ret_fd,
+    pid_t *ret_pid)
 {
 	size_t len = input == NULL ? 0 : strlen(input);
 	int in[2], out[2];
@@ -163,7 +164,7 @@ cf_check_run(const char *const *argv, const char *input, struct cf_buf *out)
 	bool good;
 	pid_t pid;
 
-	if (!start(argv, input, &fd, &pid))
+	if (!run_start(argv, input, &fd, &pid))
 		return false;
 	good = cf_file_read_fd(fd, out, NULL) == CF_OK;
 	close(fd);

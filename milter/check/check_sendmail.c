@@ -43,7 +43,7 @@ option(const char *line, const char *name)
 }
 
 static void
-keep(char **slot, const char *text)
+sendmail_keep(char **slot, const char *text)
 {
 	if (text == NULL)
 		return;
@@ -53,7 +53,7 @@ keep(char **slot, const char *text)
 
 /* "K=value" of the X line, up to the next comma.  Gives, "" if absent. */
 static char *
-field(const char *line, char key)
+sendmail_field(const char *line, char key)
 {
 	const char *p;
 
@@ -70,9 +70,9 @@ field(const char *line, char key)
 
 /* Sendmail writes local: for unix:, and inet:PORT@HOST as we do. */
 static bool
-is_ours(const struct sendmail *s, const char *line)
+sendmail_is_ours(const struct sendmail *s, const char *line)
 {
-	CF_AUTO(cf_free) char *socket = field(line, 'S');
+	CF_AUTO(cf_free) char *socket = sendmail_field(line, 'S');
 	const char *ours = s->check->snapshot->conf.socket;
 
 	if (strncmp(socket, "local:", 6) == 0)
@@ -97,7 +97,7 @@ read_hop(struct sendmail *s, const char *line, bool *inside)
 }
 
 static void
-read_lines(struct sendmail *s, char *text)
+sendmail_read_lines(struct sendmail *s, char *text)
 {
 	char *save = NULL, *line;
 	bool in_hop = false;
@@ -105,14 +105,16 @@ read_lines(struct sendmail *s, char *text)
 	for (line = strtok_r(text, "\n", &save); line != NULL;
 	    line = strtok_r(NULL, "\n", &save)) {
 		read_hop(s, line, &in_hop);
-		if (*line == 'X' && s->our_line == NULL && is_ours(s, line))
+		if (*line == 'X' && s->our_line == NULL &&
+		    sendmail_is_ours(s, line))
 			s->our_line = cf_strdup(line);
-		keep(&s->filters, option(line, "InputMailFilters"));
-		keep(&s->privacy, option(line, "PrivacyOptions"));
-		keep(&s->size, option(line, "MaxMessageSize"));
-		keep(&s->mechanisms, option(line, "AuthMechanisms"));
+		sendmail_keep(&s->filters, option(line, "InputMailFilters"));
+		sendmail_keep(&s->privacy, option(line, "PrivacyOptions"));
+		sendmail_keep(&s->size, option(line, "MaxMessageSize"));
+		sendmail_keep(&s->mechanisms, option(line, "AuthMechanisms"));
 		if (s->ports == NULL || strcasestr(line, "InputMailFilters="))
-			keep(&s->ports, option(line, "DaemonPortOptions"));
+			sendmail_keep(&s->ports, option(line,
+			    "DaemonPortOptions"));
 	}
 }
 
@@ -133,8 +135,8 @@ timeout(const char *times, char which, long otherwise)
 static void
 check_filter(const struct sendmail *s)
 {
-	CF_AUTO(cf_free) char *flags = field(s->our_line, 'F');
-	CF_AUTO(cf_free) char *times = field(s->our_line, 'T');
+	CF_AUTO(cf_free) char *flags = sendmail_field(s->our_line, 'F');
+	CF_AUTO(cf_free) char *times = sendmail_field(s->our_line, 'T');
 	CF_AUTO(cf_free) char *name = cf_strndup(s->our_line + 1,
 	    strcspn(s->our_line + 1, ", \t"));
 	long deadline = s->check->snapshot->conf.deadline_s;
@@ -160,10 +162,10 @@ check_filter(const struct sendmail *s)
 
 /* The instance in front of the hop. */
 static void
-check_hop(const struct sendmail *s)
+sendmail_check_hop(const struct sendmail *s)
 {
-	CF_AUTO(cf_free) char *flags = field(s->hop, 'F');
-	CF_AUTO(cf_free) char *most = field(s->hop, 'r');
+	CF_AUTO(cf_free) char *flags = sendmail_field(s->hop, 'F');
+	CF_AUTO(cf_free) char *most = sendmail_field(s->hop, 'r');
 
 	cf_check_that(s->check, strcmp(most, "1") == 0 ||
 	    strchr(flags, 'm') == NULL, ERROR, "each recipient goes to the "
@@ -179,7 +181,7 @@ check_hop(const struct sendmail *s)
 /* Sendmail has no word for it; what a rule set of the site does, we cannot
  * see. */
 static void
-check_login(const struct sendmail *s)
+sendmail_check_login(const struct sendmail *s)
 {
 	if (s->mechanisms == NULL ||
 	    !(s->check->snapshot->mode & CF_MODE_OUTBOUND))
@@ -194,7 +196,7 @@ check_login(const struct sendmail *s)
 }
 
 static void
-check_options(const struct sendmail *s)
+sendmail_check_options(const struct sendmail *s)
 {
 	long long theirs = s->size == NULL ? 0 : strtoll(s->size, NULL, 10);
 	long long ours = s->check->snapshot->conf.message_size_limit;
@@ -231,7 +233,7 @@ cf_check_sendmail(struct cf_check *check, const char *path, bool guessed)
 		return false;
 	}
 	if (text.len > 0)
-		read_lines(&s, text.data);
+		sendmail_read_lines(&s, text.data);
 	used = s.our_line != NULL || s.hop != NULL;
 	if (!used && !guessed)
 		cf_check_say(check, ERROR, "no INPUT_MAIL_FILTER has S=%s",
@@ -239,10 +241,10 @@ cf_check_sendmail(struct cf_check *check, const char *path, bool guessed)
 	if (s.our_line != NULL)
 		check_filter(&s);
 	if (s.hop != NULL)
-		check_hop(&s);
+		sendmail_check_hop(&s);
 	if (used) {
-		check_options(&s);
-		check_login(&s);
+		sendmail_check_options(&s);
+		sendmail_check_login(&s);
 	}
 	free(s.our_line);
 	free(s.hop);

@@ -97,7 +97,7 @@ cf_postfix_conf_free(struct cf_postfix_conf *conf)
 }
 
 static const char *
-find(const struct cf_postfix_pair *pairs, size_t count, const char *name)
+conf_find(const struct cf_postfix_pair *pairs, size_t count, const char *name)
 {
 	size_t i;
 
@@ -117,10 +117,10 @@ cf_postfix_value(const struct cf_postfix_conf *conf,
 		CF_AUTO(cf_free) char *key = cf_asprintf("%s/%s/%s", s->name,
 		    s->type, name);
 
-		found = find(conf->override, conf->override_count, key);
+		found = conf_find(conf->override, conf->override_count, key);
 	}
 	if (found == NULL)
-		found = find(conf->param, conf->param_count, name);
+		found = conf_find(conf->param, conf->param_count, name);
 	return found == NULL ? "" : found;
 }
 
@@ -185,7 +185,7 @@ cf_postfix_word(const char *list, const char *word)
 }
 
 static void
-copy(char *out, size_t cap, const char *from, size_t len)
+milter_copy(char *out, size_t cap, const char *from, size_t len)
 {
 	(void)snprintf(out, cap, "%.*s", (int)len, from);
 }
@@ -199,9 +199,10 @@ set(struct cf_postfix_milter *m, const char *name, size_t name_len,
     const char *text, size_t len)
 {
 	if (name_len == 14 && strncmp(name, "default_action", 14) == 0)
-		copy(m->action, sizeof m->action, text, len);
+		milter_copy(m->action, sizeof m->action, text, len);
 	if (name_len == 15 && strncmp(name, "content_timeout", 15) == 0)
-		copy(m->content_timeout, sizeof m->content_timeout, text, len);
+		milter_copy(m->content_timeout, sizeof m->content_timeout,
+		    text, len);
 }
 
 /*
@@ -225,7 +226,7 @@ read_settings(struct cf_postfix_milter *m, const char *text, const char *end)
 			text = after + strcspn(after, BETWEEN);
 			set(m, word, n, after, (size_t)(text - after));
 		} else if (m->address[0] == '\0') {
-			copy(m->address, sizeof m->address, word, n);
+			milter_copy(m->address, sizeof m->address, word, n);
 		}
 	}
 }
@@ -259,7 +260,7 @@ cf_postfix_next_milter(const char **list, struct cf_postfix_milter *ret)
 		return true;
 	}
 	end = p + strcspn(p, ", \t");
-	copy(ret->address, sizeof ret->address, p, (size_t)(end - p));
+	milter_copy(ret->address, sizeof ret->address, p, (size_t)(end - p));
 	*list = end;
 	return true;
 }

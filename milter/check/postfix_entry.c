@@ -7,7 +7,7 @@
 #include "common/mem.h"
 
 static bool
-is_loopback(const struct cf_postfix_service *s)
+entry_is_loopback(const struct cf_postfix_service *s)
 {
 	return strncmp(s->name, "127.", 4) == 0 ||
 	    strncmp(s->name, "localhost:", 10) == 0 ||
@@ -24,7 +24,7 @@ check_world(const struct cf_pf *p, const struct cf_postfix_service *s,
 	const char *port = colon == NULL ? s->name : colon + 1;
 
 	if ((strcmp(port, "smtp") != 0 && strcmp(port, "25") != 0) ||
-	    is_loopback(s))
+	    entry_is_loopback(s))
 		return;
 	cf_check_that(p->check, ours, WARNING,
 	    "mail from the world comes to us", "%s takes mail from the world "
@@ -80,7 +80,7 @@ ties_sender(const struct cf_pf *p, const struct cf_postfix_service *s)
 /* Where people authenticate, may they send as anybody?  `led`: their flagged
  * mail goes to the hop, which does not know who they are. */
 static void
-check_login(const struct cf_pf *p, const struct cf_postfix_service *s,
+entry_check_login(const struct cf_pf *p, const struct cf_postfix_service *s,
     bool ours, bool led)
 {
 	bool here = p->check->snapshot->conf.sender_is_login;
@@ -159,7 +159,7 @@ check_clear(const struct cf_pf *p, const struct cf_postfix_service *s,
 	if (ours || way != CF_PF_ELSEWHERE ||
 	    *cf_pf_value(p, s, "smtpd_proxy_filter") != '\0')
 		return;
-	if (led && !checks && is_loopback(s))
+	if (led && !checks && entry_is_loopback(s))
 		cf_check_say(p->check, WARNING, "%s: flagged mail that comes "
 		    "in here leaves in clear: no milter of ours is there, and "
 		    "no_header_body_checks keeps it from the hop; that is "
@@ -183,5 +183,5 @@ cf_pf_check_entry(const struct cf_pf *p, const struct cf_postfix_service *s,
 	if (hop && ours)
 		check_beside_hop(p, s);
 	check_clear(p, s, ours, way, led);
-	check_login(p, s, ours, way == CF_PF_TO_HOP);
+	entry_check_login(p, s, ours, way == CF_PF_TO_HOP);
 }

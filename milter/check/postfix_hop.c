@@ -61,7 +61,7 @@ check_transport(const struct cf_pf *p, const char *transport)
 }
 
 static void
-check_hop(const struct cf_pf *p, const struct cf_postfix_service *s)
+hop_check(const struct cf_pf *p, const struct cf_postfix_service *s)
 {
 	const struct cf_mconf *conf = &p->check->snapshot->conf;
 	const char *name = cf_pf_value(p, s, "milter_macro_daemon_name");
@@ -111,7 +111,7 @@ check_way(const struct cf_pf *p, const char *way)
 		cf_check_say(p->check, ERROR, "flagged mail is sent to %s, "
 		    "where no service of master.cf listens", way);
 	else
-		check_hop(p, hop);
+		hop_check(p, hop);
 	return hop;
 }
 

@@ -39,7 +39,7 @@ check_timeout(const struct cf_pf *p, const struct cf_postfix_service *s,
 }
 
 static void
-check_size(const struct cf_pf *p, const struct cf_postfix_service *s)
+listener_check_size(const struct cf_pf *p, const struct cf_postfix_service *s)
 {
 	long long theirs = strtoll(cf_pf_value(p, s, "message_size_limit"),
 	    NULL, 10);
@@ -142,7 +142,7 @@ cf_pf_check_listener(const struct cf_pf *p, const struct cf_postfix_service *s,
 	    s->name);
 	check_action(p, s, e);
 	check_timeout(p, s, e);
-	check_size(p, s);
+	listener_check_size(p, s);
 	cf_pf_that(p, s, strtol(cf_pf_value(p, s, "milter_protocol"), NULL,
 	    10) >= 6, WARNING, "milter_protocol is 6",
 	    "milter_protocol is %s at %s; remove the line, the default is 6",

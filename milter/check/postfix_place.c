@@ -37,7 +37,7 @@ same_inet(const char *ours, const char *theirs)
 
 /* `ret_hidden`: it would be ours, but for the change of root. */
 static bool
-is_ours(const struct cf_pf *p, const struct cf_postfix_service *s,
+place_is_ours(const struct cf_pf *p, const struct cf_postfix_service *s,
     const char *address, bool *ret_hidden)
 {
 	const char *ours = p->check->snapshot->conf.socket;
@@ -71,7 +71,7 @@ cf_pf_place(const struct cf_pf *p, const struct cf_postfix_service *s,
 	int i;
 
 	for (i = 0; cf_postfix_next_milter(&list, ret); i++) {
-		if (is_ours(p, s, ret->address, &hidden))
+		if (place_is_ours(p, s, ret->address, &hidden))
 			return i;
 		if (hidden)
 			cf_check_say(p->check, ERROR, "%s runs in a chroot, "

@@ -129,7 +129,7 @@ encode_tag(const char *tag, char kind)
 
 /* Does mail with this line go where the flag goes, just when it should? */
 static void
-check_trigger(const struct cf_pf *p, const char *trigger,
+rules_check_trigger(const struct cf_pf *p, const char *trigger,
     const char *action, const char *line)
 {
 	bool on = cf_conf_list_has(&p->check->snapshot->conf.triggers,
@@ -155,7 +155,7 @@ check_trigger(const struct cf_pf *p, const char *trigger,
 }
 
 static void
-check_triggers(const struct cf_pf *p, const char *action)
+rules_check_triggers(const struct cf_pf *p, const char *action)
 {
 	const struct cf_mconf *conf = &p->check->snapshot->conf;
 	CF_AUTO(cf_free) char *plain = cf_asprintf("Subject: %s lunch",
@@ -163,13 +163,13 @@ check_triggers(const struct cf_pf *p, const char *action)
 	CF_AUTO(cf_free) char *quoted = encode_tag(conf->subject_tag, 'Q');
 	CF_AUTO(cf_free) char *base64 = encode_tag(conf->subject_tag, 'B');
 
-	check_trigger(p, "disposition-notification-to", action,
+	rules_check_trigger(p, "disposition-notification-to", action,
 	    "Disposition-Notification-To: a@example.org");
-	check_trigger(p, "return-receipt-to", action,
+	rules_check_trigger(p, "return-receipt-to", action,
 	    "Return-Receipt-To: a@example.org");
-	check_trigger(p, "subject-tag", action, plain);
-	check_trigger(p, "subject-tag", action, quoted);
-	check_trigger(p, "subject-tag", action, base64);
+	rules_check_trigger(p, "subject-tag", action, plain);
+	rules_check_trigger(p, "subject-tag", action, quoted);
+	rules_check_trigger(p, "subject-tag", action, base64);
 }
 
 static void
@@ -194,6 +194,6 @@ cf_pf_check_rules(const struct cf_pf *p, const char *action)
 {
 	check_spellings(p, action);
 	check_near_flags(p, action);
-	check_triggers(p, action);
+	rules_check_triggers(p, action);
 	check_quiet(p);
 }

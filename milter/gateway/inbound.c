@@ -73,7 +73,8 @@ asks_for_room(const struct cf_inbound *in, uint64_t before)
 
 /* More of the message.  It is not kept any more when there is no room. */
 static enum cf_err
-add(struct cf_inbound *in, const void *data, size_t len, struct cf_why *why)
+inbound_add(struct cf_inbound *in, const void *data, size_t len,
+    struct cf_why *why)
 {
 	const struct cf_mconf *conf = &in->snapshot->conf;
 	uint64_t before = in->came;
@@ -92,7 +93,7 @@ add(struct cf_inbound *in, const void *data, size_t len, struct cf_why *why)
 
 /* One field as it stood in the message: folds end in CRLF there. */
 static enum cf_err
-add_field(struct cf_inbound *in, const struct cf_field *field,
+inbound_add_field(struct cf_inbound *in, const struct cf_field *field,
     struct cf_buf *line, struct cf_why *why)
 {
 	const char *p;
@@ -108,7 +109,7 @@ add_field(struct cf_inbound *in, const struct cf_field *field,
 	cf_buf_adds(line, "\r\n");
 	if (line->full)
 		return cf_buf_check(line, why);
-	return add(in, line->data, line->len, why);
+	return inbound_add(in, line->data, line->len, why);
 }
 
 enum cf_err
@@ -131,9 +132,9 @@ cf_inbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	    (size_t)conf->memory_limit);
 	in->text.max = in->html.max = CF_NOTICE_MAX;
 	for (i = 0; i < count && rc == CF_OK; i++)
-		rc = add_field(in, &fields[i], &line, why);
+		rc = inbound_add_field(in, &fields[i], &line, why);
 	if (rc == CF_OK)
-		rc = add(in, "\r\n", 2, why);
+		rc = inbound_add(in, "\r\n", 2, why);
 	if (rc != CF_OK)
 		return rc;
 	*ret = in;
@@ -145,7 +146,7 @@ enum cf_err
 cf_inbound_body(struct cf_inbound *in, const void *data, size_t len,
     struct cf_why *why)
 {
-	return add(in, data, len, why);
+	return inbound_add(in, data, len, why);
 }
 
 /* The length of a service URL without a port that goes without saying. */
@@ -173,7 +174,7 @@ is_allowed(const struct cf_snapshot *snapshot, const char *service)
 
 /* Is it ours to rewrite?  Else `why` says why not. */
 static bool
-is_ours(struct cf_inbound *in, struct cf_why *why)
+inbound_is_ours(struct cf_inbound *in, struct cf_why *why)
 {
 	const struct cf_sealed *part = &in->reading.part[0];
 
@@ -218,7 +219,7 @@ name_blob(struct cf_inbound *in)
  * already do.
  */
 static enum cf_err
-store(struct cf_inbound *in, struct cf_why *why)
+inbound_store(struct cf_inbound *in, struct cf_why *why)
 {
 	const struct cf_mconf *conf = &in->snapshot->conf;
 	bool there = false, made;
@@ -241,7 +242,7 @@ store(struct cf_inbound *in, struct cf_why *why)
 }
 
 static enum cf_err
-write_notice(struct cf_inbound *in, struct cf_why *why)
+inbound_write_notice(struct cf_inbound *in, struct cf_why *why)
 {
 	char link[CF_READER_LINK_MAX + 1];
 	struct cf_notice notice = { 0 };
@@ -303,10 +304,10 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 		rc = cf_spool_map(&in->message, &in->bytes, why);
 	if (rc != CF_OK)
 		return rc;
-	if (!is_ours(in, why))
+	if (!inbound_is_ours(in, why))
 		return CF_OK;
 	name_blob(in);
-	rc = write_notice(in, why);
+	rc = inbound_write_notice(in, why);
 	if (rc == CF_OK)
 		rc = cf_inbound_write(in, count_bytes, &in->size, why);
 	if (rc != CF_OK)
@@ -316,7 +317,7 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 		    "it would be over message_size_limit");
 		return CF_OK;
 	}
-	rc = store(in, why);
+	rc = inbound_store(in, why);
 	*ret_rewrite = rc == CF_OK;
 	in->full |= rc == CF_E_FULL;
 	/* Its attachment and its sender's reader open it all the same. */

@@ -43,7 +43,7 @@ is_whole(uint32_t header)
 
 /* At the end of the run; `ended` by an empty line, or the body by its end. */
 static enum cf_near
-judge(const struct cf_near_body *b, bool ended)
+body_judge(const struct cf_near_body *b, bool ended)
 {
 	bool lacking = (b->run & ~b->header) != 0;
 
@@ -137,7 +137,7 @@ take_line(struct cf_near_body *b)
 		    strncasecmp(b->line, CF_FLAG_FIELD, n) == 0;
 		b->run |= cf_near_usual_bit(b->line, n);
 	} else if (!first || !take_ender(b, kept)) {
-		return judge(b, false);
+		return body_judge(b, false);
 	}
 	b->len = 0;
 	return CF_NEAR_UNDECIDED;
@@ -153,7 +153,7 @@ add_byte(struct cf_near_body *b, char c)
 		return CF_NEAR_UNDECIDED;
 	b->line[CF_NEAR_LINE] = '\0';
 	return cf_near_field_name(b->line) > 0 ? CF_NEAR_UNDECIDED :
-	    judge(b, false);
+	    body_judge(b, false);
 }
 
 enum cf_near
@@ -180,7 +180,7 @@ cf_near_body_feed(struct cf_near_body *body, const void *data, size_t len)
 			body->in_line = true;
 			answer = add_byte(body, p[i]);
 		} else if (body->lines > 0) {
-			answer = judge(body, true);
+			answer = body_judge(body, true);
 		}
 	}
 	return answer;
@@ -193,5 +193,5 @@ cf_near_body_end(struct cf_near_body *body)
 
 	if (body->len > 0)
 		answer = take_line(body);
-	return answer == CF_NEAR_UNDECIDED ? judge(body, true) : answer;
+	return answer == CF_NEAR_UNDECIDED ? body_judge(body, true) : answer;
 }

@@ -93,7 +93,7 @@ cf_snapshot_get(void)
 /* ---- loading ---- */
 
 static enum cf_err
-need(const void *value, const char *key, const struct cf_mconf *conf,
+snapshot_need(const void *value, const char *key, const struct cf_mconf *conf,
     struct cf_why *why)
 {
 	if (value != NULL)
@@ -104,8 +104,8 @@ need(const void *value, const char *key, const struct cf_mconf *conf,
 
 /* The directory must be there, ours to write, and nobody else's. */
 static enum cf_err
-check_directory(struct cf_snapshot *s, const char *key, const char *path,
-    struct cf_why *why)
+snapshot_check_directory(struct cf_snapshot *s, const char *key,
+    const char *path, struct cf_why *why)
 {
 	struct stat st;
 
@@ -127,7 +127,7 @@ check_directory(struct cf_snapshot *s, const char *key, const char *path,
 }
 
 static enum cf_err
-read_secret(struct cf_snapshot *s, const char *key, const char *path,
+snapshot_read_secret(struct cf_snapshot *s, const char *key, const char *path,
     size_t len, struct cf_secret *ret, struct cf_why *why)
 {
 	enum cf_err rc = cf_secret_read_file(path, len, ret, why);
@@ -179,13 +179,15 @@ load_outbound(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 	struct cf_httpc_options options = { 0 };
 	enum cf_err rc;
 
-	rc = need(s->conf.key_servers.item, "key_servers", &s->conf, why);
+	rc = snapshot_need(s->conf.key_servers.item, "key_servers", &s->conf,
+	    why);
 	if (rc == CF_OK)
-		rc = need(s->conf.api_token_file, "api_token_file", &s->conf,
+		rc = snapshot_need(s->conf.api_token_file, "api_token_file",
+		    &s->conf, why);
+	if (rc == CF_OK)
+		rc = snapshot_read_secret(s, "api_token_file",
+		    s->conf.api_token_file, API_TOKEN_LEN, &s->api_token,
 		    why);
-	if (rc == CF_OK)
-		rc = read_secret(s, "api_token_file", s->conf.api_token_file,
-		    API_TOKEN_LEN, &s->api_token, why);
 	if (rc == CF_OK)
 		rc = load_ref_secret(s, check_only, why);
 	if (rc != CF_OK)
@@ -211,7 +213,7 @@ load_proxy(struct cf_snapshot *s, struct cf_why *why)
 }
 
 static enum cf_err
-complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
+snapshot_complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 {
 	const struct cf_conf_list *nets = &s->conf.networks;
 	enum cf_err rc;
@@ -234,17 +236,18 @@ complete(struct cf_snapshot *s, bool check_only, struct cf_why *why)
 	}
 	rc = load_proxy(s, why);
 	if (rc == CF_OK)
-		rc = need(s->conf.reader_url, "reader_url", &s->conf, why);
+		rc = snapshot_need(s->conf.reader_url, "reader_url", &s->conf,
+		    why);
 	if (rc == CF_OK && (s->mode & CF_MODE_INBOUND))
-		rc = need(s->conf.allowed_key_servers.item,
+		rc = snapshot_need(s->conf.allowed_key_servers.item,
 		    "allowed_key_servers", &s->conf, why);
 	if (rc == CF_OK)
-		rc = check_directory(s, "store_directory",
+		rc = snapshot_check_directory(s, "store_directory",
 		    s->conf.store_directory, why);
 	if (rc == CF_OK)
 		rc = load_store_secret(s, check_only, why);
 	if (rc == CF_OK && s->conf.spool_directory != NULL)
-		rc = check_directory(s, "spool_directory",
+		rc = snapshot_check_directory(s, "spool_directory",
 		    s->conf.spool_directory, why);
 	if (rc == CF_OK && (s->mode & CF_MODE_OUTBOUND))
 		rc = load_outbound(s, check_only, why);
@@ -262,7 +265,7 @@ cf_snapshot_load(const char *path, bool check_only, struct cf_snapshot **ret,
 	atomic_init(&s->users, 1);
 	rc = cf_mconf_load(path, &s->conf, why);
 	if (rc == CF_OK) {
-		rc = complete(s, check_only, &inner);
+		rc = snapshot_complete(s, check_only, &inner);
 		if (rc != CF_OK && s->wrong != NULL)
 			rc = cf_mconf_fail_at(path, s->wrong, &inner, why);
 		else if (rc != CF_OK)

@@ -56,7 +56,7 @@ rest(void *arg, int64_t took_ms)
 }
 
 static void
-tell(const struct cf_mconf *conf, const struct cf_sweep_tally *tally)
+tend_tell(const struct cf_mconf *conf, const struct cf_sweep_tally *tally)
 {
 	if (tally->removed > 0)
 		cf_log(CF_LOG_INFO, "removed %zu sealed messages from %s whose "
@@ -72,7 +72,7 @@ tell(const struct cf_mconf *conf, const struct cf_sweep_tally *tally)
 }
 
 static void
-pass(void)
+tend_pass(void)
 {
 	struct cf_snapshot *s = cf_snapshot_get();
 	int64_t mark = cf_room_mark();
@@ -80,7 +80,7 @@ pass(void)
 
 	if (cf_sweep_messages(s->conf.store_directory, s->conf.store_keep_s,
 	    rest, NULL, &tally)) {
-		tell(&s->conf, &tally);
+		tend_tell(&s->conf, &tally);
 		cf_room_counted(&s->conf, mark, tally.messages, tally.bytes);
 	}
 	cf_snapshot_put(&s);
@@ -102,14 +102,14 @@ wait_for_next(int64_t took_ms)
 }
 
 static void *
-run(void *arg)
+tend_run(void *arg)
 {
 	int64_t began;
 
 	(void)arg;
 	do {
 		began = cf_clock_mono_ms();
-		pass();
+		tend_pass();
 	} while (wait_for_next(cf_clock_mono_ms() - began));
 	return NULL;
 }
@@ -117,7 +117,7 @@ run(void *arg)
 enum cf_err
 cf_tend_start(struct cf_why *why)
 {
-	if (pthread_create(&thread, NULL, run, NULL) != 0)
+	if (pthread_create(&thread, NULL, tend_run, NULL) != 0)
 		return cf_fail(CF_E_INTERNAL, why, "no thread can be made");
 	running = true;
 	return CF_OK;

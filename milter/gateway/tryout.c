@@ -44,7 +44,7 @@ mail_free(struct mail *mail)
 /* ---- reading ---- */
 
 static void
-add_line(struct mail *mail, char *name, char *value)
+tryout_add_line(struct mail *mail, char *name, char *value)
 {
 	mail->line = cf_realloc(mail->line, mail->count + 1,
 	    sizeof *mail->line);
@@ -54,7 +54,7 @@ add_line(struct mail *mail, char *name, char *value)
 
 /* One more line of a folded field. */
 static void
-fold(struct line *field, const char *text, size_t len)
+tryout_fold(struct line *field, const char *text, size_t len)
 {
 	char *joined = cf_asprintf("%s\n%.*s", field->value, (int)len, text);
 
@@ -70,7 +70,7 @@ read_mailbox_lines(struct mail *mail, const char *p)
 
 	while (strncmp(p + strspn(p, ">"), "From ", 5) == 0) {
 		end = p + strcspn(p, "\r\n");
-		add_line(mail, cf_strdup("X-Mailbox-Line"),
+		tryout_add_line(mail, cf_strdup("X-Mailbox-Line"),
 		    cf_asprintf(" %.*s", (int)(end - p), p));
 		p = end + (*end == '\r');
 		p += *p == '\n';
@@ -95,10 +95,11 @@ read_header(struct mail *mail, const char *p)
 			break;
 		}
 		if ((*p == ' ' || *p == '\t') && mail->count > 0) {
-			fold(&mail->line[mail->count - 1], p, len);
+			tryout_fold(&mail->line[mail->count - 1], p, len);
 		} else if (cf_near_field_name(p) > 0) {
 			colon = strchr(p, ':');
-			add_line(mail, cf_strndup(p, (size_t)(colon - p)),
+			tryout_add_line(mail,
+			    cf_strndup(p, (size_t)(colon - p)),
 			    cf_strndup(colon + 1, len - (size_t)(colon - p) -
 			    1));
 		} else {
@@ -125,7 +126,7 @@ crlf(const char *body, size_t len, struct cf_buf *ret)
 /* ---- the hands of a mail server ---- */
 
 static bool
-change(void *arg, const char *name, unsigned index, const char *value)
+tryout_change(void *arg, const char *name, unsigned index, const char *value)
 {
 	struct mail *mail = arg;
 	unsigned seen = 0;
@@ -146,26 +147,26 @@ change(void *arg, const char *name, unsigned index, const char *value)
 		return true;
 	}
 	if (value != NULL)
-		add_line(mail, cf_strdup(name), cf_strdup(value));
+		tryout_add_line(mail, cf_strdup(name), cf_strdup(value));
 	return true;
 }
 
 static bool
-add(void *arg, const char *name, const char *value)
+tryout_add(void *arg, const char *name, const char *value)
 {
-	add_line(arg, cf_strdup(name), cf_strdup(value));
+	tryout_add_line(arg, cf_strdup(name), cf_strdup(value));
 	return true;
 }
 
 static bool
-tell(void *arg)
+tryout_tell(void *arg)
 {
 	(void)arg;
 	return true;
 }
 
 static enum cf_err
-write_body(void *arg, const void *data, size_t len, struct cf_why *why)
+tryout_write_body(void *arg, const void *data, size_t len, struct cf_why *why)
 {
 	struct mail *mail = arg;
 
@@ -177,7 +178,7 @@ write_body(void *arg, const void *data, size_t len, struct cf_why *why)
 /* ---- printing ---- */
 
 static void
-say(FILE *out, const char *name, const char *value)
+tryout_say(FILE *out, const char *name, const char *value)
 {
 	const char *p;
 
@@ -269,11 +270,11 @@ say_reply(const struct cf_mctx *m, enum cf_err rc, const struct cf_why *why,
 	    reply.enhanced, reply.text);
 	bool permanent = reply.code[0] == '5';
 
-	say(report, "verdict", permanent ? "refused" : "deferred");
-	say(report, "cause", cause);
-	say(report, "reply", line);
+	tryout_say(report, "verdict", permanent ? "refused" : "deferred");
+	tryout_say(report, "cause", cause);
+	tryout_say(report, "reply", line);
 	if (why->text[0] != '\0')
-		say(report, "reason", why->text);
+		tryout_say(report, "reason", why->text);
 	say_sizes(report, m);
 	return permanent ? EX_UNAVAILABLE : EX_TEMPFAIL;
 }
@@ -283,8 +284,8 @@ static int
 live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
     FILE *report)
 {
-	struct cf_eom_ops ops = { { change, add, mail, true }, tell,
-	    write_body, mail };
+	struct cf_eom_ops ops = { { tryout_change, tryout_add, mail, true },
+	    tryout_tell, tryout_write_body, mail };
 	const char *verdict = "passed";
 	struct cf_why why = { "" };
 	enum cf_err rc;
@@ -300,17 +301,17 @@ live(struct cf_mctx *m, struct mail *mail, const struct cf_buf *body,
 		rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK || m->decision.action == CF_ACTION_REFUSE)
 		return say_reply(m, rc, &why, report);
-	say(report, "verdict", verdict);
-	say(report, "cause", m->decision.cause);
+	tryout_say(report, "verdict", verdict);
+	tryout_say(report, "cause", m->decision.cause);
 	if (why.text[0] != '\0')
-		say(report, "reason", why.text);
+		tryout_say(report, "reason", why.text);
 	say_sizes(report, m);
 	if (m->decision.action == CF_ACTION_SEAL)
-		say(report, "note", "the key is made up: nobody can open this "
-		    "message, and nothing was stored");
+		tryout_say(report, "note", "the key is made up: nobody can "
+		    "open this message, and nothing was stored");
 	else if (strcmp(verdict, "rewritten") == 0)
-		say(report, "note", "nothing was stored: the link to the "
-		    "reader opens nothing, unless the message is there "
+		tryout_say(report, "note", "nothing was stored: the link to "
+		    "the reader opens nothing, unless the message is there "
 		    "already");
 	return EX_OK;
 }
@@ -320,11 +321,11 @@ say_envelope(const struct cf_tryout *what, bool entitled, FILE *report)
 {
 	size_t i;
 
-	say(report, "sender", what->sender);
+	tryout_say(report, "sender", what->sender);
 	for (i = 0; i < what->recipients.count; i++)
-		say(report, "recipient", what->recipients.item[i]);
-	say(report, "client", what->client);
-	say(report, "may use the flag", entitled ? "yes" : "no");
+		tryout_say(report, "recipient", what->recipients.item[i]);
+	tryout_say(report, "client", what->client);
+	tryout_say(report, "may use the flag", entitled ? "yes" : "no");
 }
 
 int
@@ -342,7 +343,7 @@ cf_tryout_run(const struct cf_tryout *what, struct cf_buf *message,
 
 	mail.new_body.max = 4 * (size_t)CF_TRYOUT_MAX;
 	if (!read_client(what->client, &client)) {
-		say(report, "no IP address", what->client);
+		tryout_say(report, "no IP address", what->client);
 		return EX_USAGE;
 	}
 	read_header(&mail, text);

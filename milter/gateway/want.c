@@ -209,8 +209,8 @@ static const char *const names_later[] = { "not-before", "count", "network",
     "notify", NULL };
 
 static enum cf_err
-take(const struct option *o, enum cf_want_place place, struct cf_want *want,
-    struct cf_why *why)
+want_take(const struct option *o, enum cf_want_place place,
+    struct cf_want *want, struct cf_why *why)
 {
 	size_t i = 0;
 
@@ -303,7 +303,7 @@ cf_want_parse(const char *text, enum cf_want_place place, struct cf_want *ret,
 		do {
 			rc = read_option(&text, place, &option, why);
 			if (rc == CF_OK)
-				rc = take(&option, place, &want, why);
+				rc = want_take(&option, place, &want, why);
 		} while (rc == CF_OK && eat_char(&text, ';'));
 	}
 	if (rc == CF_OK)
@@ -323,7 +323,7 @@ cf_want_inherit(struct cf_want *want, const struct cf_want *over)
 }
 
 static void
-add(struct cf_buf *buf, const char *text)
+want_add(struct cf_buf *buf, const char *text)
 {
 	cf_buf_adds(buf, buf->len > 0 ? "; " : "");
 	cf_buf_adds(buf, text);
@@ -333,9 +333,9 @@ void
 cf_want_format(const struct cf_want *want, struct cf_buf *ret)
 {
 	if (want->given[CF_WANT_REQUIRE])
-		add(ret, "require=bearer");
+		want_add(ret, "require=bearer");
 	if (want->given[CF_WANT_EXPIRES]) {
-		add(ret, "expires=");
+		want_add(ret, "expires=");
 		if (want->expires_s == 0)
 			cf_buf_adds(ret, "never");
 		else
@@ -343,7 +343,8 @@ cf_want_format(const struct cf_want *want, struct cf_buf *ret)
 			    (long long)want->expires_s / HOUR_S);
 	}
 	if (want->given[CF_WANT_LAYERS])
-		add(ret, "layers=none");
+		want_add(ret, "layers=none");
 	if (want->given[CF_WANT_RECEIPT])
-		add(ret, want->always ? "receipt=always" : "receipt=asked");
+		want_add(ret, want->always ? "receipt=always" :
+		    "receipt=asked");
 }
