@@ -57,6 +57,14 @@ query(const struct cf_req *req, const char *name, char *ret, size_t cap)
 	return cf_httpd_query(x->httpd, name, ret, cap);
 }
 
+static const char *
+field(const struct cf_req *req, const char *name)
+{
+	const struct exchange *x = (const struct exchange *)req;
+
+	return cf_httpd_field(x->httpd, name);
+}
+
 /* No closer than what a household or an office has to itself. */
 static void
 take_network(struct exchange *x)
@@ -84,6 +92,7 @@ exchange_new(const struct cf_http *http, struct cf_httpd_req *httpd,
 	x->req.tail = tail;
 	x->req.query = query;
 	x->req.query_count = httpd->query_count;
+	x->req.field = field;
 	x->req.rc = CF_ERR__COUNT;
 	x->req.reply = (struct cf_buf)CF_BUF_INIT_SECRET(REPLY_MAX);
 	take_network(x);
@@ -103,6 +112,7 @@ end(struct cf_httpd_req *httpd, bool sent)
 	cf_json_free(&x->req.json);
 	cf_buf_free(&x->body);
 	cf_buf_free(&x->req.reply);
+	cf_req_drop_fields(&x->req);
 	cf_secret_wipe(&x->req.bearer);
 	free(x);
 }

@@ -32,6 +32,7 @@ struct head {
 	const char *type;
 	const struct cf_endpoint *ep;	/* NULL: there is none */
 	struct cf_page page;		/* if it is one */
+	const struct cf_req *req;	/* its fields go along; may be NULL */
 	unsigned retry_after_s;		/* 0: it does not say */
 };
 
@@ -80,8 +81,12 @@ send_body(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 	struct cf_httpd_response *r = cf_httpd_response_new(head->status,
 	    body);
 	char seconds[12];
+	size_t i;
 
 	common_headers(r, ks, head);
+	for (i = 0; head->req != NULL && i < head->req->field_count; i++)
+		cf_httpd_response_add(r, head->req->fields[i].name,
+		    head->req->fields[i].value);
 	(void)snprintf(seconds, sizeof seconds, "%u", head->retry_after_s);
 	if (head->retry_after_s > 0)
 		cf_httpd_response_add(r, "Retry-After", seconds);
@@ -109,38 +114,39 @@ write_problem(struct cf_buf *body, enum cf_err rc, const struct cf_why *why)
 
 static void
 send_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
-    enum cf_err rc, const struct cf_why *why, const struct cf_endpoint *ep,
-    unsigned retry_after_s)
+    struct head *head, enum cf_err rc, const struct cf_why *why)
 {
 	struct cf_buf body = CF_BUF_INIT_SECRET(PROBLEM_MAX);
-	struct head head = { .status = (unsigned)cf_err_http(rc),
-	    .type = PROBLEM, .ep = ep, .retry_after_s = retry_after_s };
 
+	head->status = (unsigned)cf_err_http(rc);
+	head->type = PROBLEM;
 	/* Spread those who come back: 1 to 5 seconds. */
-	if (head.status == 503)
-		head.retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
+	if (head->status == 503)
+		head->retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
 	write_problem(&body, rc, why);
-	cf_counts_request(ks->counts, ep, rc);
-	send_body(httpd, ks, &head, &body);
+	cf_counts_request(ks->counts, head->ep, rc);
+	send_body(httpd, ks, head, &body);
 }
 
 void
 cf_reply_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
     enum cf_err rc, const struct cf_why *why, const struct cf_endpoint *ep)
 {
-	send_problem(httpd, ks, rc, why, ep, 0);
+	struct head head = { .ep = ep };
+
+	send_problem(httpd, ks, &head, rc, why);
 }
 
 void
 cf_reply_send(struct cf_httpd_req *httpd, struct cf_req *req)
 {
-	const struct head head = { .status = (unsigned)req->status,
+	struct head head = { .status = (unsigned)req->status,
 	    .type = req->type == NULL ? JSON : req->type, .ep = req->ep,
-	    .page = req->page };
+	    .page = req->page, .req = req };
 
 	if (req->rc != CF_OK) {
-		send_problem(httpd, req->ks, req->rc, &req->why, req->ep,
-		    req->retry_after_s);
+		head.retry_after_s = req->retry_after_s;
+		send_problem(httpd, req->ks, &head, req->rc, &req->why);
 		return;
 	}
 	if (cf_buf_check(&req->reply, NULL) != CF_OK)

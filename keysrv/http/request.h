@@ -42,6 +42,14 @@ struct cf_ks {
 	struct cf_counts *counts;	/* NULL: nothing is counted */
 };
 
+#define CF_REPLY_FIELDS_MAX 4
+
+/* A header field of a reply, besides those that every reply has. */
+struct cf_reply_field {
+	const char *name;	/* static text */
+	char *value;		/* may be a secret */
+};
+
 struct cf_req {
 	const struct cf_ks *ks;
 	const struct cf_endpoint *ep;
@@ -61,6 +69,8 @@ struct cf_req {
 	bool (*query)(const struct cf_req *req, const char *name, char *ret,
 	    size_t cap);
 	int query_count;	/* parameters behind the '?' */
+	/* A header field's value, the first of its name, or NULL.  Lends. */
+	const char *(*field)(const struct cf_req *req, const char *name);
 	struct cf_req *next;	/* in the queue */
 	int64_t queued_ms;
 	uint64_t serial;	/* order of arrival */
@@ -72,6 +82,8 @@ struct cf_req {
 	const char *type;	/* NULL: application/json */
 	struct cf_page page;	/* if that is what it is: cf_req_page() */
 	unsigned retry_after_s;	/* of CF_E_TOO_MANY */
+	struct cf_reply_field fields[CF_REPLY_FIELDS_MAX];
+	size_t field_count;	/* in use: cf_req_add_field() */
 	struct cf_buf reply;	/* wiped when sent */
 	struct cf_why why;	/* "detail" of an error */
 };
@@ -81,6 +93,22 @@ struct cf_buf *cf_req_ok(struct cf_req *req, int status);
 /* The reply is a page; its caller writes and ends it. */
 struct cf_page *cf_req_page(struct cf_req *req, int status,
     const char *title);
+/*
+ * The reply is that the browser shall GET `path` of ours, one slash in front:
+ * 303, RFC 9110 15.4.4.  CF_E_SYNTAX: it is another's, which would send
+ * people wherever somebody else likes; nothing has changed.
+ */
+CF_MUST_USE enum cf_err cf_req_redirect(struct cf_req *req, const char *path,
+    struct cf_why *why);
+/*
+ * Add a header field to the reply that has begun, good or bad; to begin
+ * another takes it away.  `name` is lent for ever, `value` copied.
+ * CF_E_SYNTAX: `value` has other characters than printable ASCII.
+ */
+CF_MUST_USE enum cf_err cf_req_add_field(struct cf_req *req,
+    const char *name, const char *value, struct cf_why *why);
+/* Take away what cf_req_add_field() added. */
+void cf_req_drop_fields(struct cf_req *req);
 /* A bad one.  `why` may be NULL or empty: the table's sentence is sent. */
 void cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why);
 

@@ -71,20 +71,6 @@ attribute(struct cf_page *page, const char *name, const char *value)
 	cf_buf_addc(page->out, '"');
 }
 
-/* Browsers take a backslash for a slash: "/\host" is another host's. */
-static bool
-is_our_path(const char *url)
-{
-	return url[0] == '/' && url[1] != '/' && url[1] != '\\';
-}
-
-static bool
-is_address(const char *url)
-{
-	return strncmp(url, "https://", 8) == 0 ||
-	    strncmp(url, "http://", 7) == 0;
-}
-
 /* Printable ASCII: a browser would read away tabs and line ends. */
 static bool
 is_plain(const char *url)
@@ -93,6 +79,20 @@ is_plain(const char *url)
 		if (*url <= ' ' || *url > '~')
 			return false;
 	return true;
+}
+
+static bool
+is_address(const char *url)
+{
+	return (strncmp(url, "https://", 8) == 0 ||
+	    strncmp(url, "http://", 7) == 0) && is_plain(url);
+}
+
+bool
+cf_page_is_our_path(const char *url)
+{
+	return url[0] == '/' && url[1] != '/' && url[1] != '\\' &&
+	    is_plain(url);
 }
 
 static void
@@ -194,7 +194,7 @@ void
 cf_page_link(struct cf_page *page, const char *url, const char *text)
 {
 	must_be(page, CF_PAGE_PARA);
-	if (!is_plain(url) || !(is_our_path(url) || is_address(url))) {
+	if (!cf_page_is_our_path(url) && !is_address(url)) {
 		escape(page->out, text);
 		return;
 	}
@@ -213,7 +213,7 @@ void
 cf_page_form_open(struct cf_page *page, const char *path, const char *csrf)
 {
 	must_be(page, CF_PAGE_OPEN);
-	if (!is_our_path(path) || !is_plain(path))
+	if (!cf_page_is_our_path(path))
 		cf_bug("a form that is not sent to us");
 	page->place = CF_PAGE_FORM;
 	page->has_form = true;

@@ -59,6 +59,12 @@ void cf_page_begin(struct cf_page *page, struct cf_buf *out,
     const char *lang, const char *title);
 void cf_page_end(struct cf_page *page);
 
+/*
+ * Is it a path of ours, printable ASCII after one slash?  A browser takes
+ * "//host/" and "/\\host/" for another host's.
+ */
+bool cf_page_is_our_path(const char *url);
+
 /* ---- between its parts ---- */
 
 void cf_page_heading(struct cf_page *page, const char *text);
