@@ -11,6 +11,7 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/proofs.h"
+#include "common/wire.h"
 
 #define ANSWER_MAX 16384	/* bytes; the API's bodies are far smaller */
 #define REQUEST_MAX 2048
@@ -83,7 +84,7 @@ get_challenge(const struct cf_agent *agent,
 
 	begin_request(agent, &request);
 	cf_buf_addc(&request, '}');
-	rc = post(agent, "/api/v1/challenge", &request, &answer, why);
+	rc = post(agent, CF_PATH_CHALLENGE, &request, &answer, why);
 	if (rc != CF_OK)
 		return rc;
 	if (cf_json_parse(cf_buf_str(&answer), answer.len, &json, NULL) !=
@@ -235,7 +236,7 @@ cf_agent_describe(struct cf_agent *agent, struct cf_about *ret,
 	CF_AUTO(cf_buf_free) struct cf_buf answer = CF_BUF_INIT(ANSWER_MAX);
 	enum cf_err rc;
 
-	rc = ask_until_answered(agent, CF_PROOF_DESCRIBE, "/api/v1/describe",
+	rc = ask_until_answered(agent, CF_PROOF_DESCRIBE, CF_PATH_DESCRIBE,
 	    &answer, why);
 	if (rc != CF_OK)
 		return rc;
@@ -250,7 +251,7 @@ retrieve(struct cf_agent *agent, struct cf_why *why)
 	    CF_BUF_INIT_SECRET(ANSWER_MAX);
 	enum cf_err rc;
 
-	rc = ask_until_answered(agent, CF_PROOF_RETRIEVE, "/api/v1/retrieve",
+	rc = ask_until_answered(agent, CF_PROOF_RETRIEVE, CF_PATH_RETRIEVE,
 	    &answer, why);
 	if (rc != CF_OK)
 		return rc;
@@ -292,7 +293,7 @@ cf_agent_open(struct cf_agent *agent, struct cf_buf *message,
 	/* The reader's error is the mismatch, whether it is heard or not. */
 	if (rc == CF_E_MISMATCH)
 		(void)!tell_until_heard(agent, CF_PROOF_MISMATCH,
-		    "/api/v1/mismatch", &agent->possession, &unheard);
+		    CF_PATH_MISMATCH, &agent->possession, &unheard);
 	return rc;
 }
 
@@ -307,7 +308,7 @@ cf_agent_confirm(struct cf_agent *agent, struct cf_why *why)
 {
 	if (agent->opening.len == 0)
 		cf_bug("an opening proof before the opening");
-	return tell_until_heard(agent, CF_PROOF_OPEN, "/api/v1/open",
+	return tell_until_heard(agent, CF_PROOF_OPEN, CF_PATH_OPEN,
 	    &agent->opening, why);
 }
 

@@ -16,6 +16,7 @@
 #include "common/mem.h"
 #include "common/qp.h"
 #include "common/secret.h"
+#include "common/wire.h"
 
 #define NOTICE_MAX ((size_t)4 << 20)	/* both texts, quoted-printable */
 /* A message with more lines like these is not worth a tree; P has seven. */
@@ -38,7 +39,7 @@ cf_composite_init(void)
 enum fixed { FIXED_MIME, FIXED_TYPE, FIXED_VERSION, FIXED__COUNT };
 
 static const char *const fixed_name[FIXED__COUNT] = {
-	"MIME-Version", "Content-Type", "Counterfoil-Version"
+	"MIME-Version", "Content-Type", CF_VERSION_FIELD
 };
 
 static enum fixed
@@ -184,7 +185,7 @@ add_prologue(const struct cf_composite_parts *p, struct cf_buf *out)
 	    "Content-Transfer-Encoding: base64\r\n"
 	    "Content-Disposition: attachment;\r\n"
 	    " filename=\"" CF_CONTAINER_NAME "\"\r\n"
-	    "Counterfoil-Locator: %s\r\n\r\n", id, p->boundary, p->locator);
+	    CF_LOCATOR_FIELD ": %s\r\n\r\n", id, p->boundary, p->locator);
 }
 
 static void
@@ -637,9 +638,9 @@ find_notice(const struct tree *t, const char *handle, struct cf_composite *c)
 	    "multipart/alternative of text/plain and text/html has a link "
 	    "with its key id" };
 
-	if (!field_says((GMimeObject *)t->message, "Counterfoil-Version",
+	if (!field_says((GMimeObject *)t->message, CF_VERSION_FIELD,
 	    "1"))
-		return "no field Counterfoil-Version has the value 1";
+		return "no field " CF_VERSION_FIELD " has the value 1";
 	walk(&h, g_mime_message_get_mime_part(t->message), 0);
 	if (h.count > 1)
 		return "its notice is there more than once";

@@ -13,6 +13,7 @@
 #include "common/httpc_fail.h"
 #include "common/link.h"
 #include "common/mem.h"
+#include "common/wire.h"
 
 #define POOL_MAX 32	/* idle handles kept, each with its connection */
 /* Bytes of an answer's header, with the proxy's before it. */
@@ -187,8 +188,8 @@ make_headers(const struct cf_httpc_request *request)
 
 	if (request->json != NULL)
 		list = curl_slist_append(list,
-		    "Content-Type: application/json");
-	list = curl_slist_append(list, "Accept: application/json");
+		    "Content-Type: " CF_MEDIA_JSON);
+	list = curl_slist_append(list, "Accept: " CF_MEDIA_JSON);
 	list = curl_slist_append(list, "Expect:");
 	if (request->origin != NULL) {
 		(void)snprintf(line, sizeof line, "Origin: %s",

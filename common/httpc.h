@@ -31,7 +31,7 @@ struct cf_httpc_options {
 
 struct cf_httpc_request {
 	const char *service;	/* "https://keys.example", checked before */
-	const char *path;	/* "/api/v1/issue"; a query may follow */
+	const char *path;	/* as CF_PATH_ISSUE; a query may follow */
 	const char *json;	/* body to POST, or NULL for GET */
 	size_t json_len;
 	const struct cf_secret *bearer;	/* API token, or NULL */

@@ -14,7 +14,6 @@
 #include "common/proofs.h"
 #include "common/wire.h"
 
-#define PATH "/api/v1/issue"
 #define TRIES 2			/* at one server */
 #define PAUSE_MS 250		/* before the second */
 #define BUSY_PAUSE_MS 1000	/* when it said that it is busy */
@@ -265,7 +264,7 @@ ask_once(const struct cf_issue_client *client, const char *server,
 	if (left < LEAST_MS)
 		return cf_fail(CF_E_TIMEOUT, why, "%s: no time left", server);
 	http.service = server;
-	http.path = PATH;
+	http.path = CF_PATH_ISSUE;
 	http.json = cf_buf_str(json);
 	http.json_len = json->len;
 	http.bearer = client->bearer;

@@ -10,8 +10,8 @@
 
 #include "common/b64url.h"
 #include "common/mem.h"
+#include "common/wire.h"
 
-#define PROBLEM "urn:counterfoil:problem:"
 #define DETAIL_MAX 200	/* bytes of a reason that are passed on */
 
 static void
@@ -167,10 +167,10 @@ cf_json_problem(long status, const char *text, size_t len,
 	detail = cf_json_string(json, "detail");
 	if (detail == NULL)
 		detail = cf_json_string(json, "title");
-	if (type == NULL || strncmp(type, PROBLEM, strlen(PROBLEM)) != 0 ||
-	    detail == NULL)
+	if (type == NULL || detail == NULL ||
+	    strncmp(type, CF_PROBLEM, strlen(CF_PROBLEM)) != 0)
 		return no_reason(status, service, why);
-	rc = cf_err_from_slug(type + strlen(PROBLEM));
+	rc = cf_err_from_slug(type + strlen(CF_PROBLEM));
 	if (rc == CF_OK)
 		rc = CF_E_PROTOCOL;
 	if (rc == CF_E_PROTOCOL && status >= 400 && status <= 499)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "common/wire.h"
 
 void
 cf_link_wipe(struct cf_link *link)
@@ -167,9 +168,10 @@ parse_into(const char *text, struct cf_link *link, struct cf_why *why)
 	if (n > CF_SERVICE_MAX)
 		return cf_fail(CF_E_LINK_TOO_LONG, why, "host name too long");
 	memcpy(link->service, text, n);
-	if (strncmp(p, "/k/", 3) != 0)
+	if (strncmp(p, CF_PATH_KEY, 3) != 0)
 		return cf_fail(CF_E_LINK_SYNTAX, why,
-		    "no /k/ after the host: not a key retrieval link");
+		    "no " CF_PATH_KEY " after the host: not a key "
+		    "retrieval link");
 	p += 3;
 	if (strcspn(p, "#") != CF_HANDLE_LEN || p[CF_HANDLE_LEN] != '#' ||
 	    !cf_b64url_decode(p, CF_HANDLE_LEN, link->key_id, CF_KEY_ID_LEN))
@@ -205,8 +207,8 @@ cf_link_format(const struct cf_link *link, char *out)
 	char token[CF_TOKEN_TEXT_LEN + 1];
 
 	cf_secret_to_b64url(&link->token, token);
-	(void)snprintf(out, CF_LINK_MAX + 1, "%s/k/%s#%s", link->service,
-	    link->handle, token);
+	(void)snprintf(out, CF_LINK_MAX + 1, "%s" CF_PATH_KEY "%s#%s",
+	    link->service, link->handle, token);
 	OPENSSL_cleanse(token, sizeof token);
 }
 
@@ -219,7 +221,8 @@ cf_link_format_reader(const struct cf_link *link, const char *reader_url,
 	bool plain = cf_link_is_plain(link->service);
 	int n;
 
-	n = snprintf(out, CF_READER_LINK_MAX + 1, "%s/m/%s#", reader_url, blob);
+	n = snprintf(out, CF_READER_LINK_MAX + 1, "%s" CF_PATH_PAGE "%s#",
+	    reader_url, blob);
 	if (n < 0 || n > CF_SERVICE_MAX + 3 + CF_BLOB_LEN + 1)
 		cf_bug("reader URL was not checked");
 	/* Without its scheme, loopback would be taken for the reader's. */

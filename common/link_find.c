@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/link_reading.h"
+#include "common/wire.h"
 
 #define ROUNDS 3		/* of undoing, after the text as it is */
 #define SLASHES_MAX 3
@@ -116,7 +117,7 @@ read_secret(struct find *f, struct cf_buf *text, const char *handle,
 		f->alike = true;
 		return;
 	}
-	cf_buf_adds(text, "/k/");
+	cf_buf_adds(text, CF_PATH_KEY);
 	cf_buf_add(text, handle, CF_HANDLE_LEN);
 	cf_buf_addc(text, '#');
 	cf_buf_add(text, token, CF_TOKEN_TEXT_LEN);
@@ -198,7 +199,7 @@ read_url(struct find *f, const char *s, bool first)
 	p += n;
 	if (strcmp(p, "/") == 0 || strcasecmp(p, "/k") == 0)
 		f->cut = true;
-	else if (strncasecmp(p, "/k/", 3) == 0)
+	else if (strncasecmp(p, CF_PATH_KEY, 3) == 0)
 		read_secret(f, &text, p + 3, '#');
 }
 
@@ -253,7 +254,7 @@ scan(struct find *f, const char *text)
 			read_fragment(f, s + 1);
 		else if (strncasecmp(s, "http", 4) == 0)
 			read_url(f, s, s == text);
-		else if (strncasecmp(s, "/k/", 3) == 0)
+		else if (strncasecmp(s, CF_PATH_KEY, 3) == 0)
 			read_bare(f, text, s);
 }
 

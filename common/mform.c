@@ -8,8 +8,9 @@
 #include <strings.h>
 
 #include "common/block.h"
+#include "common/wire.h"
 
-#define FIRST_NAME "Counterfoil-M: "
+#define FIRST_NAME CF_FORM_FIELD ": "
 #define HP_NAME "HP-Outer: "
 #define SUFFIX ";\r\n hp=\"cipher\""
 #define MADE_VERSION "MIME-Version: 1.0\r\n"
@@ -492,7 +493,7 @@ cf_mform_strip(const void *mform, size_t len, struct cf_buf *ret,
 	if (!eat_first(&s, &said))
 		return cf_fail(CF_E_MFORM, why,
 		    "the decrypted message does not begin with the field "
-		    "Counterfoil-M of version 1");
+		    CF_FORM_FIELD " of version 1");
 	if (!eat_outers(&s, said.outer))
 		return cf_fail(CF_E_MFORM, why,
 		    "the decrypted message has not the %zu HP-Outer fields "

@@ -37,9 +37,6 @@
 #include "common/err.h"
 #include "common/field.h"
 
-/* The flag with which a sender asks for a return receipt. */
-#define CF_FLAG_FIELD "X-Return-Receipt"
-
 /* Bcc, Resent-Bcc or the flag: fields that M leaves out. */
 bool cf_mform_drops(const char *name);
 /* MIME-Version or Content-*: says how the body is to be read (RFC 9788). */

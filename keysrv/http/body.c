@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "common/json.h"
+#include "common/wire.h"
 
 #define VALUES_STRANGER 64	/* in the JSON of a recipient */
 #define VALUES_GATEWAY 2048	/* in 64 keys and 100 recipients: 850 */
@@ -33,7 +34,7 @@ static const struct {
 	enum cf_err (*read)(struct cf_req *req, const struct cf_buf *body,
 	    struct cf_why *why);
 } bodies[CF_BODY__COUNT] = {
-	[CF_BODY_JSON] = { "application/json", read_json },
+	[CF_BODY_JSON] = { CF_MEDIA_JSON, read_json },
 	[CF_BODY_RAW] = { NULL, read_raw },
 };
 

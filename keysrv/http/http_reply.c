@@ -6,10 +6,10 @@
 
 #include "common/clock.h"
 #include "common/link.h"
+#include "common/wire.h"
 #include "keysrv/counts.h"
 #include "keysrv/http/json_out.h"
 
-#define JSON "application/json"
 #define PROBLEM "application/problem+json"
 #define PROBLEM_MAX 2000	/* bytes */
 
@@ -101,7 +101,7 @@ write_problem(struct cf_buf *body, enum cf_err rc, const struct cf_why *why)
 	struct cf_jout out;
 	char type[100];
 
-	(void)snprintf(type, sizeof type, "urn:counterfoil:problem:%s",
+	(void)snprintf(type, sizeof type, CF_PROBLEM "%s",
 	    cf_err_slug(rc));
 	cf_jout_begin(&out, body);
 	cf_jout_str(&out, "type", type);
@@ -141,8 +141,8 @@ void
 cf_reply_send(struct cf_httpd_req *httpd, struct cf_req *req)
 {
 	struct head head = { .status = (unsigned)req->status,
-	    .type = req->type == NULL ? JSON : req->type, .ep = req->ep,
-	    .page = req->page, .req = req };
+	    .type = req->type == NULL ? CF_MEDIA_JSON : req->type,
+	    .ep = req->ep, .page = req->page, .req = req };
 
 	if (req->rc != CF_OK) {
 		head.retry_after_s = req->retry_after_s;

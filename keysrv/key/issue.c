@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/secret.h"
+#include "common/wire.h"
 #include "keysrv/db/db_master.h"
 #include "keysrv/db/db_upkeep.h"
 #include "keysrv/http/json_out.h"
@@ -422,7 +423,7 @@ write_key(struct cf_jout *out, const struct cf_ks *ks,
 	char handle[CF_HANDLE_LEN + 1], locator[CF_LINK_MAX + 1];
 
 	cf_b64url_encode(key->key_id, sizeof key->key_id, handle);
-	(void)snprintf(locator, sizeof locator, "%s/k/%s",
+	(void)snprintf(locator, sizeof locator, "%s" CF_PATH_KEY "%s",
 	    ks->settings->service_url, handle);
 	cf_jout_open(out, NULL, '{');
 	cf_jout_str(out, "key_id", handle);

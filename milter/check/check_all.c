@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/mform.h"
+#include "common/wire.h"
 #include "milter/check/check_parts.h"
 
 #define POSTFIX_USUAL "/etc/postfix"

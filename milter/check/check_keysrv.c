@@ -11,10 +11,11 @@
 #include "common/httpc.h"
 #include "common/json.h"
 #include "common/reference.h"
+#include "common/wire.h"
 #include "milter/check/check_parts.h"
 
 #define ANSWER_MAX 65536
-#define QUESTION "/api/v1/messages?limit=1"
+#define QUESTION CF_PATH_MESSAGES "?limit=1"
 #define QUESTION_MAX (sizeof QUESTION + sizeof "&reference=" + \
 	CF_B64URL_LEN(CF_REF_CHECK_LEN))
 

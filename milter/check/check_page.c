@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "common/httpc.h"
+#include "common/wire.h"
 #include "milter/check/check_parts.h"
 
-#define PAGE "/m/AAAAAAAAAAAAAAAAAAAAAA"	/* the same for each message */
+/* The same for each message. */
+#define PAGE CF_PATH_PAGE "AAAAAAAAAAAAAAAAAAAAAA"
 #define PAGE_MAX (8 * 1024 * 1024)
 /* What common/web/src/index.html says of itself. */
 #define PAGE_MARK "<meta name=\"generator\" content=\"Counterfoil\">"

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/wire.h"
 #include "milter/cli/cli.h"
 
 #define ROW "%-16s  %-8s  %-9s  %-16s  %-16s  %-13s  %-*s  %s\n"
@@ -55,7 +56,7 @@ get(struct cf_httpc *http, const struct cf_cli_conf *conf,
     struct cf_buf *answer, struct cf_why *why)
 {
 	CF_AUTO(cf_free) char *path =
-	    cf_asprintf("/api/v1/messages?limit=%ld", limit);
+	    cf_asprintf(CF_PATH_MESSAGES "?limit=%ld", limit);
 	const struct cf_httpc_request request = {
 		.service = service,
 		.path = path,

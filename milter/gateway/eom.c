@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/fault.h"
+#include "common/wire.h"
 #include "milter/gateway/sock.h"
 
 /* Everything that can fail for long stands before the first edit. */

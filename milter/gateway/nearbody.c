@@ -21,6 +21,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/wire.h"
 #include "milter/gateway/nearflag.h"
 #include "milter/gateway/nearname.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/wire.h"
 #include "milter/gateway/nearname.h"
 
 #define LINE_USUAL 76		/* longer ones are folded by mail programs */

@@ -407,7 +407,7 @@ make_up_key(struct cf_outbound *o, struct cf_why *why)
 	cf_secret_random(&o->answer.kek, CF_KEK_LEN);
 	cf_b64url_encode(o->key.key_id, CF_KEY_ID_LEN, handle);
 	cf_secret_to_b64url(&o->key.token, token);
-	(void)snprintf(text, sizeof text, "%s/k/%s#%s",
+	(void)snprintf(text, sizeof text, "%s" CF_PATH_KEY "%s#%s",
 	    o->snapshot->conf.key_servers.item[0], handle, token);
 	return cf_link_parse(text, &o->answer.locator, why);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/container.h"
+#include "common/wire.h"
 
 #define HTML "text/html; charset=utf-8"
 #define PLAIN "text/plain; charset=utf-8"
@@ -39,11 +40,11 @@ static const struct cf_reader_kind kinds[CF_READER__COUNT] = {
 	[CF_READER_SINGLE] = { 200, HTML, "counterfoil.html", NULL,
 	    "counterfoil.html", "/counterfoil.html",
 	    "single", "ok" },
-	[CF_READER_HEALTH] = { 200, "application/json", NULL,
-	    "{\"status\":\"ok\"}\n", NULL, "/healthz",
+	[CF_READER_HEALTH] = { 200, CF_MEDIA_JSON, NULL,
+	    "{\"status\":\"ok\"}\n", NULL, CF_PATH_HEALTH,
 	    "healthz", "ok" },
 	[CF_READER_SEALED] = { 200, CF_CONTAINER_TYPE, NULL, NULL,
-	    CF_CONTAINER_NAME, "/e/",
+	    CF_CONTAINER_NAME, CF_PATH_SEALED,
 	    "sealed", "ok" },
 	[CF_READER_NOT_FOUND] = { 404, HTML, NULL, not_found_page, NULL,
 	    "(unknown)",
@@ -71,7 +72,7 @@ static const struct {
 	{ "/page.js", CF_READER_SCRIPT },
 	{ "/page.css", CF_READER_STYLE },
 	{ "/counterfoil.html", CF_READER_SINGLE },
-	{ "/healthz", CF_READER_HEALTH },
+	{ CF_PATH_HEALTH, CF_READER_HEALTH },
 };
 
 static const struct cf_reader_header headers[] = {
@@ -141,9 +142,9 @@ route(const char *path, char *ret_blob)
 		if (strcmp(path, routes[i].path) == 0)
 			return routes[i].body;
 	/* The page finds L in its own address, too. */
-	if (take_blob(path, "/m/", cf_link_begins_blob, ret_blob))
+	if (take_blob(path, CF_PATH_PAGE, cf_link_begins_blob, ret_blob))
 		return CF_READER_PAGE;
-	if (take_blob(path, "/e/", cf_link_is_blob, ret_blob))
+	if (take_blob(path, CF_PATH_SEALED, cf_link_is_blob, ret_blob))
 		return CF_READER_SEALED;
 	return CF_READER_NOT_FOUND;
 }

@@ -15,6 +15,7 @@
 #include "common/httpd.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/wire.h"
 #include "milter/reader/reader.h"
 #include "milter/store/store.h"
 
@@ -179,7 +180,8 @@ end(struct cf_httpd_req *req, bool sent)
 
 	path = cf_reader_kind(r->answer.body)->log_as;
 	if (r->answer.blob[0] != '\0') {
-		path = r->answer.body == CF_READER_PAGE ? "/m/" : "/e/";
+		path = r->answer.body == CF_READER_PAGE ? CF_PATH_PAGE :
+		    CF_PATH_SEALED;
 		dots = "...";
 	}
 	cf_httpd_peer(req, peer, sizeof peer);

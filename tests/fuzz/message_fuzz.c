@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/secret.h"
+#include "common/wire.h"
 #include "milter/gateway/mctx.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -13,6 +13,7 @@
 
 #include "common/composite.h"
 #include "common/mem.h"
+#include "common/wire.h"
 #include "milter/gateway/edits.h"
 #include "milter/gateway/flag.h"
 
