@@ -5,7 +5,6 @@
  */
 #include "common/clock.h"
 #include "keysrv/http/json_out.h"
-#include "keysrv/http/kind.h"
 #include "keysrv/key/criteria.h"
 #include "keysrv/key/read.h"
 

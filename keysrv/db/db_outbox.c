@@ -20,6 +20,12 @@ cf_db_outbox_row_clear(struct cf_db_outbox_row *row)
 	memset(row, 0, sizeof *row);
 }
 
+/*
+ * Of rows that are found by their number.  As "state = 'waiting'" it would let
+ * a plan look for them in outbox_due, among all that wait.
+ */
+#define WAITING "state NOT IN ('sent', 'undeliverable')"
+
 /* ---- lease ---- */
 
 /*
@@ -27,22 +33,33 @@ cf_db_outbox_row_clear(struct cf_db_outbox_row *row)
  * waiting for each other.  `attempts` grows with each lease and so tells a
  * late holder's answer from the present one's.  Materialized: the choice is
  * made once; a plan that made it anew for each row would lease all of them.
+ * What was opened before its time stands in outbox_early until it is leased.
  */
+#define FREE "w.next_try <= now()" \
+	" AND (w.lease_until IS NULL OR w.lease_until <= now())"
 static const struct cf_db_stmt lease_stmt = { "outbox_lease",
     "WITH due AS MATERIALIZED (SELECT w.outbox_id"
     "  FROM counterfoil.outbox w"
-    "  WHERE w.state = 'waiting' AND w.not_before <= now()"
-    "   AND w.next_try <= now()"
-    "   AND (w.lease_until IS NULL OR w.lease_until <= now())"
+    "  WHERE w.state = 'waiting' AND w.not_before <= now() AND " FREE
     "   AND NOT (w.kind = 'opened' AND EXISTS (SELECT"
     "    FROM counterfoil.outbox f WHERE f.key_id = w.key_id"
     "    AND f.principal = w.principal AND f.kind = 'released'"
-    "    AND f.state = 'waiting'))"
-    "  ORDER BY w.not_before LIMIT $1 FOR UPDATE SKIP LOCKED)"
+    "    AND f." WAITING "))"
+    "  ORDER BY w.not_before LIMIT $1 FOR UPDATE SKIP LOCKED),"
+    " opened AS MATERIALIZED (SELECT e.ctid AS place, e.outbox_id"
+    "  FROM counterfoil.outbox_early e"
+    "  LIMIT $1 - (SELECT count(*) FROM due) FOR UPDATE SKIP LOCKED),"
+    " taken AS (DELETE FROM counterfoil.outbox_early"
+    "  WHERE ctid = ANY (ARRAY (SELECT place FROM opened))),"
+    " early AS MATERIALIZED (SELECT w.outbox_id"
+    "  FROM counterfoil.outbox w"
+    "  WHERE w.outbox_id = ANY (ARRAY (SELECT outbox_id FROM opened))"
+    "   AND w." WAITING " AND " FREE " FOR UPDATE SKIP LOCKED)"
     " UPDATE counterfoil.outbox o"
     " SET lease_until = clock_timestamp() + $2 * interval '1 ms',"
     "  attempts = o.attempts + 1"
-    " FROM due WHERE o.outbox_id = due.outbox_id"
+    " FROM (SELECT * FROM due UNION ALL SELECT * FROM early) q"
+    " WHERE o.outbox_id = q.outbox_id"
     " RETURNING o.outbox_id, o.attempts::bigint, o.kind, o.event_id,"
     "  o.key_id, o.assurance, o.sender, o.recipient, o.principal,"
     "  o.original_message_id, o.details, o.released_at, o.opened_at,"
@@ -138,7 +155,9 @@ cf_db_outbox_lease(struct cf_db *db, size_t max, long lease_ms,
 
 /* $1 id, $2 attempts, $3 kind; the statements' own values come after. */
 #define FENCE " WHERE outbox_id = $1 AND attempts = $2" \
-	" AND kind = $3 AND state = 'waiting' RETURNING state"
+	" AND kind = $3 AND " WAITING " RETURNING state"
+/* What was opened early has left outbox_early: it is due now. */
+#define DUE "not_before = least(not_before, clock_timestamp())"
 #define BY_AGE "CASE WHEN clock_timestamp() >=" \
 	" not_before + $4 * interval '1 ms'" \
 	" THEN 'undeliverable' ELSE 'waiting' END"
@@ -222,7 +241,7 @@ cf_db_outbox_retry(struct cf_db *db, const struct cf_db_outbox_row *row,
     bool *ret_gave_up, struct cf_why *why)
 {
 	static const struct cf_db_stmt stmt = { "outbox_retry",
-	    "UPDATE counterfoil.outbox SET state = " BY_AGE ","
+	    "UPDATE counterfoil.outbox SET state = " BY_AGE ", " DUE ","
 	    " next_try = clock_timestamp() + $5 * interval '1 ms',"
 	    " lease_until = NULL, last_error = $6" FENCE };
 	struct ending e;
@@ -240,10 +259,10 @@ cf_db_outbox_give_back(struct cf_db *db, const struct cf_db_outbox_row *row,
     struct cf_why *why)
 {
 	static const struct cf_db_stmt stmt = { "outbox_give_back",
-	    "UPDATE counterfoil.outbox SET lease_until = NULL,"
+	    "UPDATE counterfoil.outbox SET lease_until = NULL, " DUE ","
 	    " attempts = attempts - 1" FENCE };
 	static const struct cf_db_stmt stmt_error = { "outbox_away",
-	    "UPDATE counterfoil.outbox SET state = " BY_AGE ","
+	    "UPDATE counterfoil.outbox SET state = " BY_AGE ", " DUE ","
 	    " lease_until = NULL, attempts = attempts - 1,"
 	    " last_error = $5" FENCE };
 	struct ending e;

@@ -370,17 +370,24 @@ cf_db_notice_released(struct cf_db *db, const struct cf_db_args *args)
 	outbox_released(db, args);
 }
 
+/*
+ * No column that an index has changes, not_before neither: the row stays where
+ * it is, and outbox_early has it sent at once.
+ */
 static void
 outbox_upgrade(struct cf_db *db, const struct cf_db_args *args)
 {
 	static const struct cf_db_stmt stmt = { "outbox_upgrade",
-	    "UPDATE counterfoil.outbox o SET kind = 'opened', "
-	    "event_id = q.event_id, opened_at = q.opened_at, "
-	    "not_before = q.not_before "
+	    "WITH opened AS (UPDATE counterfoil.outbox o SET kind = 'opened', "
+	    "event_id = q.event_id, opened_at = q.opened_at "
 	    "FROM " NOTICES " "
 	    "WHERE o.key_id = q.key_id AND o.principal = q.principal "
-	    "AND o.kind = 'released' AND o.state = 'waiting' "
-	    "AND (o.lease_until IS NULL OR o.lease_until < now())" };
+	    "AND o.kind = 'released' "
+	    "AND o.state NOT IN ('sent', 'undeliverable') "
+	    "AND (o.lease_until IS NULL OR o.lease_until < now()) "
+	    "RETURNING o.outbox_id, o.not_before) "
+	    "INSERT INTO counterfoil.outbox_early (outbox_id) "
+	    "SELECT outbox_id FROM opened WHERE not_before > now()" };
 
 	(void)cf_db_send(db, &stmt, args);
 }

@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "keysrv/db/db.h"
+#include "keysrv/http/kind.h"
 
 /* Who may call; bits. */
 enum cf_who {
@@ -27,7 +28,6 @@ enum cf_body {
 	CF_BODY__COUNT
 };
 
-struct cf_kind;
 struct cf_req;
 
 /* What an endpoint does. */

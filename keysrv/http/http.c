@@ -14,7 +14,6 @@
 #include "common/mem.h"
 #include "keysrv/http/body.h"
 #include "keysrv/http/http_reply.h"
-#include "keysrv/http/kind.h"
 #include "keysrv/http/queue.h"
 
 #define HEADER_MEMORY 16384	/* request line and header fields, bytes */

@@ -9,8 +9,6 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "keysrv/counts.h"
-#include "keysrv/http/batch.h"
-#include "keysrv/http/kind.h"
 
 /* A client has given up by then; its key must not be released to nobody. */
 #define WAIT_MAX_MS 25000
@@ -311,7 +309,7 @@ work(void *arg)
 		if (batch.count == 0)
 			continue;
 		cf_counts_batch(q->ks->counts, line->kind, batch.count);
-		cf_batch_do(&batch, line->kind);
+		cf_kind_run(line->kind, &batch);
 		give_back(q, taken, batch.count);
 	}
 	return NULL;

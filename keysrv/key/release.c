@@ -19,9 +19,7 @@
 #include "common/secret.h"
 #include "keysrv/db/db_receipt.h"
 #include "keysrv/db/db_upkeep.h"
-#include "keysrv/http/batch.h"
 #include "keysrv/http/json_out.h"
-#include "keysrv/http/kind.h"
 #include "keysrv/key/criteria.h"
 #include "keysrv/key/release.h"
 

@@ -4,10 +4,13 @@
 --
 -- Receipts.  A first release inserts a row with kind 'released', not_before a
 -- little later; next_try and the rest keep their defaults.  An opening proof
--- turns that row into kind 'opened' with event_id of the opened event and
--- not_before = now(), while it is waiting and lease_until is null or past;
--- otherwise it inserts a row of its own.  No index of another table, no
--- foreign key: the row holds all that its mail says.
+-- turns that row into kind 'opened' with event_id of the opened event, while
+-- it is waiting and lease_until is null or past, and puts its number into
+-- outbox_early; otherwise it inserts a row of its own.  No index of another
+-- table, no foreign key: the row holds all that its mail says.
+--
+-- A row changes two or three times within a minute, and only what becomes of
+-- it in the end touches an index; room for the changes is left in each page.
 CREATE TABLE counterfoil.outbox (
 	outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	event_id bytea NOT NULL CHECK (octet_length(event_id) = 16),
@@ -40,7 +43,7 @@ CREATE TABLE counterfoil.outbox (
 	CONSTRAINT outbox_opened CHECK (kind <> 'opened' OR
 	    opened_at IS NOT NULL),
 	CHECK ((state = 'sent') = (sent_at IS NOT NULL))
-);
+) WITH (fillfactor = 70);
 COMMENT ON TABLE counterfoil.outbox IS
     'Mails, such as receipts to senders: waiting, sent or undeliverable.';
 COMMENT ON COLUMN counterfoil.outbox.outbox_id IS
@@ -70,7 +73,7 @@ COMMENT ON COLUMN counterfoil.outbox.principal IS
 COMMENT ON COLUMN counterfoil.outbox.details IS
     'What the other columns have no place for; null for receipts.';
 COMMENT ON COLUMN counterfoil.outbox.not_before IS
-    'When the mail is due: the wish of release or opening.';
+    'When the mail is due, if it does not stand in outbox_early.';
 COMMENT ON COLUMN counterfoil.outbox.next_try IS
     'Not before that either, after a failure: the back-off.';
 COMMENT ON COLUMN counterfoil.outbox.lease_until IS
@@ -92,17 +95,33 @@ CREATE INDEX outbox_due ON counterfoil.outbox (not_before)
 -- For the opening proof, the second mail's wording and the status page.
 CREATE INDEX outbox_key ON counterfoil.outbox (key_id);
 
+-- Without an index: there are few, and all are read.  One that is not there
+-- (its sender was killed) is sent when not_before comes.
+CREATE TABLE counterfoil.outbox_early (
+	outbox_id bigint NOT NULL
+);
+COMMENT ON TABLE counterfoil.outbox_early IS
+    'Rows of the outbox to be sent before their time, until they are leased.';
+COMMENT ON COLUMN counterfoil.outbox_early.outbox_id IS
+    'The row, which tells of an opening.';
+
 GRANT SELECT, INSERT ON counterfoil.outbox TO counterfoil_keysrv;
 -- The opening's upgrade of a row that waits, then lease and outcome.  To whom
 -- the mail goes and what it says of the release stays as it was inserted.
 GRANT UPDATE (kind, event_id, opened_at, not_before, next_try, lease_until,
     attempts, state, last_error, sent_at)
     ON counterfoil.outbox TO counterfoil_keysrv;
--- What was sent or given up stays so; the owner may have it sent again.
+-- To update is to lock them.
+GRANT SELECT, INSERT, UPDATE, DELETE ON counterfoil.outbox_early
+    TO counterfoil_keysrv;
+-- What was sent or given up stays so; the owner may have it sent again.  Said
+-- otherwise than in outbox_due: a plan made while nobody waits would look
+-- through that index for each row, whatever its number.
 ALTER TABLE counterfoil.outbox ENABLE ROW LEVEL SECURITY;
 CREATE POLICY outbox_read ON counterfoil.outbox FOR SELECT
     TO counterfoil_keysrv USING (true);
 CREATE POLICY outbox_add ON counterfoil.outbox FOR INSERT
     TO counterfoil_keysrv WITH CHECK (state = 'waiting');
 CREATE POLICY outbox_change ON counterfoil.outbox FOR UPDATE
-    TO counterfoil_keysrv USING (state = 'waiting') WITH CHECK (true);
+    TO counterfoil_keysrv USING (state NOT IN ('sent', 'undeliverable'))
+    WITH CHECK (true);

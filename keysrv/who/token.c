@@ -5,8 +5,6 @@
  * own transaction.
  */
 #include "keysrv/db/db_key.h"
-#include "keysrv/http/batch.h"
-#include "keysrv/http/kind.h"
 #include "keysrv/http/request.h"
 
 static enum cf_err

@@ -579,7 +579,7 @@ def t_locked():
 		end_session(locker)
 
 
-def due_at_once(name, count):
+def due_at_once(name, count, when="now()"):
 	"""So many rows for as many senders, name-1@a.test and so on."""
 	world.sql("INSERT INTO counterfoil.outbox (event_id, key_id,"
 	    " message_ref, kind, sender, recipient, original_message_id,"
@@ -587,7 +587,34 @@ def due_at_once(name, count):
 	    " SELECT uuid_send(gen_random_uuid()),"
 	    " uuid_send(gen_random_uuid()), '', 'released',"
 	    " '%s-' || n || '@a.test', 'bob@b.test', '', now(), 'bearer',"
-	    " 'bearer', now() FROM generate_series(1, %d) n" % (name, count))
+	    " 'bearer', %s FROM generate_series(1, %d) n" % (name, when, count))
+
+
+def entries_read(index):
+	"""How many entries of an index were looked at so far."""
+	return int(world.sql("SELECT coalesce(sum(idx_tup_read), 0) FROM"
+	    " pg_stat_user_indexes WHERE indexrelname = '%s'" % index))
+
+
+@world.case("what waits for its time costs nothing, whatever is sent meanwhile")
+def t_waiting_is_free():
+	due_at_once("later", 1000, "now() + interval '1 h'")
+	due_at_once("prompt", 60)
+	world.open(world.release("early@a.test", "1 h")[0])
+	before = entries_read("outbox_due")
+	outbox = world.outbox()
+	world.sink.wait("early@a.test")
+	proc.wait_for(lambda: world.sql("SELECT count(*) FROM"
+	    " counterfoil.outbox WHERE sender LIKE 'prompt-%'"
+	    " AND state = 'sent'") == "60", 60, "all that is due")
+	tap.equal(outbox.stop(), 0, "exit status")
+	# The statistics of a connection are there when it has ended.
+	proc.wait_for(lambda: world.sql("SELECT count(*) FROM pg_stat_activity"
+	    " WHERE application_name = 'counterfoil-outbox'") == "0", 60,
+	    "the end of its connections")
+	tap.true(entries_read("outbox_due") - before < 1000, "%d entries read"
+	    % (entries_read("outbox_due") - before))
+	world.sql("DELETE FROM counterfoil.outbox WHERE sender LIKE 'later-%'")
 
 
 @world.case("three outboxes on one table send each mail once")

@@ -99,12 +99,14 @@ class World:
 	def open(self, key):
 		"""What the opening proof does; gives "changed" or "added"."""
 		event = secrets.token_hex(16)
-		done = self.sql("UPDATE counterfoil.outbox SET kind = 'opened',"
-		    " opened_at = now(), not_before = now(),"
-		    " event_id = '\\x%s' WHERE key_id = '\\x%s'"
+		done = self.sql("WITH o AS (UPDATE counterfoil.outbox SET"
+		    " kind = 'opened', opened_at = now(), event_id = '\\x%s'"
+		    " WHERE key_id = '\\x%s'"
 		    " AND kind = 'released' AND state = 'waiting' AND"
 		    " (lease_until IS NULL OR lease_until <= now())"
-		    " RETURNING 'changed'" % (event, key))
+		    " RETURNING outbox_id), e AS (INSERT INTO"
+		    " counterfoil.outbox_early SELECT outbox_id FROM o)"
+		    " SELECT 'changed' FROM o" % (event, key))
 		return done or self.sql("INSERT INTO counterfoil.outbox"
 		    " (event_id, key_id, message_ref, kind, sender, recipient,"
 		    " original_message_id, released_at, opened_at, assurance,"

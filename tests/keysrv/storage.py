@@ -334,6 +334,28 @@ def t_outbox_fence():
 	    "waiting", "by the owner")
 
 
+@tap.case("an opening changes its receipt where it stands: no index is "
+    "touched")
+def t_outbox_hot():
+	def updates():
+		return [int(n) for n in g.psql("SELECT n_tup_upd, n_tup_upd - "
+		    "n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = "
+		    "'outbox'").split("|")]
+	# More than a page holds.
+	messages = [g.issue() for _ in range(40)]
+	releases = [g.release(m) for m in messages]
+	before = updates()
+	for m, r in zip(messages, releases):
+		tap.equal(g.open(m, r).status, 200, "open")
+	# A connection tells its numbers when it has been idle for some time.
+	proc.wait_for(lambda: updates()[0] >= before[0] + 40, 60, "the numbers")
+	tap.equal(updates()[1] - before[1], 0, "updates that touch an index")
+	tap.equal(g.psql("SELECT count(*) FROM counterfoil.outbox_early JOIN "
+	    "counterfoil.outbox USING (outbox_id) WHERE key_id IN (%s) AND "
+	    "kind = 'opened'" % ",".join("'\\x%s'" % m.key_id.hex()
+	    for m in messages)), "40", "to be sent at once")
+
+
 @tap.case("nothing that the application may change alters what the auditor "
     "reads")
 def t_auditor_evidence():
@@ -369,7 +391,7 @@ def t_roles_auditor():
 		    "counterfoil.%s LIMIT 1" % view)
 	for table in ("key_issue", "key_material", "key_state", "key_once",
 	    "key_release", "message_once", "challenge_used", "event",
-	    "outbox", "account",
+	    "outbox", "outbox_early", "account",
 	    "api_token", "account_domain", "schema_version"):
 		tap.true(refused("counterfoil_auditor",
 		    "SELECT * FROM counterfoil." + table), table)

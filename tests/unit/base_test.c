@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The small modules everything stands on: b64url, buf, clock, link, digest,
- * proxy, err, log, file, mem. */
+/* The small modules everything stands on: b64url, buf, clock, conf, link. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,11 +19,13 @@
 #include "common/b64url.h"
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/conf.h"
 #include "common/digest.h"
 #include "common/file.h"
 #include "common/link.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/network.h"
 #include "common/proxy.h"
 #include "common/secret.h"
 #include "config.h"
@@ -176,6 +178,602 @@ t_link_rejects(void **state)
 	    TOKEN, &link, NULL), CF_OK);
 }
 
+struct sample {
+	char *name;
+	long number;
+	bool yes;
+	struct cf_conf_list items;
+	long size, time_s, time_ms;
+	int way;
+	char *secret_file;
+};
+
+static const struct cf_conf_name ways[] = {
+	{ "left", 4 }, { "right", 8 }, { "up", 15 }, { NULL, 0 },
+};
+
+#define CF_CONF_INTO sample
+#include "common/conf_rows.h"
+
+static const struct cf_conf_opt sample_table[] = {
+	STR(name, "anna", NULL, RESTART,
+	    "The name."),
+	INT(number, "7", 1, 9, RESTART,
+	    "The number."),
+	BOOL(yes, "true", RESTART,
+	    "Whether."),
+	LIST(items, "a b", cf_conf_check_service_url, RESTART,
+	    "The items."),
+	SIZE(size, "100", -1, 3L << 30, LIVE,
+	    "The size."),
+	TIME(time_s, "30", 1, 864000, RESTART,
+	    "The time."),
+	ENUM(way, "right", ways, RESTART,
+	    "The way."),
+	TIME_MS(time_ms, "500", 1, 864000, RESTART,
+	    "The short time."),
+	STR(secret_file, NULL, cf_conf_check_secret_file, RESTART,
+	    "The secret."),
+};
+
+#define N_OPTS (sizeof sample_table / sizeof sample_table[0])
+
+static enum cf_err
+load_bytes(const void *text, size_t len, struct sample *s, struct cf_why *why)
+{
+	char path[] = "/tmp/cfconfXXXXXX";
+	enum cf_err rc;
+	int fd = mkstemp(path);
+
+	assert_int_equal(cf_file_write_all(fd, text, len, NULL), CF_OK);
+	close(fd);
+	rc = cf_conf_load(path, sample_table, N_OPTS, s, why);
+	unlink(path);
+	return rc;
+}
+
+static enum cf_err
+load(const char *text, mode_t secret_mode, struct sample *s,
+    struct cf_why *why)
+{
+	char path[] = "/tmp/cfconfXXXXXX", secret[64];
+	struct cf_buf buf = CF_BUF_INIT(4096);
+	enum cf_err rc;
+	int fd = mkstemp(path), fd2;
+
+	(void)snprintf(secret, sizeof secret, "%s.secret", path);
+	fd2 = open(secret, O_CREAT | O_WRONLY, 0600);
+	(void)fchmod(fd2, secret_mode);
+	close(fd2);
+	cf_buf_adds(&buf, text);
+	cf_buf_addf(&buf, "secret_file = \"%s\"\n", secret);
+	assert_int_equal(cf_file_write_all(fd, buf.data, buf.len, NULL), CF_OK);
+	close(fd);
+	cf_buf_free(&buf);
+	rc = cf_conf_load(path, sample_table, N_OPTS, s, why);
+	unlink(path);
+	unlink(secret);
+	return rc;
+}
+
+static void
+t_conf_loads_and_defaults(void **state)
+{
+	struct sample s;
+	struct cf_why why;
+
+	(void)state;
+	assert_int_equal(load("number = 3\nitems = {\"https://x.example\"}\n",
+	    0600, &s, &why), CF_OK);
+	assert_string_equal(s.name, "anna");
+	assert_int_equal(s.number, 3);
+	assert_true(s.yes);
+	assert_int_equal(s.items.count, 1);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_null(s.name);
+}
+
+/* What comes before: each line of it must count as one. */
+#define BEFORE "# one\n\n## three, with = and \"\n// four\n" \
+	"/* five\n # six */ name = 'b' # \"\nyes=on // seven\n\t\r\n"
+#define BEFORE_LINES 8
+
+static const struct {
+	const char *text;
+	int line;		/* of the text */
+	const char *want;
+} mistakes[] = {
+	{ "numbr = 3", 1, "unknown option \"numbr\"; the nearest one is "
+	    "\"number\"" },
+	{ "include(\"x\")", 1, "unknown option \"include\"" },
+	{ "number = 3\nnumber = 3", 2, "\"number\" is given twice" },
+	{ "items = {}\n\nitems = {}", 3, "\"items\" is given twice" },
+	{ "number\nsize = 1", 1, "no = behind \"number\"" },
+	{ "number: 3", 1, "no = behind \"number\"" },
+	{ "number { }", 1, "no = behind \"number\"" },
+	{ "items += {}", 1, "no = behind \"items\"" },
+	{ "number =\nsize = 1", 1, "number: there is no value" },
+	{ "number =", 1, "number: there is no value" },
+	{ "number = # 3\n3", 1, "number: there is no value" },
+	{ "number = ,", 1, "number: a value is expected, not \",\"" },
+	{ "number = 3 size = 4", 1, "number: there is more behind" },
+	{ "size = 60 M", 1, "size: there is more behind the value" },
+	{ "items = [\"https://x.example\"]", 1, "items: several values are "
+	    "written { \"a\", \"b\" }, not with [" },
+	{ "items = [https://x.example]", 1, "items: several values are" },
+	{ "items = (\"https://x.example\")", 1, "}, not with (" },
+	{ "items = \"https://x.example\", \"https://y.example\"", 1,
+	    "items: there is more behind the value; several values are "
+	    "written { \"a\", \"b\" }" },
+	{ "number = {3}", 1, "number: there must be one value" },
+	{ "= 3", 1, "an option is expected, not \"=\"" },
+	{ "}", 1, "an option is expected, not \"}\"" },
+	{ "\x01", 1, "an option is expected, not \"?\"" },
+	{ "number = x", 1, "number: \"x\" is not a whole number" },
+	{ "number = 3k", 1, "number: \"3k\" is not a whole number" },
+	{ "number = 10", 1, "number: 10 is not between 1 and 9" },
+	{ "number = 99999999999999999999", 1, "is not a whole number" },
+	{ "size = 60x", 1, "size: \"60x\" is not a number of bytes, such as" },
+	{ "size = 4G", 1, "size: 4G is not between -1 and 3221225472" },
+	{ "size = 9999999999999999G", 1, "is not a number of bytes" },
+	{ "time_s = 5k", 1, "time_s: \"5k\" is not a number of seconds" },
+	{ "time_s = 20d", 1, "time_s: 20d is not between" },
+	{ "way = down", 1, "way: must be left, right or up" },
+	{ "way = \"\"", 1, "way: must be left, right or up" },
+	{ "way = Left", 1, "way: must be left, right or up" },
+	{ "way = {left, up}", 1, "way: there must be one value" },
+	{ "time_ms = 2h", 1, "time_ms: \"2h\" is not a number of milli" },
+	{ "yes = 7up", 1, "yes" },
+	{ "items = {\n\t\"https://x.example\", # a\n\n\tb, c\n}", 4,
+	    "items: " },
+	{ "items = {\n\"https://x.example\"\n\"https://y.example\"\n}", 3,
+	    "items: there is no comma between" },
+	{ "items = {,\n}", 1, "items: a value is expected, not \",\"" },
+	{ "\nitems = {\n\"https://x.example\",\nnumber = 3\n", 2,
+	    "items: the list that begins here has no }" },
+	{ "items = {\n\"https://x.example\"\n\n", 1,
+	    "items: the list that begins here has no }" },
+	{ "items = {\n\"https://x.example\n\n}\nnumber = \"3\"", 2,
+	    "the text that begins with \" has no end in its line" },
+	{ "\"", 1, "an option is expected" },
+	{ "size = \"3\nnumber = \"3\"", 1, "has no end in its line" },
+	{ "size = '3\nnumber = 3", 1, "begins with ' has no end" },
+	{ "size = \"3\\", 1, "has no end in its line" },
+	{ "size = \"3\\\n\"", 1, "has no end in its line" },
+	{ "size = \"3\"3", 1, "size: there is more behind" },
+	{ "number = 3\n/* and\nso on", 2, "the comment that begins here" },
+};
+
+/* `text` behind BEFORE, its lines ended by `end`, with or without the last. */
+static void
+check_mistake(size_t i, const char *end, bool last)
+{
+	char want[40], why_not[700];
+	struct cf_buf buf = CF_BUF_INIT(4096);
+	struct cf_why why = { "" };
+	struct sample s;
+	const char *p;
+
+	cf_buf_adds(&buf, BEFORE);
+	for (p = mistakes[i].text; *p != '\0'; p++)
+		if (*p == '\n')
+			cf_buf_adds(&buf, end);
+		else
+			cf_buf_addc(&buf, *p);
+	if (last)
+		cf_buf_adds(&buf, end);
+	(void)snprintf(want, sizeof want, ":%d: ",
+	    BEFORE_LINES + mistakes[i].line);
+	(void)snprintf(why_not, sizeof why_not, "%zu: %s", i,
+	    mistakes[i].text);
+	if (load_bytes(buf.data, buf.len, &s, &why) != CF_E_CONFIG)
+		fail_msg("loads: %s", why_not);
+	if (strstr(why.text, want) == NULL ||
+	    strstr(why.text, mistakes[i].want) == NULL)
+		fail_msg("%s: got \"%s\"", why_not, why.text);
+	cf_buf_free(&buf);
+}
+
+static void
+t_conf_names_the_line(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+		check_mistake(i, "\n", true);
+		check_mistake(i, "\n", false);
+		check_mistake(i, "\r\n", true);
+		check_mistake(i, "\r\n", false);
+	}
+}
+
+static void
+t_conf_takes_what_is_well_formed(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf" BEFORE "number=3\r\n"
+	    "size =\t60M /* a\nb */ # c\n"
+	    "items = { https://a.example, 'https://b.example'\n,\n"
+	    "\"https://c.example\", }";
+	struct cf_why why = { "" };
+	struct sample s;
+
+	(void)state;
+	if (load_bytes(text, sizeof text - 1, &s, &why) != CF_OK)
+		fail_msg("%s", why.text);
+	assert_string_equal(s.name, "b");
+	assert_true(s.yes);
+	assert_int_equal(s.number, 3);
+	assert_int_equal(s.size, 60L << 20);
+	assert_int_equal(s.items.count, 3);
+	assert_string_equal(s.items.item[0], "https://a.example");
+	assert_string_equal(s.items.item[2], "https://c.example");
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("items = {}", 10, &s, &why), CF_OK);
+	assert_int_equal(s.items.count, 0);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("name = a\\b=c", 12, &s, &why), CF_OK);
+	assert_string_equal(s.name, "a\\b=c");
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("yes = on\nn\0", 11, &s, &why),
+	    CF_E_CONFIG);
+	assert_non_null(strstr(why.text, ":2: "));
+	assert_int_equal(cf_conf_load("/", sample_table, N_OPTS, &s, &why),
+	    CF_E_CONFIG);
+	assert_string_equal(why.text, "/: read: Is a directory");
+}
+
+static void
+t_conf_finds_a_line_again(void **state)
+{
+	char path[] = "/tmp/cfconfXXXXXX", want[100];
+	static const char text[] = BEFORE "number = 3\n";
+	struct cf_why why;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(cf_file_write_all(fd, text, sizeof text - 1, NULL),
+	    CF_OK);
+	close(fd);
+	assert_int_equal(cf_conf_fail_at(path, sample_table, N_OPTS, "number",
+	    &why, "%d is odd", 3), CF_E_CONFIG);
+	(void)snprintf(want, sizeof want, "%s:%d: number: 3 is odd", path,
+	    BEFORE_LINES + 1);
+	assert_string_equal(why.text, want);
+	assert_int_equal(cf_conf_fail_at(path, sample_table, N_OPTS, "size",
+	    &why, "small"), CF_E_CONFIG);
+	(void)snprintf(want, sizeof want, "%s: size: small", path);
+	assert_string_equal(why.text, want);
+	unlink(path);
+	assert_int_equal(cf_conf_fail_at(path, sample_table, N_OPTS, "number",
+	    &why, "odd"), CF_E_CONFIG);
+	(void)snprintf(want, sizeof want, "%s: number: odd", path);
+	assert_string_equal(why.text, want);
+}
+
+static void
+t_conf_names_what_changed(void **state)
+{
+	static const struct {
+		const char *text, *names;
+	} rows[] = {
+		{ "", NULL }, { "name = \"anna\"\nnumber = 7", NULL },
+		{ "name = bob", " name" }, { "number = 8", " number" },
+		{ "yes = false\ntime_s = 1", " yes time_s" },
+		{ "items = {\"https://a.test\"}", " items" },
+		{ "items = {}", " items" },
+		{ "way = right", NULL }, { "way = up", " way" },
+		{ "size = 5", NULL }, { "size = 5\ntime_ms = 1", " time_ms" },
+	};
+	struct sample before, after;
+	struct cf_why why;
+	char *names;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(load_bytes("", 0, &before, &why), CF_OK);
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (load_bytes(rows[i].text, strlen(rows[i].text), &after,
+		    &why) != CF_OK)
+			fail_msg("%s: %s", rows[i].text, why.text);
+		names = cf_conf_changed(sample_table, N_OPTS, &before,
+		    &after);
+		if (names == NULL || rows[i].names == NULL)
+			assert_ptr_equal(names, rows[i].names);
+		else
+			assert_string_equal(names, rows[i].names);
+		free(names);
+		cf_conf_free(sample_table, N_OPTS, &after);
+	}
+	cf_conf_free(sample_table, N_OPTS, &before);
+}
+
+static void
+t_conf_names_stand_for_values(void **state)
+{
+	struct sample s;
+	struct cf_why why;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	int value = 7;
+
+	(void)state;
+	assert_int_equal(load_bytes("", 0, &s, &why), CF_OK);
+	assert_int_equal(s.way, 8);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(load_bytes("way = up", 8, &s, &why), CF_OK);
+	assert_int_equal(s.way, 15);
+	cf_conf_print(sample_table, N_OPTS, &s, out);
+	fclose(out);
+	assert_non_null(strstr(text, "# The way.\nway = \"up\"\n"));
+	assert_string_equal(cf_conf_name(ways, 4), "left");
+	assert_false(cf_conf_value(ways, "lef", &value));
+	assert_int_equal(value, 7);
+	free(text);
+	cf_conf_free(sample_table, N_OPTS, &s);
+}
+
+static void
+t_conf_numbers_take_units(void **state)
+{
+	static const struct {
+		const char *text;
+		long size, time, ms;
+	} rows[] = {
+		{ "size = 0", 0, 30, 500 }, { "size = -1", -1, 30, 500 },
+		{ "size = \"7\"", 7, 30, 500 }, { "size = 2k", 2048, 30, 500 },
+		{ "size = 2K", 2048, 30, 500 },
+		{ "size = 60M", 62914560, 30, 500 },
+		{ "size = 60MB", 62914560, 30, 500 },
+		{ "size = \"60MiB\"", 62914560, 30, 500 },
+		{ "size = 1g", 1073741824, 30, 500 },
+		{ "size = 010", 10, 30, 500 },
+		{ "time_s = 45", 100, 45, 500 },
+		{ "time_s = 45s", 100, 45, 500 },
+		{ "time_s = 5m", 100, 300, 500 },
+		{ "time_s = 2h", 100, 7200, 500 },
+		{ "time_s = 1d", 100, 86400, 500 },
+		{ "time_ms = 20", 100, 30, 20 },
+		{ "time_ms = 20ms", 100, 30, 20 },
+		{ "time_ms = 2s", 100, 30, 2000 },
+	};
+	struct cf_why why;
+	struct sample s;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		if (load_bytes(rows[i].text, strlen(rows[i].text), &s, &why)
+		    != CF_OK)
+			fail_msg("%s: %s", rows[i].text, why.text);
+		if (s.size != rows[i].size || s.time_s != rows[i].time ||
+		    s.time_ms != rows[i].ms)
+			fail_msg("%s: %ld %ld %ld", rows[i].text, s.size,
+			    s.time_s, s.time_ms);
+		cf_conf_free(sample_table, N_OPTS, &s);
+	}
+}
+
+static void
+t_conf_refuses_with_file_and_line(void **state)
+{
+	static const struct {
+		const char *text, *want;
+		mode_t mode;
+	} bad[] = {
+		{ "\nnumbr = 3\n", ":2: unknown option \"numbr\"; the nearest "
+		    "one is \"number\"", 0600 },
+		{ "number = x\n", ":1: ", 0600 },
+		{ "number = 10\n", ":1: number: 10 is not between 1 and 9",
+		    0600 },
+		{ "yes = 7up\n", ":1: ", 0600 },
+		{ "\n\nname = \"a\"\nname = \"b\"\n", ":4: \"name\" is given "
+		    "twice", 0600 },
+		{ "items = {\"http://x.example\"}\n", ":1: items: http:// is "
+		    "for loopback only", 0600 },
+		{ "name = \"unended\n", ":", 0600 },
+		{ "\n", ":2: secret_file: ", 0644 },
+	};
+	struct sample s;
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		why.text[0] = '\0';
+		assert_int_equal(load(bad[i].text, bad[i].mode, &s, &why),
+		    CF_E_CONFIG);
+		if (strstr(why.text, bad[i].want) == NULL)
+			fail_msg("%s: got \"%s\"", bad[i].text, why.text);
+	}
+}
+
+static struct cf_network
+network(const char *text)
+{
+	struct cf_network n;
+
+	if (!cf_network_parse(text, &n))
+		fail_msg("%s", text);
+	return n;
+}
+
+static void
+t_network_holds_what_is_in_it(void **state)
+{
+	static const struct {
+		const char *network, *address;
+		bool inside;
+	} cases[] = {
+		{ "192.0.2.0/24", "192.0.2.255", true },
+		{ "192.0.2.0/24", "192.0.3.0", false },
+		{ "192.0.2.0/25", "192.0.2.128", false },
+		{ "0.0.0.0/0", "203.0.113.9", true },
+		{ "0.0.0.0/0", "::1", false },
+		{ "192.0.2.1", "192.0.2.0/24", false },
+		{ "2001:db8::/64", "2001:db8::ffff:0:0:1", true },
+		{ "2001:db8::/64", "2001:db8:0:1::", false },
+		{ "10.0.0.0/8", "::ffff:10.1.2.3", true },
+		{ "::ffff:10.0.0.0/104", "10.1.2.3", true },
+	};
+	static const char *const bad[] = {
+		"", "1.2.3", "1.2.3.4/", "1.2.3.4/33", "1.2.3.4/x", "::1/129",
+		"1.2.3.4 ", "a.test", "[::1]",
+	};
+	struct cf_network n, inside;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		n = network(cases[i].network);
+		inside = network(cases[i].address);
+		if (cf_network_has(&n, &inside) != cases[i].inside)
+			fail_msg("%s %s", cases[i].network, cases[i].address);
+	}
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (cf_network_parse(bad[i], &n))
+			fail_msg("%s", bad[i]);
+}
+
+static void
+t_network_of_an_option_has_no_bits_behind_its_prefix(void **state)
+{
+	static const char *const good[] = { "192.0.2.0/24", "192.0.2.7",
+	    "0.0.0.0/0", "::/0", "2001:db8::/33", "::ffff:10.0.0.0/104",
+	    "192.0.2.128/25" };
+	static const char *const bits[] = { "192.0.2.1/24", "1.0.0.0/0",
+	    "2001:db8:8000::/32", "::ffff:10.0.0.1/104", "192.0.2.64/25",
+	    "::1/127" };
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof good / sizeof good[0]; i++)
+		assert_int_equal(cf_network_check(good[i], &why), CF_OK);
+	for (i = 0; i < sizeof bits / sizeof bits[0]; i++) {
+		assert_int_equal(cf_network_check(bits[i], &why),
+		    CF_E_CONFIG);
+		assert_non_null(strstr(why.text, "bits set"));
+	}
+	assert_int_equal(cf_network_check("a.test", &why), CF_E_CONFIG);
+	assert_non_null(strstr(why.text, "is not an address"));
+}
+
+static void
+t_network_of_a_client_is_its_address(void **state)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+	struct sockaddr local = { .sa_family = AF_UNIX };
+	struct cf_network have, want = network("192.0.2.7");
+
+	(void)state;
+	assert_int_equal(inet_pton(AF_INET, "192.0.2.7", &v4.sin_addr), 1);
+	assert_true(cf_network_of((const void *)&v4, &have));
+	assert_memory_equal(&have, &want, sizeof want);
+	assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.7",
+	    &v6.sin6_addr), 1);
+	assert_true(cf_network_of((const void *)&v6, &have));
+	assert_memory_equal(&have, &want, sizeof want);
+	want = network("2001:db8::7");
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8::7", &v6.sin6_addr),
+	    1);
+	assert_true(cf_network_of((const void *)&v6, &have));
+	assert_memory_equal(&have, &want, sizeof want);
+	assert_false(cf_network_of(&local, &have));
+}
+
+static void
+t_network_is_cut_to_its_first_bits(void **state)
+{
+	static const struct {
+		const char *address;
+		unsigned prefix;
+		const char *want;
+	} cases[] = {
+		{ "192.0.2.255", 24, "192.0.2.0/24" },
+		{ "192.0.2.255", 25, "192.0.2.128/25" },
+		{ "192.0.2.255", 32, "192.0.2.255" },
+		{ "255.255.255.255", 0, "0.0.0.0/0" },
+		{ "255.255.255.255", 7, "254.0.0.0/7" },
+		{ "2001:db8:ffff:ffff:ffff::1", 64, "2001:db8:ffff:ffff::/64" },
+		{ "2001:db8:ffff:ffff:ffff::1", 33, "2001:db8:8000::/33" },
+		{ "::1", 128, "::1" },
+	};
+	struct cf_network have, want;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		have = network(cases[i].address);
+		want = network(cases[i].want);
+		cf_network_cut(&have, cases[i].prefix);
+		if (memcmp(&have, &want, sizeof want) != 0)
+			fail_msg("%s/%u", cases[i].address, cases[i].prefix);
+	}
+}
+
+static void
+t_client_is_the_last_that_is_no_proxy(void **state)
+{
+	static const struct {
+		const char *peer, *forwarded, *client;
+	} cases[] = {
+		{ "198.51.100.7", "203.0.113.1", "198.51.100.7" },
+		{ "192.0.2.1", NULL, "192.0.2.1" },
+		{ "192.0.2.1", "", "192.0.2.1" },
+		{ "192.0.2.1", "203.0.113.1", "203.0.113.1" },
+		{ "::ffff:192.0.2.1", "203.0.113.1", "203.0.113.1" },
+		{ "192.0.2.1", "9.9.9.9, 203.0.113.1", "203.0.113.1" },
+		{ "192.0.2.1", "9.9.9.9,203.0.113.1 , 192.0.2.2",
+		    "203.0.113.1" },
+		{ "192.0.2.1", "192.0.2.3", "192.0.2.3" },
+		{ "192.0.2.1", "203.0.113.1:4711", "203.0.113.1" },
+		{ "fd00::1", "[2001:db8::5]:80", "2001:db8::5" },
+		{ "fd00::1", "9.9.9.9, 2001:db8::5", "2001:db8::5" },
+		{ "192.0.2.1", "9.9.9.9, unknown", "192.0.2.1" },
+		{ "192.0.2.1", "9.9.9.9, 10.0.0.0/8", "192.0.2.1" },
+		{ "192.0.2.1", "9.9.9.9, unknown, 192.0.2.2", "192.0.2.2" },
+	};
+	struct cf_network proxies[] = { network("192.0.2.0/29"),
+	    network("fd00::1") };
+	struct cf_network client, want;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		client = network(cases[i].peer);
+		want = network(cases[i].client);
+		cf_network_behind(proxies, 2, cases[i].forwarded, &client);
+		if (memcmp(&client, &want, sizeof client) != 0)
+			fail_msg("%s: %s", cases[i].peer, cases[i].forwarded);
+	}
+}
+
+static void
+t_secret_file_round_trips_and_is_guarded(void **state)
+{
+	char dir[] = "/tmp/cfsecXXXXXX", path[64];
+	struct cf_secret a, b = CF_SECRET_EMPTY;
+	struct cf_why why;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/s", dir);
+	cf_secret_random(&a, 32);
+	assert_int_equal(cf_secret_write_file(path, &a, &why), CF_OK);
+	assert_int_equal(cf_secret_write_file(path, &a, &why), CF_E_IO);
+	assert_int_equal(cf_secret_read_file(path, 32, &b, &why), CF_OK);
+	assert_true(cf_secret_equal(&a, &b));
+	assert_int_equal(cf_secret_read_file(path, 16, &b, &why), CF_E_CONFIG);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(cf_secret_read_file(path, 32, &b, &why), CF_E_CONFIG);
+	assert_non_null(strstr(why.text, "chmod 600"));
+	unlink(path);
+	rmdir(dir);
+}
+
 static void
 assert_hex(const unsigned char *have, size_t len, const char *want)
 {
@@ -226,6 +824,54 @@ t_random_bytes_differ(void **state)
 	assert_memory_not_equal(a, b, 16);
 	assert_memory_not_equal(b + 16, zero, 16);
 	assert_memory_equal(a + 16, zero, 16);
+}
+
+/* Of `len` bytes, into a file of its own, and what becomes of them. */
+static enum cf_err
+read_line(const char *bytes, size_t len, size_t cap, char *out)
+{
+	char path[] = "/tmp/cflineXXXXXX", open_to_others[100];
+	struct cf_why why = { "" };
+	enum cf_err rc;
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+	rc = cf_secret_read_line(path, out, cap, &why);
+	assert_true(rc == CF_OK || strstr(why.text, path) != NULL);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(cf_secret_read_line(path, open_to_others,
+	    sizeof open_to_others, &why), CF_E_CONFIG);
+	unlink(path);
+	return rc;
+}
+
+static void
+t_secret_line_is_one_and_whole(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		const char *want;	/* NULL: refused */
+	} rows[] = {
+		{ "abcd", 4, "abcd" }, { "abcd\n", 5, "abcd" },
+		{ "abcd\r\n", 6, "abcd" }, { "a\xff b\n", 5, "a\xff b" },
+		{ "abcde", 5, NULL }, { "abcde\n", 6, NULL },
+		{ "abcd\nx", 6, NULL }, { "ab\ncd\n", 6, NULL },
+		{ "ab\n\n", 4, NULL }, { "\nab", 3, NULL }, { "", 0, NULL },
+		{ "\n", 1, NULL }, { "ab\r", 3, NULL }, { "a\0b\n", 4, NULL },
+		{ "ab\n\0", 4, NULL }, { "abcd\r\n\n", 7, NULL },
+	};
+	char out[5];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		memset(out, 'x', sizeof out);
+		assert_int_equal(read_line(rows[i].bytes, rows[i].len,
+		    sizeof out, out), rows[i].want ? CF_OK : CF_E_CONFIG);
+		assert_string_equal(out, rows[i].want ? rows[i].want : "");
+	}
 }
 
 static void
@@ -326,6 +972,20 @@ t_proxy_carries_what_is_outside(void **state)
 		assert_int_equal(cf_proxy_check_except(bad[i], &why),
 		    CF_E_CONFIG);
 	}
+}
+
+static void
+t_secret_is_kept_in_memory_or_it_is_said(void **state)
+{
+	struct cf_secret s = CF_SECRET_EMPTY;
+	struct cf_why why = { "" };
+
+	(void)state;
+	assert_int_equal(cf_secret_keep_in_memory(&s, sizeof s, &why), CF_OK);
+	/* No memory of ours. */
+	assert_int_equal(cf_secret_keep_in_memory(NULL, 4096, &why),
+	    CF_E_CONFIG);
+	assert_non_null(strstr(why.text, "LimitMEMLOCK"));
 }
 
 /* Every row of errors.def is usable, and the classes agree with the codes. */
@@ -462,10 +1122,27 @@ main(void)
 		cmocka_unit_test(t_clock_text_round_trips),
 		cmocka_unit_test(t_link_parses_and_formats),
 		cmocka_unit_test(t_link_rejects),
+		cmocka_unit_test(t_conf_loads_and_defaults),
+		cmocka_unit_test(t_conf_names_the_line),
+		cmocka_unit_test(t_conf_takes_what_is_well_formed),
+		cmocka_unit_test(t_conf_finds_a_line_again),
+		cmocka_unit_test(t_conf_names_what_changed),
+		cmocka_unit_test(t_conf_names_stand_for_values),
+		cmocka_unit_test(t_conf_numbers_take_units),
+		cmocka_unit_test(t_conf_refuses_with_file_and_line),
+		cmocka_unit_test(t_network_holds_what_is_in_it),
+		cmocka_unit_test(
+		    t_network_of_an_option_has_no_bits_behind_its_prefix),
+		cmocka_unit_test(t_network_of_a_client_is_its_address),
+		cmocka_unit_test(t_network_is_cut_to_its_first_bits),
+		cmocka_unit_test(t_client_is_the_last_that_is_no_proxy),
+		cmocka_unit_test(t_secret_file_round_trips_and_is_guarded),
 		cmocka_unit_test(t_digest_is_that_of_the_standards),
 		cmocka_unit_test(t_random_bytes_differ),
+		cmocka_unit_test(t_secret_line_is_one_and_whole),
 		cmocka_unit_test(t_proxy_takes_host_and_port_alone),
 		cmocka_unit_test(t_proxy_carries_what_is_outside),
+		cmocka_unit_test(t_secret_is_kept_in_memory_or_it_is_said),
 		cmocka_unit_test(t_error_table_is_consistent),
 		cmocka_unit_test(t_why_is_one_printable_line),
 		cmocka_unit_test(t_log_line_cannot_be_forged),
