@@ -236,6 +236,7 @@ start(struct server *s, struct cf_why *why)
 		return rc;
 	keep_in_memory(s);
 	s->ks.challenge_secret = &s->secrets.challenge;
+	s->ks.form_secret = &s->secrets.form;
 	rc = cf_health_start(&s->ks, cf_http_done, &s->ks.health, why);
 	if (rc != CF_OK)
 		return rc;

@@ -37,6 +37,7 @@ struct cf_ks {
 	const struct cf_settings *settings;
 	struct cf_vault *vault;
 	const struct cf_secret *challenge_secret;
+	const struct cf_secret *form_secret;	/* of csrf.h */
 	struct cf_queue *queue;
 	struct cf_health *health;
 	struct cf_counts *counts;	/* NULL: nothing is counted */
@@ -55,10 +56,11 @@ struct cf_req {
 	const struct cf_endpoint *ep;
 	const struct cf_kind *kind;	/* mostly the endpoint's */
 	const char *tail;	/* path below ep->path, lent */
-	json_t *json;		/* the body, an object; NULL for GET */
+	json_t *json;		/* the body, an object; NULL without */
 	const char *raw;	/* or as it came; both for parse() alone */
 	size_t raw_len;
 	struct cf_secret bearer;	/* API token, if ep->who has it */
+	struct cf_secret visitor;	/* for csrf.c alone */
 	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
 	unsigned char network[8];	/* of the client: /24 or /64 */
 	size_t network_len;		/* 3, 8, or 0 if not known */

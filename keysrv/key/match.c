@@ -147,6 +147,8 @@ cf_match_secrets(struct cf_db *db, struct cf_vault *vault,
 	rc = get_secret(db, vault, "challenge", &ret->challenge, why);
 	if (rc == CF_OK)
 		rc = get_secret(db, vault, "receipt", &ret->receipt, why);
+	if (rc == CF_OK)
+		rc = get_secret(db, vault, "form", &ret->form, why);
 	return rc;
 }
 
@@ -155,6 +157,7 @@ cf_match_secrets_wipe(struct cf_match_secrets *secrets)
 {
 	cf_secret_wipe(&secrets->challenge);
 	cf_secret_wipe(&secrets->receipt);
+	cf_secret_wipe(&secrets->form);
 }
 
 /* ---- URL and signer ---- */

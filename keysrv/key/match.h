@@ -41,6 +41,7 @@ CF_MUST_USE enum cf_err cf_match_used(const struct cf_db *db, size_t result,
 struct cf_match_secrets {
 	struct cf_secret challenge;	/* makes challenges */
 	struct cf_secret receipt;	/* makes Message-IDs of receipts */
+	struct cf_secret form;		/* makes the tokens of forms */
 };
 
 /* Take them out of the database; make those that are not there yet. */
