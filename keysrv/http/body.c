@@ -7,6 +7,8 @@
 
 #include "common/json.h"
 #include "common/wire.h"
+#include "keysrv/web/csrf.h"
+#include "keysrv/web/form.h"
 
 #define VALUES_STRANGER 64	/* in the JSON of a recipient */
 #define VALUES_GATEWAY 2048	/* in 64 keys and 100 recipients: 850 */
@@ -18,6 +20,15 @@ read_json(struct cf_req *req, const struct cf_buf *body, struct cf_why *why)
 
 	return cf_json_parse_few(cf_buf_str(body), body->len,
 	    gateway ? VALUES_GATEWAY : VALUES_STRANGER, &req->json, why);
+}
+
+static enum cf_err
+read_form(struct cf_req *req, const struct cf_buf *body, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = cf_form_parse(cf_buf_str(body), body->len, &req->json, why);
+	return rc == CF_OK ? cf_csrf_check_token(req, req->json, why) : rc;
 }
 
 static enum cf_err
@@ -35,18 +46,16 @@ static const struct {
 	    struct cf_why *why);
 } bodies[CF_BODY__COUNT] = {
 	[CF_BODY_JSON] = { CF_MEDIA_JSON, read_json },
+	[CF_BODY_FORM] = { CF_FORM_TYPE, read_form },
 	[CF_BODY_RAW] = { NULL, read_raw },
 };
 
-enum cf_err
-cf_body_check_type(const struct cf_endpoint *ep, const char *type,
-    struct cf_why *why)
+static enum cf_err
+check_type(const struct cf_endpoint *ep, const char *type, struct cf_why *why)
 {
 	const char *want = bodies[ep->body].type;
 	size_t len;
 
-	if (ep->body == CF_BODY_NONE)
-		return CF_OK;
 	if (want == NULL)
 		want = ep->action->raw_type;
 	len = strlen(want);
@@ -54,6 +63,18 @@ cf_body_check_type(const struct cf_endpoint *ep, const char *type,
 	    (type[len] == '\0' || type[len] == ';' || type[len] == ' '))
 		return CF_OK;
 	return cf_fail(CF_E_MEDIA_TYPE, why, "Only %s is taken here.", want);
+}
+
+enum cf_err
+cf_body_check_header(const struct cf_req *req, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	if (req->ep->body == CF_BODY_NONE)
+		return CF_OK;
+	rc = check_type(req->ep, req->field(req, "Content-Type"), why);
+	return rc == CF_OK && req->ep->body == CF_BODY_FORM
+	    ? cf_csrf_check_header(req, why) : rc;
 }
 
 enum cf_err

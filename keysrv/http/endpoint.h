@@ -24,6 +24,8 @@ enum cf_who {
 enum cf_body {
 	CF_BODY_NONE,
 	CF_BODY_JSON,		/* one object, in req->json */
+	CF_BODY_FORM,		/* likewise, of strings: from a page of ours
+				 * that its sender was shown, see csrf.h */
 	CF_BODY_RAW,		/* of action->raw_type, in req->raw */
 	CF_BODY__COUNT
 };

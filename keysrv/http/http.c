@@ -114,6 +114,7 @@ end(struct cf_httpd_req *httpd, bool sent)
 	cf_buf_free(&x->req.reply);
 	cf_req_drop_fields(&x->req);
 	cf_secret_wipe(&x->req.bearer);
+	cf_secret_wipe(&x->req.visitor);
 	free(x);
 }
 
@@ -157,8 +158,7 @@ check_header(struct exchange *x, struct cf_why *why)
 		return cf_fail(CF_E_SYNTAX, why, "The Origin is too long.");
 	(void)snprintf(x->req.origin, sizeof x->req.origin, "%s",
 	    origin == NULL ? "-" : origin);
-	rc = cf_body_check_type(ep, cf_httpd_field(x->httpd, "Content-Type"),
-	    why);
+	rc = cf_body_check_header(&x->req, why);
 	if (rc != CF_OK)
 		return rc;
 	if (body_announced(x->httpd) > ep->body_max)

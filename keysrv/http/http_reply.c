@@ -11,7 +11,7 @@
 #include "keysrv/http/json_out.h"
 
 #define PROBLEM "application/problem+json"
-#define PROBLEM_MAX 2000	/* bytes */
+#define PROBLEM_MAX 8000	/* bytes */
 
 /* Our own pages have no script, no style and no picture. */
 #define PAGE_CSP(form) "default-src 'none'; base-uri 'none'; form-action " \
@@ -96,7 +96,8 @@ send_body(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 }
 
 static void
-write_problem(struct cf_buf *body, enum cf_err rc, const struct cf_why *why)
+write_json(struct head *head, struct cf_buf *body, enum cf_err rc,
+    const struct cf_why *why)
 {
 	struct cf_jout out;
 	char type[100];
@@ -110,6 +111,29 @@ write_problem(struct cf_buf *body, enum cf_err rc, const struct cf_why *why)
 	cf_jout_str(&out, "detail", why == NULL || why->text[0] == '\0'
 	    ? cf_err_text(rc) : why->text);
 	cf_jout_end(&out);
+	head->type = PROBLEM;
+}
+
+/* Who sends a form looks at what comes back. */
+static void
+write_page(struct head *head, struct cf_buf *body, enum cf_err rc,
+    const struct cf_why *why)
+{
+	cf_page_begin(&head->page, body, "en", cf_err_text(rc));
+	if (why != NULL && why->text[0] != '\0')
+		cf_page_para(&head->page, why->text);
+	cf_page_end(&head->page);
+	head->type = CF_PAGE_TYPE;
+}
+
+static void
+write_problem(struct head *head, struct cf_buf *body, enum cf_err rc,
+    const struct cf_why *why)
+{
+	if (head->ep != NULL && head->ep->body == CF_BODY_FORM)
+		write_page(head, body, rc, why);
+	else
+		write_json(head, body, rc, why);
 }
 
 static void
@@ -119,11 +143,10 @@ send_problem(struct cf_httpd_req *httpd, const struct cf_ks *ks,
 	struct cf_buf body = CF_BUF_INIT_SECRET(PROBLEM_MAX);
 
 	head->status = (unsigned)cf_err_http(rc);
-	head->type = PROBLEM;
 	/* Spread those who come back: 1 to 5 seconds. */
 	if (head->status == 503)
 		head->retry_after_s = 1 + (unsigned)(cf_clock_mono_ms() % 5);
-	write_problem(&body, rc, why);
+	write_problem(head, &body, rc, why);
 	cf_counts_request(ks->counts, head->ep, rc);
 	send_body(httpd, ks, head, &body);
 }
@@ -177,11 +200,11 @@ void
 cf_reply_method(struct cf_httpd_req *httpd, const struct cf_ks *ks,
     const struct cf_endpoint *ep)
 {
-	const struct head head = { .status = 405, .type = PROBLEM, .ep = ep };
+	struct head head = { .status = 405, .ep = ep };
 	struct cf_buf body = CF_BUF_INIT(PROBLEM_MAX);
 	struct cf_httpd_response *r;
 
-	write_problem(&body, CF_E_METHOD, NULL);
+	write_problem(&head, &body, CF_E_METHOD, NULL);
 	cf_counts_request(ks->counts, ep, CF_E_METHOD);
 	r = cf_httpd_response_new(head.status, &body);
 	common_headers(r, ks, &head);

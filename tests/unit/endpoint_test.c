@@ -69,6 +69,11 @@ t_each_row_is_whole(void **state)
 		assert_int_equal(ep->body == CF_BODY_NONE, ep->body_max == 0);
 		assert_int_equal(ep->body == CF_BODY_RAW,
 		    ep->action->raw_type != NULL);
+		/* A form comes with cookies: not for other sites' pages. */
+		if (ep->body == CF_BODY_FORM) {
+			assert_string_equal(ep->method, "POST");
+			assert_int_equal(ep->who & CF_WHO_PAGE, 0);
+		}
 		/* Somebody decides it; of a batch, each has an item. */
 		assert_true(ep->action->kind == NULL ||
 		    ep->action->ask == NULL);
@@ -105,12 +110,29 @@ taking(enum cf_body body)
 	    .body = body, .body_max = 100, .action = &action };
 }
 
+static const char *given_type;
+
+static const char *
+field(const struct cf_req *req, const char *name)
+{
+	(void)req;
+	if (strcmp(name, "Sec-Fetch-Site") == 0)
+		return "same-origin";
+	return strcmp(name, "Content-Type") == 0 ? given_type : NULL;
+}
+
+static char service_url[] = "https://keys.example";
+static const struct cf_settings settings = { .service_url = service_url };
+static const struct cf_ks ks = { .settings = &settings };
+
 static enum cf_err
 type_of(enum cf_body body, const char *type, struct cf_why *why)
 {
 	const struct cf_endpoint ep = taking(body);
+	const struct cf_req req = { .ks = &ks, .ep = &ep, .field = field };
 
-	return cf_body_check_type(&ep, type, why);
+	given_type = type;
+	return cf_body_check_header(&req, why);
 }
 
 static void
@@ -121,6 +143,7 @@ t_each_body_has_its_type(void **state)
 		const char *type;
 	} rows[] = {
 		{ CF_BODY_JSON, "application/json" },
+		{ CF_BODY_FORM, "application/x-www-form-urlencoded" },
 		{ CF_BODY_RAW, "text/x-test" },
 	};
 	char type[100];

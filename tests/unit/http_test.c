@@ -11,12 +11,15 @@
 #include <unistd.h>
 
 #include "common/listen.h"
-#include "keysrv/web/cookie.h"
+#include "keysrv/http/fields.h"
+#include "keysrv/web/csrf.h"
 #include "tests/unit/fixture.h"
 
 #define COOKIE "__Host-test"
 #define CSP(form) "default-src 'none'; base-uri 'none'; form-action " form \
 	"; frame-ancestors 'none'"
+
+static size_t forms_taken;
 
 /* ---- endpoints ---- */
 
@@ -88,6 +91,38 @@ raw(struct cf_req *req, struct cf_why *why)
 	return CF_OK;
 }
 
+/* A page with a form, and what is done with it: go on. */
+static enum cf_err
+show_form(struct cf_req *req, struct cf_why *why)
+{
+	struct cf_page *p = cf_req_page(req, 200, "x");
+
+	(void)why;
+	cf_csrf_form_open(req, "/form");
+	cf_page_field(p, &(struct cf_page_field){ .name = "to",
+	    .label = "To" });
+	cf_page_button(p, "Go");
+	cf_page_form_close(p);
+	cf_page_end(p);
+	return CF_OK;
+}
+
+static enum cf_err
+take_form(struct cf_req *req, struct cf_why *why)
+{
+	struct {
+		char to[20];
+	} form;
+	static const struct cf_member table[] = {
+		{ "to", CF_MEMBER_TEXT, .len = sizeof form.to - 1 },
+	};
+	enum cf_err rc;
+
+	forms_taken++;
+	rc = cf_fields_read_form(req->json, table, 1, &form, why);
+	return rc == CF_OK ? cf_req_redirect(req, form.to, why) : rc;
+}
+
 #define ACTION(fn) (&(const struct cf_action){ .parse = (fn), \
 	.raw_type = "text/x-test" })
 
@@ -102,6 +137,10 @@ static const struct cf_endpoint *const endpoints[] = {
 	    CF_WHO_ANYONE, CF_BODY_NONE, 0, ACTION(page) },
 	&(const struct cf_endpoint){ "raw", "POST", "/raw",
 	    CF_WHO_ANYONE, CF_BODY_RAW, 100, ACTION(raw) },
+	&(const struct cf_endpoint){ "show_form", "GET", "/show",
+	    CF_WHO_ANYONE, CF_BODY_NONE, 0, ACTION(show_form) },
+	&(const struct cf_endpoint){ "form", "POST", "/form",
+	    CF_WHO_ANYONE, CF_BODY_FORM, 1000, ACTION(take_form) },
 };
 
 const struct cf_endpoint *__wrap_cf_endpoint_find(const char *path,
@@ -149,7 +188,9 @@ start(void **state)
 	static struct cf_settings settings = { .listen = listen,
 	    .service_url = url, .threads = 1, .connection_limit = 10,
 	    .request_timeout_s = 30 };
-	static const struct cf_ks ks = { .settings = &settings };
+	static const struct cf_secret secret = { { 1 }, 32 };
+	static const struct cf_ks ks = { .settings = &settings,
+	    .form_secret = &secret };
 	struct cf_why why = { "" };
 
 	(void)state;
@@ -304,6 +345,85 @@ t_a_raw_body_is_taken_as_it_is(void **state)
 	    large), 413);
 }
 
+#define FORM_TYPE "Content-Type: application/x-www-form-urlencoded\r\n"
+#define OURS "Origin: https://keys.example\r\n"
+
+/* Send a form of `to`, with these fields and, if not NULL, this token. */
+static int
+post(const char *fields, const char *cookie, const char *token,
+    const char *to)
+{
+	char header[1000], text[1000];
+
+	(void)snprintf(header, sizeof header, "%s%s%s%s", fields,
+	    cookie == NULL ? "" : "Cookie: ", cookie == NULL ? "" : cookie,
+	    cookie == NULL ? "" : "\r\n");
+	(void)snprintf(text, sizeof text, "%s%s%sto=%s",
+	    token == NULL ? "" : "csrf=", token == NULL ? "" : token,
+	    token == NULL ? "" : "&", to);
+	return ask("POST", "/form", header, text);
+}
+
+/* What a browser does. */
+static void
+t_a_form_goes_there_and_back(void **state)
+{
+	static const char before[] = "name=\"csrf\" value=\"";
+	char cookie[200], token[200];
+	const char *at;
+
+	(void)state;
+	assert_int_equal(ask("GET", "/show", "", ""), 200);
+	assert_string_equal(field("Content-Security-Policy"), CSP("'self'"));
+	assert_string_equal(field("Referrer-Policy"), "same-origin");
+	(void)snprintf(cookie, sizeof cookie, "%.*s",
+	    (int)strcspn(field("Set-Cookie"), ";"), field("Set-Cookie"));
+	at = strstr(content(), before) + strlen(before);
+	(void)snprintf(token, sizeof token, "%.*s", (int)strcspn(at, "\""),
+	    at);
+	forms_taken = 0;
+	assert_int_equal(post(FORM_TYPE OURS, cookie, token, "%2Fnext"),
+	    303);
+	assert_string_equal(field("Location"), "/next");
+	assert_int_equal(post(FORM_TYPE OURS
+	    "Sec-Fetch-Site: same-origin\r\n", cookie, token, "%2Fnext"),
+	    303);
+	assert_int_equal(forms_taken, 2);
+	/* It is the endpoint's now; what it says is a page, too. */
+	assert_int_equal(post(FORM_TYPE OURS, cookie, token, "%2F%2Fevil"),
+	    400);
+	assert_int_equal(forms_taken, 3);
+	assert_string_equal(field("Content-Type"),
+	    "text/html; charset=utf-8");
+	assert_non_null(strstr(content(), "<p>That is not an address of this "
+	    "server.</p>"));
+	assert_null(field("Location"));
+	assert_int_equal(post(FORM_TYPE OURS, cookie, token, ""), 400);
+	assert_non_null(strstr(content(), "&quot;to&quot; is empty."));
+
+	/* No other form reaches it. */
+	assert_int_equal(post(FORM_TYPE OURS, cookie, NULL, "%2Fnext"), 403);
+	assert_non_null(strstr(content(), "open its page again"));
+	assert_string_equal(field("Content-Security-Policy"), CSP("'none'"));
+	assert_int_equal(post(FORM_TYPE OURS, NULL, token, "%2Fnext"), 403);
+	assert_non_null(strstr(content(), "allow cookies"));
+	assert_int_equal(post(FORM_TYPE OURS, cookie, "x", "%2Fnext"), 403);
+	assert_int_equal(post(FORM_TYPE, cookie, token, "%2Fnext"), 403);
+	assert_int_equal(post(FORM_TYPE "Origin: https://evil.example\r\n",
+	    cookie, token, "%2Fnext"), 403);
+	assert_non_null(strstr(content(), "https://keys.example alone"));
+	assert_int_equal(post(FORM_TYPE OURS "Sec-Fetch-Site: cross-site\r\n",
+	    cookie, token, "%2Fnext"), 403);
+	assert_int_equal(post(OURS "Content-Type: application/json\r\n",
+	    cookie, token, "%2Fnext"), 415);
+	assert_int_equal(post(OURS, cookie, token, "%2Fnext"), 415);
+	assert_int_equal(post(FORM_TYPE OURS, cookie, token, "%ff"), 400);
+	assert_int_equal(ask("GET", "/form", "", ""), 405);
+	assert_string_equal(field("Content-Type"),
+	    "text/html; charset=utf-8");
+	assert_int_equal(forms_taken, 4);
+}
+
 int
 main(void)
 {
@@ -313,6 +433,7 @@ main(void)
 		cmocka_unit_test(t_only_the_last_reply_is_sent),
 		cmocka_unit_test(t_only_a_page_with_a_form_may_send_one),
 		cmocka_unit_test(t_a_raw_body_is_taken_as_it_is),
+		cmocka_unit_test(t_a_form_goes_there_and_back),
 	};
 
 	return cmocka_run_group_tests_name("http", tests, start, stop);
