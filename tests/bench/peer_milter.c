@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * peer_milter - the milters to compare with, which do next to nothing.
+ * All but the first agree on the same steps and macros as counterfoil-milter.
  *
  *   peer_milter null unix:PATH     wants header fields only, accepts at
  *                                  their end
- *   peer_milter headers unix:PATH  agrees on the same steps and macros as
- *                                  counterfoil-milter, takes the header and
- *                                  accepts at its end
- *   peer_milter body unix:PATH     agrees likewise, takes the body, too, and
- *                                  hands back another one, 4/3 as long
+ *   peer_milter headers unix:PATH  takes the header and accepts at its end
+ *   peer_milter body unix:PATH     takes the body, too, keeps none of it, and
+ *                                  hands back another one, 4/3 as long: the
+ *                                  floor of whoever streams
+ *   peer_milter replace unix:PATH  holds the body in memory, as who must look
+ *                                  at all of it before he may say anything,
+ *                                  and hands it back, 4/3 as long
+ *   peer_milter same unix:PATH     likewise, as long as it was
  */
 #include <libmilter/mfapi.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,8 +32,17 @@
 #define LINE 78			/* of the new body, with CRLF */
 #define PIECE (LINE * 840)
 
-static enum mode { MODE_NULL, MODE_HEADERS, MODE_BODY } mode;
+/* From MODE_BODY on all take the body. */
+static enum mode {
+	MODE_NULL, MODE_HEADERS, MODE_BODY, MODE_REPLACE, MODE_SAME
+} mode;
 static unsigned char piece[PIECE];
+
+/* The body of one message. */
+struct held {
+	unsigned char *data;	/* from MODE_REPLACE on */
+	size_t len, cap;
+};
 
 /* Postfix offers all these steps, so no reply is expected to them. */
 
@@ -88,40 +100,99 @@ on_header(SMFICTX *ctx, char *name, char *value)
 	return SMFIS_NOREPLY;
 }
 
+static void
+drop(SMFICTX *ctx)
+{
+	struct held *held = smfi_getpriv(ctx);
+
+	if (held == NULL)
+		return;
+	free(held->data);
+	free(held);
+	(void)smfi_setpriv(ctx, NULL);
+}
+
 static sfsistat
 on_eoh(SMFICTX *ctx)
 {
-	(void)smfi_setpriv(ctx, NULL);
-	return mode == MODE_BODY ? SMFIS_CONTINUE : SMFIS_ACCEPT;
+	drop(ctx);
+	if (mode < MODE_BODY)
+		return SMFIS_ACCEPT;
+	if (smfi_setpriv(ctx, calloc(1, sizeof(struct held))) != MI_SUCCESS ||
+	    smfi_getpriv(ctx) == NULL)
+		return SMFIS_TEMPFAIL;
+	return SMFIS_CONTINUE;
 }
 
-/* The private pointer is the number of bytes. */
+static bool
+make_room(struct held *held, size_t len)
+{
+	size_t cap = held->cap == 0 ? PIECE : held->cap;
+	unsigned char *data;
+
+	while (cap < len)
+		cap *= 2;
+	if (cap == held->cap)
+		return true;
+	data = realloc(held->data, cap);
+	if (data == NULL)
+		return false;
+	held->data = data;
+	held->cap = cap;
+	return true;
+}
+
 static sfsistat
 on_body(SMFICTX *ctx, unsigned char *data, size_t len)
 {
-	(void)data;
-	(void)smfi_setpriv(ctx, (void *)((uintptr_t)smfi_getpriv(ctx) + len));
+	struct held *held = smfi_getpriv(ctx);
+
+	if (mode >= MODE_REPLACE) {
+		if (!make_room(held, held->len + len))
+			return SMFIS_TEMPFAIL;
+		memcpy(held->data + held->len, data, len);
+	}
+	held->len += len;
 	return SMFIS_NOREPLY;
+}
+
+/* `len` bytes of the new body: of `data`, or else the same piece over again. */
+static bool
+hand_back(SMFICTX *ctx, unsigned char *data, size_t len)
+{
+	size_t n;
+
+	for (; len > 0; len -= n) {
+		n = len < PIECE ? len : PIECE;
+		if (smfi_replacebody(ctx, data == NULL ? piece : data, (int)n)
+		    != MI_SUCCESS)
+			return false;
+		if (data != NULL)
+			data += n;
+	}
+	return true;
 }
 
 static sfsistat
 on_eom(SMFICTX *ctx)
 {
-	size_t left = (uintptr_t)smfi_getpriv(ctx) / 57 * LINE + LINE, n;
+	const struct held *held = smfi_getpriv(ctx);
+	bool good;
 
-	(void)smfi_setpriv(ctx, NULL);
-	for (; left > 0; left -= n) {
-		n = left < PIECE ? left : PIECE;
-		if (smfi_replacebody(ctx, piece, (int)n) != MI_SUCCESS)
-			return SMFIS_TEMPFAIL;
-	}
-	return SMFIS_CONTINUE;
+	if (mode == MODE_BODY)
+		good = hand_back(ctx, NULL, held->len / 57 * LINE + LINE);
+	else
+		good = hand_back(ctx, held->data, held->len) &&
+		    (mode == MODE_SAME || hand_back(ctx, held->data,
+		    held->len / 3));
+	drop(ctx);
+	return good ? SMFIS_CONTINUE : SMFIS_TEMPFAIL;
 }
 
 static sfsistat
 on_close(SMFICTX *ctx)
 {
-	(void)smfi_setpriv(ctx, NULL);
+	drop(ctx);
 	return SMFIS_CONTINUE;
 }
 
@@ -138,10 +209,11 @@ fill_piece(void)
 static bool
 parse_mode(const char *text)
 {
-	static const char *const names[] = { "null", "headers", "body" };
-	int i;
+	static const char *const names[] = { "null", "headers", "body",
+	    "replace", "same" };
+	size_t i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strcmp(text, names[i]) == 0) {
 			mode = (enum mode)i;
 			return true;
@@ -157,7 +229,8 @@ main(int argc, char **argv)
 
 	if (argc != 3 || !parse_mode(argv[1])) {
 		fprintf(stderr,
-		    "usage: peer_milter null|headers|body unix:PATH\n");
+		    "usage: peer_milter null|headers|body|replace|same "
+		    "unix:PATH\n");
 		return 2;
 	}
 	desc.xxfi_name = name;
@@ -173,7 +246,7 @@ main(int argc, char **argv)
 	}
 	desc.xxfi_header = on_header;
 	desc.xxfi_eoh = on_eoh;
-	if (mode == MODE_BODY) {
+	if (mode >= MODE_BODY) {
 		desc.xxfi_body = on_body;
 		desc.xxfi_eom = on_eom;
 	}
