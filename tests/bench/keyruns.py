@@ -8,7 +8,7 @@ from lab import proc
 import meters
 import peers
 from figures import brief, cpu_ratios, each_ms, rate
-from keylab import key_lab
+from keylab import CLIENTS_MANY, key_lab
 from turns import say
 
 CONNECTIONS = (4, 8, 16)	# of pgbench, to find its best number
@@ -155,3 +155,57 @@ def bench_release(run):
 				    % (name, brief(statistics.median(rate(s)
 				    for s in found)), statistics.median(
 				    each_ms(s, SERVER) for s in found)))
+
+
+# ---- openings ----
+
+def open_turn(side, count):
+	path = side.release_keys(side.issue_keys(count))
+	side.settle()
+	return side.measure("open", 16, "-k", path, "-s", "120")
+
+
+def bench_openings(run):
+	lab = key_lab(run)
+	count = max(200, int(run.options.seconds * 0.5 * rate_of(run,
+	    "issue, 16 clients", lab.sides["ours"])))
+	samples = run.take_turns("openings", {name: lambda s=side: open_turn(s,
+	    count) for name, side in lab.sides.items()}, run.few())
+	run.report("openings, 16 clients", samples, {
+	    "before": "openings, 16 clients, to before"})
+	run.figure("openings, 16 clients, a second", [rate(s)
+	    for s in samples["ours"] if s])
+
+
+# ---- open load ----
+
+def bench_openload(run):
+	"""Latency at half of what a closed loop gives."""
+	lab = key_lab(run)
+	seconds = max(run.options.seconds, 2)
+	for what in ("issue", "release"):
+		# A release has a rate of its own only if it was measured.
+		closed = run.rates.get(what + ", 64 clients") or rate_of(run,
+		    "issue, 64 clients", lab.sides["ours"]) * (
+		    1 if what == "issue" else 0.5)
+		per_second = max(closed / 2, 1)
+
+		def turn(side, what=what, per_second=per_second):
+			words = ["-r", str(per_second), "-s", str(seconds)]
+			if what == "release":
+				path, _ = side.ask_challenges(side.issue_keys(
+				    int(per_second * seconds)))
+				words += ["-k", path]
+			side.settle()
+			return side.measure("issue" if what == "issue" else
+			    "retrieve", CLIENTS_MANY, *words)
+		name = "%s, open load" % what
+		samples = run.take_turns(name, {n: lambda s=side: turn(s)
+		    for n, side in lab.sides.items()}, run.few())
+		run.report("%s of %s/s, from when each was to be asked" % (name,
+		    brief(per_second)), samples, {})
+		for p in ("p50", "p99"):
+			for side, found in samples.items():
+				run.figure("%s, %s ms%s" % (name, p,
+				    "" if side == "ours" else ", before"),
+				    [s.extra[p] for s in found if s])
