@@ -130,7 +130,7 @@ make_opts(const struct cf_conf_opt *table, size_t count)
 
 		/* Numbers may have units, which libconfuse does not know. */
 		opts[i] = table[i].type == CF_CONF_BOOL ? boolean :
-		    table[i].type == CF_CONF_LIST ? list : str;
+		    cf_conf_is_list(&table[i]) ? list : str;
 	}
 	opts[count] = (cfg_opt_t)CFG_END();
 	return opts;
@@ -309,15 +309,4 @@ cf_conf_print(const struct cf_conf_opt *table, size_t count, const void *from,
 		cf_conf_value_print(&table[i], value, out);
 		fputs("\n\n", out);
 	}
-}
-
-bool
-cf_conf_list_has(const struct cf_conf_list *list, const char *item)
-{
-	size_t i;
-
-	for (i = 0; i < list->count; i++)
-		if (strcmp(list->item[i], item) == 0)
-			return true;
-	return false;
 }

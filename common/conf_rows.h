@@ -26,6 +26,9 @@
 /* `names`: a list of struct cf_conf_name. */
 #define ENUM(key, def, names, when, manual) \
 	CF_CONF_ROW(key, CF_CONF_ENUM, def, 0, 0, NULL, names, when, manual)
+/* The same for any number of them. */
+#define SET(key, def, names, when, manual) \
+	CF_CONF_ROW(key, CF_CONF_SET, def, 0, 0, NULL, names, when, manual)
 #define INT(key, def, min, max, when, manual) \
 	CF_CONF_ROW(key, CF_CONF_INT, def, min, max, NULL, NULL, when, manual)
 #define SIZE(key, def, min, max, when, manual) \

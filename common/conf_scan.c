@@ -252,10 +252,10 @@ static enum cf_err
 take_values(struct scan *s, const struct cf_conf_opt *opt)
 {
 	const bool braces = *s->p == '{';
-	const bool bare = opt->type == CF_CONF_LIST && !braces;
+	const bool bare = cf_conf_is_list(opt) && !braces;
 	enum cf_err rc;
 
-	if (braces && opt->type != CF_CONF_LIST)
+	if (braces && !cf_conf_is_list(opt))
 		return BAD(s, s->line, "%s: there must be one value, not a "
 		    "list", opt->key);
 	if (bare && (*s->p == '[' || *s->p == '('))

@@ -12,7 +12,7 @@
 #define CF_COMMON_CONF_SCAN_H
 
 #include "common/buf.h"
-#include "common/conf.h"
+#include "common/conf_opt.h"
 
 /*
  * Read `text`, of options of the table; lines[i] is set to the line of each

@@ -9,7 +9,6 @@
 #include <strings.h>
 
 #include "common/buf.h"
-#include "common/log.h"
 #include "common/mem.h"
 
 static bool
@@ -82,34 +81,6 @@ check_number(const struct cf_conf_opt *opt, const char *text,
 	return CF_OK;
 }
 
-const struct cf_conf_name cf_conf_logs[] = {
-	{ "stderr", CF_LOG_STDERR }, { "syslog", CF_LOG_SYSLOG }, { NULL, 0 },
-};
-const struct cf_conf_name cf_conf_log_levels[] = {
-	{ "error", CF_LOG_ERROR }, { "warn", CF_LOG_WARN },
-	{ "info", CF_LOG_INFO }, { "debug", CF_LOG_DEBUG }, { NULL, 0 },
-};
-
-bool
-cf_conf_value(const struct cf_conf_name *names, const char *text, int *ret)
-{
-	for (; names->name != NULL; names++)
-		if (strcmp(names->name, text) == 0) {
-			*ret = names->value;
-			return true;
-		}
-	return false;
-}
-
-const char *
-cf_conf_name(const struct cf_conf_name *names, int value)
-{
-	for (; names->name != NULL; names++)
-		if (names->value == value)
-			return names->name;
-	cf_bug("a value without a name");
-}
-
 static enum cf_err
 value_check_name(const struct cf_conf_opt *opt, const char *text,
     struct cf_why *why)
@@ -123,7 +94,12 @@ value_check_name(const struct cf_conf_opt *opt, const char *text,
 	for (; n->name != NULL; n++)
 		cf_buf_addf(&list, "%s%s", n == opt->names ? "" :
 		    n[1].name == NULL ? " or " : ", ", n->name);
-	(void)cf_fail(CF_E_CONFIG, why, "must be %s", cf_buf_str(&list));
+	if (opt->type == CF_CONF_SET)
+		(void)cf_fail(CF_E_CONFIG, why, "\"%s\" is not known, it must "
+		    "be %s", text, cf_buf_str(&list));
+	else
+		(void)cf_fail(CF_E_CONFIG, why, "must be %s",
+		    cf_buf_str(&list));
 	cf_buf_free(&list);
 	return CF_E_CONFIG;
 }
@@ -134,7 +110,7 @@ cf_conf_value_check(const struct cf_conf_opt *opt, const char *text,
 {
 	if (is_number(opt))
 		return check_number(opt, text, why);
-	if (opt->type == CF_CONF_ENUM)
+	if (opt->names != NULL)
 		return value_check_name(opt, text, why);
 	if (opt->type == CF_CONF_BOOL || opt->check == NULL)
 		return CF_OK;
@@ -142,22 +118,36 @@ cf_conf_value_check(const struct cf_conf_opt *opt, const char *text,
 }
 
 static void
-value_list_add(struct cf_conf_list *list, const char *item, size_t len)
+value_list_add(struct cf_conf_list *list, const char *item)
 {
 	list->item = cf_realloc(list->item, list->count + 1,
 	    sizeof *list->item);
-	list->item[list->count++] = cf_strndup(item, len);
+	list->item[list->count++] = cf_strdup(item);
 }
 
 static void
-list_split(struct cf_conf_list *list, const char *text)
+value_set_add(const struct cf_conf_opt *opt, int *bits, const char *text)
+{
+	int bit;
+
+	if (!cf_conf_value(opt->names, text, &bit))
+		cf_bug("a name that was checked");
+	*bits |= bit;
+}
+
+/* Each of the words in `text`, which stand between blanks. */
+static void
+add_words(const struct cf_conf_opt *opt, const char *text, void *to)
 {
 	size_t len;
 
 	for (text += strspn(text, " "); *text != '\0';
 	    text += strspn(text, " ")) {
+		CF_AUTO(cf_free) char *word = NULL;
+
 		len = strcspn(text, " ");
-		value_list_add(list, text, len);
+		word = cf_strndup(text, len);
+		cf_conf_value_set(opt, word, to);
 		text += len;
 	}
 }
@@ -186,8 +176,11 @@ cf_conf_value_default(const struct cf_conf_opt *opt, void *to)
 		break;
 	case CF_CONF_LIST:
 		memset(to, 0, sizeof(struct cf_conf_list));
-		if (def != NULL)
-			list_split(to, def);
+		add_words(opt, def == NULL ? "" : def, to);
+		break;
+	case CF_CONF_SET:
+		*(int *)to = 0;
+		add_words(opt, def == NULL ? "" : def, to);
 		break;
 	}
 }
@@ -206,6 +199,8 @@ cf_conf_value_free(const struct cf_conf_opt *opt, void *to)
 			free(list->item[i]);
 		free(list->item);
 		memset(list, 0, sizeof *list);
+	} else if (opt->type == CF_CONF_SET) {
+		*(int *)to = 0;
 	}
 }
 
@@ -232,7 +227,10 @@ cf_conf_value_set(const struct cf_conf_opt *opt, const char *text, void *to)
 			cf_bug("a name that was checked");
 		break;
 	case CF_CONF_LIST:
-		value_list_add(to, text, strlen(text));
+		value_list_add(to, text);
+		break;
+	case CF_CONF_SET:
+		value_set_add(opt, to, text);
 		break;
 	}
 }
@@ -250,6 +248,21 @@ print_quoted(const char *s, FILE *out)
 			putc(*s, out);
 	}
 	putc('"', out);
+}
+
+static void
+print_set(const struct cf_conf_name *names, int bits, FILE *out)
+{
+	const char *between = "";
+
+	putc('{', out);
+	for (; names->name != NULL; names++)
+		if ((bits & names->value) != 0) {
+			fputs(between, out);
+			print_quoted(names->name, out);
+			between = ", ";
+		}
+	putc('}', out);
 }
 
 void
@@ -284,6 +297,9 @@ cf_conf_value_print(const struct cf_conf_opt *opt, const void *from, FILE *out)
 		}
 		putc('}', out);
 		break;
+	case CF_CONF_SET:
+		print_set(opt->names, *(const int *)from, out);
+		break;
 	}
 }
 
@@ -306,6 +322,7 @@ cf_conf_value_same(const struct cf_conf_opt *opt, const void *a, const void *b)
 	case CF_CONF_BOOL:
 		return *(const bool *)a == *(const bool *)b;
 	case CF_CONF_ENUM:
+	case CF_CONF_SET:
 		return *(const int *)a == *(const int *)b;
 	case CF_CONF_LIST:
 		for (i = 0; i < list[0]->count && i < list[1]->count; i++)

@@ -9,7 +9,9 @@
 #ifndef CF_COMMON_CONF_VALUE_H
 #define CF_COMMON_CONF_VALUE_H
 
-#include "common/conf.h"
+#include <stdio.h>
+
+#include "common/conf_opt.h"
 
 /*
  * Is the text (an item of a list) one that the option may have?  Not of
@@ -24,7 +26,7 @@ CF_MUST_USE enum cf_err cf_conf_value_check(const struct cf_conf_opt *opt,
 void cf_conf_value_default(const struct cf_conf_opt *opt, void *to);
 /*
  * A text that was checked, or of a boolean true or false; an item is added to
- * a list.
+ * a list or set.
  */
 void cf_conf_value_set(const struct cf_conf_opt *opt, const char *text,
     void *to);

@@ -18,10 +18,15 @@ struct settings {
 	long count, size, time;
 	bool on;
 	struct cf_conf_list list;
+	int set;
 };
 
 #define ROW(key, type, def, min, max, check) \
 	CF_CONF_ROW(key, type, def, min, max, check, NULL, false, "A sentence.")
+
+static const struct cf_conf_name bits[] = {
+	{ "one", 1 }, { "two", 2 }, { "four", 4 }, { NULL, 0 },
+};
 
 static const struct cf_conf_opt table[] = {
 	ROW(name, CF_CONF_STR, "it", 0, 0, NULL),
@@ -32,6 +37,7 @@ static const struct cf_conf_opt table[] = {
 	ROW(time, CF_CONF_TIME_S, "30", 0, 86400, NULL),
 	ROW(on, CF_CONF_BOOL, "true", 0, 0, NULL),
 	ROW(list, CF_CONF_LIST, "a:1 b:2", 0, 0, cf_conf_check_hostport),
+	SET(set, "four one", bits, LIVE, "A sentence."),
 };
 
 #define TABLE_LEN (sizeof table / sizeof table[0])
@@ -69,6 +75,7 @@ check_loaded(const struct settings *s)
 	int fd = file_of(text, len, path);
 
 	PROMISE(s->count >= -5 && s->count <= 1000);
+	PROMISE(s->set >= 0 && s->set <= 7);
 	PROMISE(cf_conf_load(path, table, TABLE_LEN, &again, NULL) == CF_OK);
 	text_again = print(&again, &again_len);
 	PROMISE(strcmp(text, text_again) == 0);
@@ -95,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		PROMISE(why.text[0] != '\0');
 	}
 	PROMISE(s.name == NULL && s.where == NULL);
-	PROMISE(s.list.item == NULL);
+	PROMISE(s.list.item == NULL && s.set == 0);
 	close(fd);
 	return 0;
 }
