@@ -9,6 +9,7 @@
 #include "common/mform.h"
 #include "common/wire.h"
 #include "milter/check/check_parts.h"
+#include "milter/gateway/trigger.h"
 
 #define POSTFIX_USUAL "/etc/postfix"
 #define SENDMAIL_USUAL "/etc/mail/sendmail.cf"
@@ -94,19 +95,18 @@ static void
 check_triggers(struct cf_check *check)
 {
 	const struct cf_mconf *conf = &check->snapshot->conf;
-	const struct cf_conf_list *on = &conf->triggers;
-	bool tag = cf_conf_list_has(on, "subject-tag");
+	bool tag = (conf->triggers & CF_TRIGGER_SUBJECT) != 0;
 
 	check->f.subject = "configuration";
 	if (!tag && strcmp(conf->subject_tag, default_of("subject_tag")) != 0)
 		cf_check_say(check, CF_FINDING_WARNING, "subject_tag is set, "
 		    "but triggers has no subject-tag: a Subject with %s asks "
 		    "for nothing", conf->subject_tag);
-	if (conf->dry_run && on->count == 0 && conf->policy_file == NULL)
+	if (conf->dry_run && conf->triggers == 0 && conf->policy_file == NULL)
 		cf_check_say(check, CF_FINDING_WARNING, "dry_run is set, but "
 		    "there are neither triggers nor a policy_file that it "
 		    "could be about; the flag is sealed all the same");
-	if (on->count == 0)
+	if (conf->triggers == 0)
 		cf_check_say(check, CF_FINDING_OK, "no triggers are on: only "
 		    CF_FLAG_FIELD " asks for a receipt, neither the button of "
 		    "a mail program nor %s in a Subject does",

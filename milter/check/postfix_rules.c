@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "common/mem.h"
+#include "milter/gateway/trigger.h"
 
 /* To be compared with what CF_PF_FLAG gets. */
 static const struct cf_pf_question questions[] = {
@@ -129,11 +130,11 @@ encode_tag(const char *tag, char kind)
 
 /* Does mail with this line go where the flag goes, just when it should? */
 static void
-rules_check_trigger(const struct cf_pf *p, const char *trigger,
+rules_check_trigger(const struct cf_pf *p, enum cf_trigger trigger,
     const char *action, const char *line)
 {
-	bool on = cf_conf_list_has(&p->check->snapshot->conf.triggers,
-	    trigger);
+	const char *name = cf_conf_name(cf_triggers, (int)trigger);
+	bool on = (p->check->snapshot->conf.triggers & (int)trigger) != 0;
 	struct cf_pf_question q = { line, on, NULL };
 	bool led;
 
@@ -144,13 +145,13 @@ rules_check_trigger(const struct cf_pf *p, const char *trigger,
 		    "header_checks sends what a trigger needs to the hop",
 		    "the trigger %s is on, but header_checks does not send "
 		    "\"%s\" to the hop: such mail leaves in clear; take the "
-		    "# from its rule in %s", trigger, line,
+		    "# from its rule in %s", name, line,
 		    cf_pf_value(p, NULL, "header_checks"));
 	else if (led)
 		cf_check_say(p->check, WARNING, "header_checks sends \"%s\" "
 		    "to the hop, but the trigger %s is off, so nothing is "
 		    "sealed for it; put it into triggers, or a # before the "
-		    "rule", line, trigger);
+		    "rule", line, name);
 	free(q.answer);
 }
 
@@ -163,13 +164,13 @@ rules_check_triggers(const struct cf_pf *p, const char *action)
 	CF_AUTO(cf_free) char *quoted = encode_tag(conf->subject_tag, 'Q');
 	CF_AUTO(cf_free) char *base64 = encode_tag(conf->subject_tag, 'B');
 
-	rules_check_trigger(p, "disposition-notification-to", action,
+	rules_check_trigger(p, CF_TRIGGER_DISPOSITION, action,
 	    "Disposition-Notification-To: a@example.org");
-	rules_check_trigger(p, "return-receipt-to", action,
+	rules_check_trigger(p, CF_TRIGGER_RECEIPT, action,
 	    "Return-Receipt-To: a@example.org");
-	rules_check_trigger(p, "subject-tag", action, plain);
-	rules_check_trigger(p, "subject-tag", action, quoted);
-	rules_check_trigger(p, "subject-tag", action, base64);
+	rules_check_trigger(p, CF_TRIGGER_SUBJECT, action, plain);
+	rules_check_trigger(p, CF_TRIGGER_SUBJECT, action, quoted);
+	rules_check_trigger(p, CF_TRIGGER_SUBJECT, action, base64);
 }
 
 static void

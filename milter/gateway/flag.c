@@ -11,17 +11,12 @@
 #include "common/wire.h"
 #include "milter/gateway/rules.h"
 #include "milter/gateway/subject.h"
+#include "milter/gateway/trigger.h"
 
 #define MARKER "Counterfoil-Version"
 #define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
 #define LINE_USUAL 1000		/* CF_LINE_MAX and CRLF */
 #define ADDRESS_SHOWN 100	/* bytes of one in a reply */
-
-/* Words of the option triggers, and in the log. */
-#define TRIGGER_DISPOSITION "disposition-notification-to"
-#define TRIGGER_RECEIPT "return-receipt-to"
-#define TRIGGER_SUBJECT "subject-tag"
-#define TRIGGER_RULE "rule"	/* only in the log */
 
 const char *
 cf_action_name(enum cf_action action)
@@ -85,30 +80,25 @@ precedence_of_lists(const char *value)
 	return first_word_is(value, "junk") ? "Precedence: junk" : NULL;
 }
 
-static bool
-is_on(const struct cf_snapshot *s, const char *trigger)
+/* This asks by a trigger.  One that is off is remembered, to say so. */
+static void
+note_trigger(const struct cf_snapshot *s, struct cf_facts *facts,
+    enum cf_trigger trigger)
 {
-	return cf_conf_list_has(&s->conf.triggers, trigger);
+	if ((s->conf.triggers & (int)trigger) != 0)
+		facts->asks |= (int)trigger;
+	else
+		facts->off = (int)trigger;
 }
 
-/* This asks by a trigger: is it on?  Else it is remembered, to say so. */
-static bool
-asks(const struct cf_snapshot *s, struct cf_facts *facts, const char *trigger)
+/* It does if the field has this name and any value. */
+static void
+note_asking(const struct cf_snapshot *s, struct cf_facts *facts,
+    const struct cf_field *field, const char *name, enum cf_trigger trigger)
 {
-	if (is_on(s, trigger))
-		return true;
-	facts->off = trigger;
-	return false;
-}
-
-/* Is it a field of this name, and the trigger of that name switched on? */
-static bool
-triggers(const struct cf_snapshot *s, struct cf_facts *facts,
-    const struct cf_field *field, const char *name, const char *trigger)
-{
-	return cf_field_is(field->name, name) &&
-	    *cf_field_after_cfws(field->value) != '\0' &&
-	    asks(s, facts, trigger);
+	if (cf_field_is(field->name, name) &&
+	    *cf_field_after_cfws(field->value) != '\0')
+		note_trigger(s, facts, trigger);
 }
 
 /* The type of what we make; who wants to look like it gains nothing. */
@@ -130,7 +120,7 @@ note_subject(const struct cf_snapshot *s, struct cf_facts *facts,
 	/* The one that programs show. */
 	if (facts->subjects++ == 0 &&
 	    cf_subject_has_tag(value, s->conf.subject_tag))
-		facts->tagged = asks(s, facts, TRIGGER_SUBJECT);
+		note_trigger(s, facts, CF_TRIGGER_SUBJECT);
 }
 
 /*
@@ -185,12 +175,12 @@ cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
 		}
 		break;
 	case 'D': case 'd':
-		facts->asks_disposition |= triggers(snapshot, facts, field,
-		    "Disposition-Notification-To", TRIGGER_DISPOSITION);
+		note_asking(snapshot, facts, field,
+		    "Disposition-Notification-To", CF_TRIGGER_DISPOSITION);
 		break;
 	case 'R': case 'r':
-		facts->asks_receipt |= triggers(snapshot, facts, field,
-		    "Return-Receipt-To", TRIGGER_RECEIPT);
+		note_asking(snapshot, facts, field, "Return-Receipt-To",
+		    CF_TRIGGER_RECEIPT);
 		break;
 	case 'S': case 's':
 		if (cf_field_is(field->name, "Subject"))
@@ -378,7 +368,7 @@ check_message(const struct cf_snapshot *s, const struct cf_facts *facts)
 		    "The header of this message is too large to be sealed");
 	d.action = CF_ACTION_SEAL;
 	d.want = defaults(s, facts->sender, facts->recipient);
-	d.untag = facts->tagged;
+	d.untag = (facts->asks & CF_TRIGGER_SUBJECT) != 0;
 	return d;
 }
 
@@ -413,16 +403,18 @@ decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
 
 /* ---- triggers: policy, not a promise to anybody ---- */
 
+/* The one that is told; a rule is none, but is called so in the log. */
 static const char *
 trigger_of(const struct cf_facts *facts)
 {
-	if (facts->tagged)
-		return TRIGGER_SUBJECT;
-	if (facts->asks_disposition)
-		return TRIGGER_DISPOSITION;
-	if (facts->asks_receipt)
-		return TRIGGER_RECEIPT;
-	return facts->ruled ? TRIGGER_RULE : NULL;
+	static const enum cf_trigger first[] = { CF_TRIGGER_SUBJECT,
+	    CF_TRIGGER_DISPOSITION, CF_TRIGGER_RECEIPT };
+	size_t i;
+
+	for (i = 0; i < sizeof first / sizeof first[0]; i++)
+		if ((facts->asks & (int)first[i]) != 0)
+			return cf_conf_name(cf_triggers, (int)first[i]);
+	return facts->ruled ? "rule" : NULL;
 }
 
 /* Which one fired for this message, or NULL. */
@@ -501,10 +493,11 @@ decide_unflagged(const struct cf_snapshot *snapshot,
 		d.cause = "sealed-mail";
 	} else if (facts->markers > 0) {
 		d.cause = "sealed-already";
-	} else if (facts->off != NULL && facts->entitled &&
+	} else if (facts->off != 0 && facts->entitled &&
 	    (snapshot->mode & CF_MODE_OUTBOUND)) {
 		(void)cf_fail(CF_OK, &d.note, "%s: this trigger is off, so "
-		    "no receipt was asked for (option triggers)", facts->off);
+		    "no receipt was asked for (option triggers)",
+		    cf_conf_name(cf_triggers, facts->off));
 	}
 	return d;
 }

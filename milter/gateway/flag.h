@@ -38,11 +38,8 @@ struct cf_facts {
 	/* Of the first, trimmed; one more than may be, to tell. */
 	char flag_value[CF_WANT_MAX + 2];
 	const char *sender, *recipient;		/* the first; lends */
-	/* Triggers that the site has switched on: */
-	bool asks_disposition;	/* Disposition-Notification-To */
-	bool asks_receipt;	/* Return-Receipt-To */
-	bool tagged;		/* a Subject with the tag */
-	const char *off;	/* another that asks and is off (static) */
+	int asks;		/* enum cf_trigger, of those that are on */
+	int off;		/* another that asks and is off, or 0 */
 	size_t subjects;	/* number of Subject fields so far */
 	bool ruled;		/* a rule for a recipient says receipt=always */
 	bool sealed_type;	/* Content-Type is that of our sealed mail */

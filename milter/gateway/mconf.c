@@ -15,6 +15,7 @@
 
 #define CF_CONF_INTO cf_mconf
 #include "common/conf_rows.h"
+#include "milter/gateway/trigger.h"
 
 #define OUTER_SUBJECT_MAX 200
 
@@ -23,7 +24,6 @@ static enum cf_err check_octal(const char *value, struct cf_why *why);
 static enum cf_err check_domain(const char *value, struct cf_why *why);
 static enum cf_err check_pattern(const char *value, struct cf_why *why);
 static enum cf_err check_options(const char *value, struct cf_why *why);
-static enum cf_err check_trigger(const char *value, struct cf_why *why);
 static enum cf_err check_tag(const char *value, struct cf_why *why);
 static enum cf_err check_subject(const char *value, struct cf_why *why);
 static enum cf_err check_ref_secret(const char *value, struct cf_why *why);
@@ -114,7 +114,7 @@ static const struct cf_conf_opt table[] = {
 	    "words of the flag, such as expires=30d."),
 	STR(policy_file, NULL, cf_conf_check_readable, LIVE,
 	    "File with what domains and users want of receipts."),
-	LIST(triggers, NULL, check_trigger, LIVE,
+	SET(triggers, NULL, cf_triggers, LIVE,
 	    "What asks for a receipt beside the flag: "
 	    "disposition-notification-to, return-receipt-to, subject-tag."),
 	STR(subject_tag, "[receipt]", check_tag, LIVE,
@@ -203,18 +203,6 @@ check_options(const char *value, struct cf_why *why)
 
 	return cf_want_parse(value, CF_WANT_IN_DEFAULTS, &want, why) == CF_OK ?
 	    CF_OK : CF_E_CONFIG;
-}
-
-static enum cf_err
-check_trigger(const char *value, struct cf_why *why)
-{
-	if (strcmp(value, "disposition-notification-to") == 0 ||
-	    strcmp(value, "return-receipt-to") == 0 ||
-	    strcmp(value, "subject-tag") == 0)
-		return CF_OK;
-	return cf_fail(CF_E_CONFIG, why, "\"%s\" is no trigger: there are "
-	    "disposition-notification-to, return-receipt-to and subject-tag",
-	    value);
 }
 
 /* As a word that people type, and that no encoding takes apart. */

@@ -45,7 +45,8 @@ struct cf_mconf {
 	struct cf_conf_list networks, entitled_daemons, local_domains;
 	bool trust_authenticated, sender_is_login;
 	int lists, automatic;	/* enum cf_rule */
-	struct cf_conf_list list_addresses, triggers;
+	struct cf_conf_list list_addresses;
+	int triggers;		/* enum cf_trigger */
 	char *subject_tag, *outer_subject, *default_options, *policy_file;
 	bool dry_run;
 	int on_inbound_failure;	/* enum cf_failure */

@@ -356,7 +356,9 @@ def t_bad_options():
 	for options, word in (({"default_options": "receipt=always"},
 	    "receipt"), ({"default_options": "expires=x"}, "expires=x"),
 	    ({"default_options": "layers=sign"}, "cannot be had yet"),
-	    ({"triggers": ["subject"]}, "subject-tag"),
+	    ({"triggers": ["subject"]}, 'triggers: "subject" is not known, it '
+	    "must be disposition-notification-to, return-receipt-to or "
+	    "subject-tag"),
 	    ({"subject_tag": "a b"}, "subject_tag"),
 	    ({"subject_tag": "x"}, "subject_tag"),
 	    ({"outer_subject": ""}, "outer_subject"),

@@ -49,10 +49,15 @@ def t_arguments():
 	tap.equal((status, err), (0, ""), "--print-config")
 	tap.contains(out, 'reader_url = "%s"' % lib.READER, "what is set")
 	tap.contains(out, "deadline_s = 60", "a default")
+	tap.contains(out, "\ntriggers = {}\n", "none of a set")
 	tap.lacks(out, rig.key_server.token, "no secret")
 	again = os.path.join(rig.folder, "again.conf")
 	proc.write_file(again, out)
 	tap.equal(run("-c", again, "--print-config")[1], out, "read again")
+	proc.write_file(again, out.replace("triggers = {}",
+	    'triggers = {"subject-tag", "return-receipt-to"}'))
+	tap.contains(run("-c", again, "--print-config")[1],
+	    'triggers = {"return-receipt-to", "subject-tag"}', "some of it")
 	tap.equal(run("-n", "-c", rig.config)[0], 0, "status of -n")
 	tap.true(not os.path.exists(rig.options["ref_secret_file"]),
 	    "-n makes no file")
