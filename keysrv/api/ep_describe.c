@@ -12,8 +12,14 @@
 static const char *
 state_of(const struct cf_key_row *key)
 {
-	const struct cf_criteria_input in = { cf_clock_ms(),
-	    key->revoked_at_ms, key->expires_at_ms };
+	/* For somebody who is known as well as the sender asks. */
+	const struct cf_criteria_input in = {
+		.known = key->assurance,
+		.asked = key->assurance,
+		.now_ms = cf_clock_ms(),
+		.revoked_at_ms = key->revoked_at_ms,
+		.expires_at_ms = key->expires_at_ms,
+	};
 	enum cf_err rc = cf_criteria_check(&in, NULL);
 
 	if (rc != CF_OK)

@@ -17,7 +17,6 @@
 #define LIMIT_MAX 200
 
 struct item {
-	unsigned char api_token_sha256[CF_DIGEST_LEN];
 	int64_t limit;
 	int64_t before_ms;
 	bool has_ref, has_reference;
@@ -79,7 +78,6 @@ parse(struct cf_req *req, struct cf_why *why)
 	struct item *item = cf_calloc(1, sizeof *item);
 
 	req->item = item;
-	cf_proof_sha256(&req->bearer, item->api_token_sha256);
 	return parse_query(req, item, why);
 }
 
@@ -102,36 +100,13 @@ write_row(struct cf_jout *out, const struct cf_status_row *r)
 	cf_jout_close(out, '}');
 }
 
-/* Is the asker known, and by this secret, if he says which he has? */
-static enum cf_err
-check_asker(const struct cf_db *db, const struct item *item, size_t token,
-    struct cf_why *why)
-{
-	struct cf_token_row row;
-
-	if (cf_db_rows(db, token) == 0)
-		return CF_E_UNAUTHORIZED;
-	if (!item->has_reference)
-		return CF_OK;
-	cf_db_token_get(db, token, &row);
-	return cf_issue_reference(row.account, row.has_reference ?
-	    row.reference : NULL, item->reference, why);
-}
-
 static void
-reply(struct cf_db *db, struct cf_req *req, size_t token, size_t list)
+reply(const struct cf_db *db, struct cf_req *req, size_t list)
 {
-	struct cf_why why = { "" };
 	struct cf_status_row row;
-	enum cf_err rc;
 	struct cf_jout out;
 	size_t i;
 
-	rc = check_asker(db, req->item, token, &why);
-	if (rc != CF_OK) {
-		cf_req_fail(req, rc, &why);
-		return;
-	}
 	cf_jout_begin(&out, cf_req_ok(req, 200));
 	cf_jout_open(&out, "messages", '[');
 	for (i = 0; i < cf_db_rows(db, list); i++) {
@@ -145,18 +120,28 @@ reply(struct cf_db *db, struct cf_req *req, size_t token, size_t list)
 static enum cf_err
 run(struct cf_db *db, struct cf_req *req, struct cf_why *why)
 {
+	const struct cf_caller *caller = &req->caller;
 	const struct item *item = req->item;
-	const struct cf_status_query q = { item->api_token_sha256,
+	const struct cf_status_query q = { caller->account_id,
 	    item->before_ms, item->has_ref ? item->message_ref : NULL,
 	    item->limit };
-	size_t token, list;
-	enum cf_err rc;
+	struct cf_why other = { "" };
+	enum cf_err rc = CF_OK;
+	size_t list;
 
-	token = cf_db_token_send(db, item->api_token_sha256);
+	/* The caller's secret, if he says which he has. */
+	if (item->has_reference)
+		rc = cf_issue_reference(caller->account,
+		    caller->has_reference ? caller->reference : NULL,
+		    item->reference, &other);
+	if (rc != CF_OK) {
+		cf_req_fail(req, rc, &other);
+		return CF_OK;
+	}
 	list = cf_db_status_send(db, &q);
 	rc = cf_db_flush(db, why);
 	if (rc == CF_OK)
-		reply(db, req, token, list);
+		reply(db, req, list);
 	return rc;
 }
 

@@ -217,57 +217,6 @@ cf_db_material_get(const struct cf_db *db, size_t result, size_t row,
 
 /* ---- issue ---- */
 
-void
-cf_db_sender_args(struct cf_db_args *args)
-{
-	cf_db_args_init(args, "bt");
-}
-
-void
-cf_db_sender_add(struct cf_db_args *args,
-    const unsigned char token_sha256[CF_DIGEST_LEN], const char *domain)
-{
-	cf_db_bytes(args, 0, token_sha256, CF_DIGEST_LEN);
-	cf_db_text(args, 1, domain);
-}
-
-size_t
-cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args)
-{
-	static const struct cf_db_stmt stmt = { "sender_check",
-	    "SELECT q.n, t.account_id, a.name AS account, "
-	    "d.domain IS NOT NULL AS allowed, r.check_value AS reference "
-	    "FROM unnest($1, $2) WITH ORDINALITY AS q (token, domain, n) "
-	    "JOIN counterfoil.api_token t ON t.token_sha256 = q.token "
-	    "JOIN counterfoil.account a ON a.account_id = t.account_id "
-	    "LEFT JOIN counterfoil.account_reference r "
-	    "ON r.account_id = t.account_id "
-	    "LEFT JOIN counterfoil.account_domain d "
-	    "ON d.account_id = t.account_id AND d.domain = q.domain "
-	    "WHERE t.revoked_at IS NULL" };
-
-	return cf_db_send(db, &stmt, args);
-}
-
-void
-cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_sender_row *ret)
-{
-#define AT(member) offsetof(struct cf_sender_row, member)
-	static const struct cf_db_column columns[] = {
-		{ "n", CF_DB_NUMBER, AT(number), 0 },
-		{ "account_id", CF_DB_INT, AT(account_id), 0 },
-		{ "account", CF_DB_TEXT, AT(account), 0 },
-		{ "allowed", CF_DB_BOOL, AT(allowed), 0 },
-		{ "reference", CF_DB_IS_THERE, AT(has_reference), 0 },
-		{ "reference", CF_DB_BYTES_OR_NULL, AT(reference),
-		    CF_REF_CHECK_LEN },
-	};
-#undef AT
-
-	CF_DB_ROW(db, result, row, columns, ret);
-}
-
 struct reference {
 	int64_t account_id;
 	const unsigned char *check;

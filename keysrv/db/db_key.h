@@ -86,22 +86,6 @@ void cf_db_material_get(const struct cf_db *db, size_t result, size_t row,
 
 /* ---- issue ---- */
 
-/* API tokens with the sender's domain.  Rows for cf_db_sender_get(). */
-struct cf_sender_row {
-	size_t number;
-	int64_t account_id;
-	const char *account;		/* its name; lent */
-	bool allowed;			/* to send for the domain */
-	bool has_reference;
-	unsigned char reference[CF_REF_CHECK_LEN];
-};
-void cf_db_sender_args(struct cf_db_args *args);
-void cf_db_sender_add(struct cf_db_args *args,
-    const unsigned char token_sha256[CF_DIGEST_LEN], const char *domain);
-size_t cf_db_sender_send(struct cf_db *db, const struct cf_db_args *args);
-void cf_db_sender_get(const struct cf_db *db, size_t result, size_t row,
-    struct cf_sender_row *ret);
-
 /*
  * Reference checks of accounts that have none, each account once; one that has
  * one by now fails the transaction.

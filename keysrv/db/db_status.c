@@ -4,41 +4,6 @@
 
 #include "common/container.h"
 
-size_t
-cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256)
-{
-	static const struct cf_db_stmt stmt = { "token_find",
-	    "SELECT a.name AS account, r.check_value AS reference "
-	    "FROM counterfoil.api_token t "
-	    "JOIN counterfoil.account a USING (account_id) "
-	    "LEFT JOIN counterfoil.account_reference r USING (account_id) "
-	    "WHERE t.token_sha256 = $1 AND t.revoked_at IS NULL" };
-	struct cf_db_args args;
-	size_t result;
-
-	cf_db_args_init(&args, "B");
-	cf_db_bytes(&args, 0, token_sha256, CF_DIGEST_LEN);
-	result = cf_db_send(db, &stmt, &args);
-	cf_db_args_free(&args);
-	return result;
-}
-
-void
-cf_db_token_get(const struct cf_db *db, size_t result,
-    struct cf_token_row *ret)
-{
-#define AT(member) offsetof(struct cf_token_row, member)
-	static const struct cf_db_column columns[] = {
-		{ "account", CF_DB_TEXT, AT(account), 0 },
-		{ "reference", CF_DB_IS_THERE, AT(has_reference), 0 },
-		{ "reference", CF_DB_BYTES_OR_NULL, AT(reference),
-		    CF_REF_CHECK_LEN },
-	};
-#undef AT
-
-	CF_DB_ROW(db, result, 0, columns, ret);
-}
-
 /*
  * An attempt whose sibling was released first is not shown.  $3 is empty for
  * all messages.
@@ -61,11 +26,9 @@ cf_db_status_send(struct cf_db *db, const struct cf_status_query *q)
 	    "WHERE o.key_id = i.key_id) WHEN 3 THEN 'undeliverable' "
 	    "WHEN 2 THEN 'queued' WHEN 1 THEN 'sent' ELSE 'none' END "
 	    "AS receipt "
-	    "FROM counterfoil.api_token t "
-	    "JOIN counterfoil.key_issue i ON i.account_id = t.account_id "
+	    "FROM counterfoil.key_issue i "
 	    "JOIN counterfoil.key_state s ON s.key_id = i.key_id "
-	    "WHERE t.token_sha256 = $1 AND t.revoked_at IS NULL "
-	    "AND i.issued_at < $2 "
+	    "WHERE i.account_id = $1 AND i.issued_at < $2 "
 	    "AND (i.message_ref = $3 OR $3 = ''::bytea) "
 	    "AND NOT EXISTS (SELECT FROM counterfoil.message_once m "
 	    "WHERE m.message_ref = i.message_ref "
@@ -75,8 +38,8 @@ cf_db_status_send(struct cf_db *db, const struct cf_status_query *q)
 	struct cf_db_args args;
 	size_t result;
 
-	cf_db_args_init(&args, "BZBI");
-	cf_db_bytes(&args, 0, q->api_token_sha256, CF_DIGEST_LEN);
+	cf_db_args_init(&args, "IZBI");
+	cf_db_int(&args, 0, q->account_id);
 	cf_db_time(&args, 1, q->before_ms);
 	cf_db_bytes(&args, 2, q->message_ref,
 	    q->message_ref == NULL ? 0 : CF_REF_LEN);

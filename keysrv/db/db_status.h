@@ -9,7 +9,7 @@
 #include "keysrv/receipt/record.h"
 
 struct cf_status_query {
-	const unsigned char *api_token_sha256;
+	int64_t account_id;
 	int64_t before_ms;		/* issued earlier than that */
 	const unsigned char *message_ref;	/* or NULL: all */
 	int64_t limit;
@@ -24,15 +24,6 @@ struct cf_status_row {
 	int64_t issued_at_ms, released_at_ms, opened_at_ms;
 };
 
-/* The account of a token; no row: not known.  Rows for the next. */
-size_t cf_db_token_send(struct cf_db *db, const unsigned char *token_sha256);
-struct cf_token_row {
-	const char *account;		/* its name; lent by the result */
-	bool has_reference;
-	unsigned char reference[CF_REF_CHECK_LEN];
-};
-void cf_db_token_get(const struct cf_db *db, size_t result,
-    struct cf_token_row *ret);
 size_t cf_db_status_send(struct cf_db *db, const struct cf_status_query *q);
 void cf_db_status_get(const struct cf_db *db, size_t result, size_t row,
     struct cf_status_row *ret);

@@ -16,7 +16,7 @@
 static enum cf_err
 read_json(struct cf_req *req, const struct cf_buf *body, struct cf_why *why)
 {
-	const bool gateway = (req->ep->who & CF_WHO_TOKEN) != 0;
+	const bool gateway = (req->ep->who & CF_WHO_KNOWN) != 0;
 
 	return cf_json_parse_few(cf_buf_str(body), body->len,
 	    gateway ? VALUES_GATEWAY : VALUES_STRANGER, &req->json, why);

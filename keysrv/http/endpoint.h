@@ -13,13 +13,7 @@
 #include "common/err.h"
 #include "keysrv/db/db.h"
 #include "keysrv/http/kind.h"
-
-/* Who may call; bits. */
-enum cf_who {
-	CF_WHO_ANYONE = 0,
-	CF_WHO_PAGE = 1,	/* anyone, and pages of any origin: CORS */
-	CF_WHO_TOKEN = 2	/* who has an API token */
-};
+#include "keysrv/who/who.h"
 
 enum cf_body {
 	CF_BODY_NONE,
@@ -64,7 +58,7 @@ struct cf_endpoint {
 	const char *name;
 	const char *method;	/* "GET" (HEAD too) or "POST" */
 	const char *path;	/* ends in '/': all below it, one level */
-	unsigned who;
+	unsigned who;		/* may call: enum cf_who */
 	enum cf_body body;
 	size_t body_max;	/* bytes */
 	const struct cf_action *action;

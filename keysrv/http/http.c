@@ -18,7 +18,7 @@
 
 #define HEADER_MEMORY 16384	/* request line and header fields, bytes */
 #define REPLY_MAX (4u << 20)
-#define STRANGER_MAX 16384	/* of a body before its token is known */
+#define STRANGER_MAX 16384	/* of a body before its caller is known */
 
 struct cf_http {
 	const struct cf_ks *ks;
@@ -28,7 +28,7 @@ struct cf_http {
 
 enum phase {
 	PHASE_BODY,	/* reading */
-	PHASE_TOKEN,	/* suspended, a worker looks for the API token */
+	PHASE_WHO,	/* suspended, a worker looks who is calling */
 	PHASE_WAITING	/* suspended, a worker has it */
 };
 
@@ -38,13 +38,13 @@ struct exchange {
 	struct cf_httpd_req *httpd;
 	enum phase phase;
 	struct cf_buf body;
-	bool asked;		/* for the token; then `rc` says what it is */
+	bool asked;		/* who is calling; `rc` says if it is known */
 };
 
 static bool
-needs_token(const struct cf_endpoint *ep)
+is_for_known(const struct cf_endpoint *ep)
 {
-	return (ep->who & CF_WHO_TOKEN) != 0;
+	return (ep->who & CF_WHO_KNOWN) != 0;
 }
 
 /* ---- life of an exchange ---- */
@@ -113,29 +113,11 @@ end(struct cf_httpd_req *httpd, bool sent)
 	cf_buf_free(&x->body);
 	cf_buf_free(&x->req.reply);
 	cf_req_drop_fields(&x->req);
-	cf_secret_wipe(&x->req.bearer);
 	cf_secret_wipe(&x->req.visitor);
 	free(x);
 }
 
 /* ---- header ---- */
-
-/* Read "Bearer <43 characters>".  Never echoes it. */
-static enum cf_err
-take_bearer(const struct cf_httpd_req *httpd, struct cf_secret *ret,
-    struct cf_why *why)
-{
-	const char *value = cf_httpd_field(httpd, "Authorization");
-
-	if (value == NULL || strncasecmp(value, "Bearer ", 7) != 0)
-		return cf_fail(CF_E_UNAUTHORIZED, why,
-		    "An API token is needed (Authorization: Bearer).");
-	if (cf_secret_from_b64url(value + 7, strlen(value + 7), CF_TOKEN_LEN,
-	    ret, NULL) != CF_OK)
-		return cf_fail(CF_E_UNAUTHORIZED, why,
-		    "The API token is not of the right form.");
-	return CF_OK;
-}
 
 /* Bytes that the header announces; chunks say nothing. */
 static unsigned long long
@@ -164,9 +146,7 @@ check_header(struct exchange *x, struct cf_why *why)
 	if (body_announced(x->httpd) > ep->body_max)
 		return cf_fail(CF_E_TOO_LARGE, why,
 		    "The body may have at most %zu bytes.", ep->body_max);
-	if (needs_token(ep))
-		return take_bearer(x->httpd, &x->req.bearer, why);
-	return CF_OK;
+	return cf_who_read(&x->req, why);
 }
 
 /* ---- body ---- */
@@ -188,15 +168,15 @@ hand_over(struct exchange *x, enum phase phase, const struct cf_kind *kind)
 }
 
 /*
- * More is to come than strangers may send: is the API token good?  The body
- * waits meanwhile; if it is not, nothing of it is kept.
+ * More is to come than strangers may send: is the caller known?  The body
+ * waits meanwhile; if he is not, nothing of it is kept.
  */
 static void
-ask_token(struct exchange *x)
+ask_who(struct exchange *x)
 {
 	x->asked = true;
 	if (cf_queue_reserve(x->req.ks->queue)) {
-		hand_over(x, PHASE_TOKEN, &cf_kind_token);
+		hand_over(x, PHASE_WHO, &cf_kind_who);
 		return;
 	}
 	cf_req_fail(&x->req, CF_E_BUSY, NULL);
@@ -216,7 +196,7 @@ whole(struct cf_httpd_req *httpd)
 	rc = cf_body_read(req, &x->body, &why);
 	if (rc == CF_OK && action->parse != NULL)
 		rc = action->parse(req, &why);
-	/* They held the token and more; the item has what is needed. */
+	/* They held secrets; the item has what is needed. */
 	cf_json_free(&req->json);
 	cf_buf_free(&x->body);
 	req->raw = NULL;
@@ -281,8 +261,8 @@ begin(struct cf_httpd_req *httpd)
 	rc = check_header(x, &why);
 	if (rc != CF_OK)
 		cf_reply_problem(httpd, http->ks, rc, &why, ep);
-	else if (needs_token(ep) && body_announced(httpd) > STRANGER_MAX)
-		ask_token(x);
+	else if (is_for_known(ep) && body_announced(httpd) > STRANGER_MAX)
+		ask_who(x);
 }
 
 static void
@@ -290,9 +270,9 @@ body(struct cf_httpd_req *httpd, const void *part, size_t len)
 {
 	struct exchange *x = httpd->own;
 
-	if (needs_token(x->req.ep) && !x->asked &&
+	if (is_for_known(x->req.ep) && !x->asked &&
 	    x->body.len + len > STRANGER_MAX) {
-		ask_token(x);
+		ask_who(x);
 		return;
 	}
 	/* Over the ceiling nothing is kept; the rest is read and dropped. */
@@ -305,16 +285,15 @@ woken(struct cf_httpd_req *httpd)
 {
 	struct exchange *x = httpd->own;
 
-	if (x->phase == PHASE_TOKEN && x->req.rc == CF_OK) {
+	if (x->phase == PHASE_WHO && x->req.rc == CF_OK) {
 		x->phase = PHASE_BODY;
 		x->req.rc = CF_ERR__COUNT;
 		return;
 	}
 	if (x->req.rc == CF_ERR__COUNT)
 		cf_bug("woken without a reply");
-	/* Who has shown a good API token has as many connections as he
-	 * likes. */
-	if (needs_token(x->req.ep) && x->req.rc == CF_OK)
+	/* Who is known has as many connections as he likes. */
+	if (is_for_known(x->req.ep) && x->req.rc == CF_OK)
 		cf_httpd_trust(httpd);
 	cf_buf_free(&x->body);
 	cf_reply_send(httpd, &x->req);

@@ -29,8 +29,17 @@ single(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	const struct cf_batch *batch = arg;
 	struct cf_req *req = batch->req[0];
+	enum cf_err rc;
 
-	return req->ep->action->run(db, req, why);
+	if ((req->ep->who & CF_WHO_KNOWN) == 0)
+		return req->ep->action->run(db, req, why);
+	rc = cf_who_find(batch, why);
+	if (rc != CF_OK)
+		return rc;
+	if (req->caller.method != NULL)
+		return req->ep->action->run(db, req, why);
+	cf_req_fail(req, CF_E_UNAUTHORIZED, NULL);
+	return CF_OK;
 }
 
 static void

@@ -59,8 +59,9 @@ struct cf_req {
 	json_t *json;		/* the body, an object; NULL without */
 	const char *raw;	/* or as it came; both for parse() alone */
 	size_t raw_len;
-	struct cf_secret bearer;	/* API token, if ep->who has it */
 	struct cf_secret visitor;	/* for csrf.c alone */
+	struct cf_claim claim;	/* if ep->who has a method */
+	struct cf_caller caller;	/* whose it is; in a transaction */
 	char origin[CF_ORIGIN_MAX + 1];	/* header, or "-" */
 	unsigned char network[8];	/* of the client: /24 or /64 */
 	size_t network_len;		/* 3, 8, or 0 if not known */

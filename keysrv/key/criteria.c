@@ -4,6 +4,16 @@
 
 #include <stddef.h>
 
+/* Nobody issues a key here that asks for more than can be known here. */
+static enum cf_err
+known_well_enough(const struct cf_criteria_input *in, struct cf_why *why)
+{
+	if (cf_assurance_at_least(in->known, in->asked))
+		return CF_OK;
+	return cf_fail(CF_E_INTERNAL, why, "The sender wants to know better "
+	    "who opens this message than this server can tell.");
+}
+
 static enum cf_err
 not_revoked(const struct cf_criteria_input *in, struct cf_why *why)
 {
@@ -27,6 +37,7 @@ not_expired(const struct cf_criteria_input *in, struct cf_why *why)
 
 static enum cf_err (*const criteria[])(const struct cf_criteria_input *in,
     struct cf_why *why) = {
+	known_well_enough,
 	not_revoked,
 	not_expired,
 };

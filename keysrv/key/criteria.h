@@ -11,10 +11,13 @@
 
 #include <stdint.h>
 
+#include "common/assurance.h"
 #include "common/err.h"
 
 /* What the criteria look at; times in ms, -1 = not set. */
 struct cf_criteria_input {
+	enum cf_assurance known;	/* who wants it */
+	enum cf_assurance asked;	/* by the sender */
 	int64_t now_ms;
 	int64_t revoked_at_ms;
 	int64_t expires_at_ms;

@@ -44,36 +44,38 @@ struct place {
 	struct cf_item_key *key;
 };
 
+static const char *
+domain_of(const struct cf_req *req)
+{
+	const struct cf_issue_item *item = req->item;
+
+	return item->domain;
+}
+
 static void
-take_senders(struct cf_batch *batch)
+take_callers(struct cf_batch *batch, const struct cf_who_asked *asked)
 {
 	struct cf_issue_item *item;
-	struct cf_sender_row sender;
-	size_t row;
+	size_t i;
 
-	for (row = 0; row < cf_db_rows(batch->db, 0); row++) {
-		cf_db_sender_get(batch->db, 0, row, &sender);
-		item = item_of(batch, sender.number);
-		item->account_id = sender.account_id;
-		item->allowed = sender.allowed;
-		(void)snprintf(item->account, sizeof item->account, "%s",
-		    sender.account);
-		item->has_reference = sender.has_reference;
-		if (sender.has_reference)
-			memcpy(item->reference, sender.reference,
-			    sizeof item->reference);
+	cf_who_get(batch, asked);
+	for (i = 0; i < batch->count; i++) {
+		item = item_of(batch, i);
+		item->has_reference = item->caller->has_reference;
+		memcpy(item->reference, item->caller->reference,
+		    sizeof item->reference);
 	}
 }
 
 static void
-take_issued(struct cf_batch *batch, const struct place *place)
+take_issued(struct cf_batch *batch, size_t issued, const struct place *place)
 {
 	struct cf_item_key *key;
 	size_t row;
 
-	for (row = 0; row < cf_db_rows(batch->db, 1); row++) {
-		key = place[cf_db_number(batch->db, 1, row)].key;
-		cf_db_issued_get(batch->db, 1, row, &key->issued);
+	for (row = 0; row < cf_db_rows(batch->db, issued); row++) {
+		key = place[cf_db_number(batch->db, issued, row)].key;
+		cf_db_issued_get(batch->db, issued, row, &key->issued);
 		key->there = true;
 	}
 }
@@ -103,22 +105,20 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 {
 	const bool look = is_suspect(batch);
 	CF_AUTO(cf_free) struct place *place = NULL;
-	struct cf_db_args senders, keys;
+	struct cf_who_asked callers;
+	struct cf_db_args keys;
 	struct cf_issue_item *item;
-	size_t i, j, active, now, n = 0;
+	size_t i, j, issued = 0, active, now, n = 0;
 	enum cf_err rc;
 
 	for (i = 0; i < batch->count; i++)
 		n += item_of(batch, i)->key_count;
 	place = cf_calloc(n, sizeof *place);
-	cf_db_sender_args(&senders);
 	cf_db_key_args(&keys);
 	for (i = n = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
-		item->account_id = 0;
-		item->allowed = item->first_reference = false;
-		cf_db_sender_add(&senders, item->api_token_sha256,
-		    item->domain);
+		item->caller = &batch->req[i]->caller;
+		item->first_reference = false;
 		for (j = 0; j < item->key_count; j++) {
 			item->key[j].there = false;
 			place[n].item = item;
@@ -126,18 +126,17 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 			cf_db_key_add(&keys, item->key[j].key_id);
 		}
 	}
-	(void)cf_db_sender_send(batch->db, &senders);
+	cf_who_send(batch, domain_of, &callers);
 	if (look)
-		(void)cf_db_issued_send(batch->db, &keys);
+		issued = cf_db_issued_send(batch->db, &keys);
 	active = cf_db_active_send(batch->db);
 	now = cf_db_now_send(batch->db);
 	rc = cf_db_flush(batch->db, why);
-	cf_db_args_free(&senders);
 	cf_db_args_free(&keys);
 	if (rc == CF_OK) {
-		take_senders(batch);
+		take_callers(batch, &callers);
 		if (look)
-			take_issued(batch, place);
+			take_issued(batch, issued, place);
 		cf_db_active_get(batch->db, active, &ret_sealing->master,
 		    &ret_sealing->there);
 		*ret_now_ms = cf_db_now_get(batch->db, now);
@@ -151,7 +150,7 @@ static enum cf_err
 same_values(const struct cf_issue_item *item, const struct cf_item_key *key,
     struct cf_why *why)
 {
-	if (key->there && key->issued.account_id == item->account_id &&
+	if (key->there && key->issued.account_id == item->caller->account_id &&
 	    memcmp(key->issued.values_sha256, key->values_sha256,
 	    sizeof key->values_sha256) == 0)
 		return CF_OK;
@@ -176,7 +175,7 @@ open_again(const struct cf_ks *ks, struct cf_issue_item *item,
 			    "This key has been destroyed.");
 		if (rc == CF_OK)
 			rc = cf_vault_open(ks->vault, key->key_id,
-			    item->account_id, &key->token,
+			    item->caller->account_id, &key->token,
 			    &key->issued.material, &key->kd, why);
 		memcpy(key->key_commitment, key->issued.key_commitment,
 		    sizeof key->key_commitment);
@@ -200,7 +199,7 @@ make_new(const struct cf_ks *ks, const struct sealing *sealing,
 	for (i = 0; i < item->key_count && rc == CF_OK; i++) {
 		key = &item->key[i];
 		rc = cf_vault_make(ks->vault, &sealing->master, key->key_id,
-		    item->account_id, &key->token, &key->material,
+		    item->caller->account_id, &key->token, &key->material,
 		    key->key_commitment, &key->kd, why);
 	}
 	return rc;
@@ -228,7 +227,7 @@ look_back(const struct cf_batch *batch, size_t i)
 	for (j = 0; j < i && !item->has_reference; j++) {
 		before = item_of(batch, j);
 		if (before->rc != CF_OK ||
-		    before->account_id != item->account_id)
+		    before->caller->account_id != item->caller->account_id)
 			continue;
 		item->has_reference = true;
 		memcpy(item->reference, before->reference_check,
@@ -261,13 +260,13 @@ decide(const struct cf_batch *batch, const struct sealing *sealing, size_t i)
 	enum cf_err rc;
 
 	item->why.text[0] = '\0';
-	if (item->account_id == 0)
+	if (item->caller->method == NULL)
 		return CF_E_UNAUTHORIZED;
-	if (!item->allowed)
+	if (!item->caller->may_send)
 		return cf_fail(CF_E_SENDER, &item->why,
 		    "The account may not send for %s.", item->domain);
 	look_back(batch, i);
-	rc = cf_issue_reference(item->account, item->has_reference ?
+	rc = cf_issue_reference(item->caller->account, item->has_reference ?
 	    item->reference : NULL, item->reference_check, &item->why);
 	if (rc != CF_OK)
 		return rc;
@@ -314,7 +313,7 @@ write_record(struct cf_buf *rec, const unsigned char *event_id,
 		cf_record_text(rec, "expires", expires);
 	}
 	(void)snprintf(account, sizeof account, "%lld",
-	    (long long)item->account_id);
+	    (long long)item->caller->account_id);
 	cf_record_text(rec, "account", account);
 	cf_record_bytes(rec, "opening-key", key->opening_key,
 	    sizeof key->opening_key);
@@ -344,7 +343,7 @@ add_key(struct writes *w, const struct cf_issue_item *item,
 		.opening_key = key->opening_key,
 		.possession_key = key->possession_key,
 		.key_commitment = key->key_commitment,
-		.account_id = item->account_id,
+		.account_id = item->caller->account_id,
 		.issued_at_ms = now_ms,
 		.expires_at_ms = expires_at(key, now_ms),
 		.message_id = item->message_id,
@@ -399,8 +398,8 @@ write_all(struct cf_batch *batch, int64_t now_ms)
 		    j < item->key_count; j++)
 			add_key(&w, item, &item->key[j], now_ms);
 		if (item->rc == CF_OK && item->first_reference) {
-			cf_db_reference_add(&w.reference, item->account_id,
-			    item->reference_check);
+			cf_db_reference_add(&w.reference,
+			    item->caller->account_id, item->reference_check);
 			w.references++;
 		}
 	}
@@ -497,7 +496,7 @@ log_one(const struct cf_req *req)
 	if (req->rc == CF_OK)
 		cf_log(CF_LOG_INFO, "issued key=%s keys=%zu account=%lld "
 		    "sender=%s%s", handle, item->key_count,
-		    (long long)item->account_id, item->sender,
+		    (long long)item->caller->account_id, item->sender,
 		    is_repeat(item) ? " (again)" : "");
 	else
 		cf_log(CF_LOG_INFO, "not issued key=%s sender=%s reason=%s",

@@ -14,8 +14,6 @@
 #include "keysrv/db/db_receipt.h"
 #include "keysrv/http/request.h"
 
-#define CF_ISSUE_ACCOUNT_MAX 100
-
 /* One key of a request. */
 struct cf_item_key {
 	unsigned char key_id[CF_KEY_ID_LEN];
@@ -49,13 +47,10 @@ struct cf_issue_item {
 	size_t recipient_count;
 	struct cf_item_key *key;
 	size_t key_count;
-	unsigned char api_token_sha256[CF_DIGEST_LEN];
 	/* done */
 	unsigned postponed;	/* times it waited for another's key id */
 	bool suspect;		/* a key id in its batch may be there */
-	int64_t account_id;	/* 0: the token is not known */
-	bool allowed;		/* may send for the domain */
-	char account[CF_ISSUE_ACCOUNT_MAX + 1];	/* its name, perhaps cut */
+	const struct cf_caller *caller;	/* lent by the request */
 	bool has_reference;	/* the account has one: */
 	unsigned char reference[CF_REF_CHECK_LEN];
 	bool first_reference;	/* this request gives the account its one */

@@ -23,9 +23,6 @@
 #include "keysrv/key/criteria.h"
 #include "keysrv/key/release.h"
 
-/* At bearer nobody is named: everyone with message and link is the same. */
-#define BEARER "bearer"
-
 static bool
 knows_key(const struct cf_release_item *item)
 {
@@ -88,6 +85,7 @@ static enum cf_err
 find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 {
 	struct cf_db_args asked, keys, challenges;
+	struct cf_who_asked callers;
 	unsigned char token_sha256[CF_DIGEST_LEN];
 	size_t i, locked, material, used, now;
 	struct cf_release_item *item;
@@ -99,6 +97,7 @@ find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
 		forget(item);
+		item->caller = &batch->req[i]->caller;
 		cf_proof_sha256(&item->ask.token, token_sha256);
 		cf_ask_challenge(&item->ask, &item->challenge);
 		cf_db_asked_add(&asked, item->ask.key_id, token_sha256);
@@ -106,6 +105,7 @@ find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 		cf_db_used_add(&challenges, item->ask.key_id,
 		    &item->challenge);
 	}
+	cf_who_send(batch, NULL, &callers);
 	locked = cf_db_asked_lock(batch->db, &asked);
 	material = cf_db_material_send(batch->db, &keys);
 	used = cf_db_used_send(batch->db, &challenges);
@@ -116,6 +116,7 @@ find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 	cf_db_args_free(&challenges);
 	if (rc != CF_OK)
 		return rc;
+	cf_who_get(batch, &callers);
 	take_rows(batch, locked, material, used);
 	*ret_now_ms = cf_db_now_get(batch->db, now);
 	return CF_OK;
@@ -134,12 +135,14 @@ check_proofs(struct cf_batch *batch)
 	for (i = 0; i < batch->count; i++) {
 		item = item_of(batch, i);
 		item->why.text[0] = '\0';
-		if (knows_key(item))
+		if (knows_key(item)) {
+			cf_who_holds(&batch->req[i]->caller);
 			item->proof_rc = cf_ask_check(&item->ask,
 			    CF_PROOF_RETRIEVE, batch->req[i], &item->key,
 			    &item->held, &item->why);
-		else
+		} else {
 			item->rc = CF_E_UNKNOWN_KEY;
+		}
 	}
 }
 
@@ -294,8 +297,13 @@ static enum cf_err
 decide(struct cf_batch *batch, size_t i, int64_t now_ms)
 {
 	struct cf_release_item *item = item_of(batch, i);
-	const struct cf_criteria_input in = { now_ms,
-	    item->state.revoked_at_ms, item->state.expires_at_ms };
+	const struct cf_criteria_input in = {
+		.now_ms = now_ms,
+		.known = item->caller->assurance,
+		.asked = item->key.assurance,
+		.revoked_at_ms = item->state.revoked_at_ms,
+		.expires_at_ms = item->state.expires_at_ms,
+	};
 	struct cf_why why = { "" };
 	enum cf_err rc;
 
@@ -356,8 +364,9 @@ write_released(struct cf_buf *rec, const struct cf_release_item *item,
 	    key->message_ref, now_ms);
 	cf_record_bytes(rec, "release", item->release_id,
 	    sizeof item->release_id);
-	cf_record_text(rec, "principal", BEARER);
-	cf_record_text(rec, "assurance", cf_assurance_name(key->assurance));
+	cf_record_text(rec, "principal", item->caller->principal);
+	cf_record_text(rec, "assurance",
+	    cf_assurance_name(item->caller->assurance));
 	cf_record_text(rec, "first", item->first ? "yes" : "no");
 	add_proof_lines(rec, &item->ask);
 	cf_record_bytes(rec, "secret-sha256", item->secret_sha256,
@@ -420,8 +429,8 @@ add_notice(struct writes *w, const struct cf_ks *ks,
 		.sender = item->key.sender,
 		.recipient = item->key.recipient,
 		.message_id = item->key.message_id,
-		.assurance = item->key.assurance,
-		.principal = BEARER,
+		.assurance = item->caller->assurance,
+		.principal = item->caller->principal,
 		.released_at_ms = now_ms,
 		.opened_at_ms = now_ms,		/* not used for releases */
 		.not_before_ms = now_ms + 1000 * ks->settings->receipt_delay_s,
@@ -444,8 +453,8 @@ add_release(struct writes *w, const struct cf_req *req,
 		.key_id = item->ask.key_id,
 		.release_id = item->release_id,
 		.secret_sha256 = item->secret_sha256,
-		.principal = BEARER,
-		.assurance = item->key.assurance,
+		.principal = item->caller->principal,
+		.assurance = item->caller->assurance,
 		.origin = item->ask.origin,
 		.at_ms = now_ms,
 		.challenge = &item->challenge,
@@ -554,7 +563,8 @@ write_reply(struct cf_req *req, const struct cf_release_item *item,
 	    item->secret.len);
 	cf_jout_time(&out, "released_at", now_ms);
 	cf_jout_bool(&out, "first", item->first);
-	cf_jout_str(&out, "assurance", cf_assurance_name(key->assurance));
+	cf_jout_str(&out, "assurance",
+	    cf_assurance_name(item->caller->assurance));
 	cf_jout_str(&out, "algorithm", key->algorithm);
 	cf_jout_b64(&out, "key", item->kd.bytes, item->kd.len);
 	cf_ask_write_issuer(&out, key);
@@ -631,7 +641,8 @@ log_one(const struct cf_req *req)
 	if (req->rc == CF_OK)
 		cf_log(CF_LOG_INFO, "released key=%s first=%s assurance=%s "
 		    "origin=%s", item->ask.handle, item->first ? "yes" : "no",
-		    cf_assurance_name(item->key.assurance), item->ask.origin);
+		    cf_assurance_name(item->caller->assurance),
+		    item->ask.origin);
 	else
 		cf_log(item->counted ? CF_LOG_DEBUG : CF_LOG_INFO,
 		    "refused key=%s reason=%s", item->ask.handle,

@@ -13,6 +13,7 @@
 
 struct cf_release_item {
 	struct cf_ask ask;
+	const struct cf_caller *caller;	/* lent by the request */
 	/* found and locked */
 	bool found;
 	struct cf_key_row key;

@@ -1,43 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * token - is the API token of a request good?  Asked before a body is read
- * that only account holders may send; the request itself asks again, in its
- * own transaction.
- */
-#include "keysrv/db/db_key.h"
+/* The method `token': an account's API token, RFC 6750 2.1. */
+#include <string.h>
+#include <strings.h>
+
+#include "common/secret.h"
+#include "keysrv/db/db_who.h"
 #include "keysrv/http/request.h"
+#include "keysrv/who/who.h"
 
+/* "Bearer <43 characters>" */
 static enum cf_err
-look(struct cf_db *db, void *arg, struct cf_why *why)
+token_read(const struct cf_req *req, unsigned char ret_sha256[CF_DIGEST_LEN],
+    struct cf_why *why)
 {
-	struct cf_batch *batch = arg;
-	unsigned char digest[CF_DIGEST_LEN];
-	struct cf_db_args args;
-	struct cf_sender_row sender;
-	size_t i, row;
-	enum cf_err rc;
+	CF_AUTO(cf_secret_wipe) struct cf_secret token = CF_SECRET_EMPTY;
+	const char *value = req->field(req, "Authorization");
 
-	cf_db_sender_args(&args);
-	for (i = 0; i < batch->count; i++) {
-		cf_proof_sha256(&batch->req[i]->bearer, digest);
-		cf_db_sender_add(&args, digest, "");
-	}
-	(void)cf_db_sender_send(db, &args);
-	rc = cf_db_flush(db, why);
-	cf_db_args_free(&args);
-	if (rc != CF_OK)
-		return rc;
-	for (i = 0; i < batch->count; i++)
-		cf_req_fail(batch->req[i], CF_E_UNAUTHORIZED, NULL);
-	for (row = 0; row < cf_db_rows(db, 0); row++) {
-		cf_db_sender_get(db, 0, row, &sender);
-		batch->req[sender.number]->rc = CF_OK;
-	}
+	if (value == NULL || strncasecmp(value, "Bearer ", 7) != 0)
+		return cf_fail(CF_E_UNAUTHORIZED, why,
+		    "An API token is needed (Authorization: Bearer).");
+	if (cf_secret_from_b64url(value + 7, strlen(value + 7), CF_TOKEN_LEN,
+	    &token, NULL) != CF_OK)
+		return cf_fail(CF_E_UNAUTHORIZED, why,
+		    "The API token is not of the right form.");
+	cf_proof_sha256(&token, ret_sha256);
 	return CF_OK;
 }
 
-const struct cf_kind cf_kind_token = {
+const struct cf_method cf_method_token = {
 	.name = "token",
-	.mode = CF_DB_READ,
-	.fn = look,
+	.who = CF_WHO_TOKEN,
+	.assurance = CF_ASSURANCE_ACCOUNT,
+	.read = token_read,
+	.send = cf_db_who_token,
 };

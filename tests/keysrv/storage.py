@@ -468,6 +468,23 @@ def t_nothing_secret():
 			    % name)
 
 
+@tap.case("a key that asks for more than can be known here is not given")
+def t_asks_for_more():
+	for assurance in ("mailbox", "account", "certificate"):
+		m = g.issue()
+		g.psql("UPDATE counterfoil.key_issue SET assurance = '%s' WHERE "
+		    "key_id = '\\x%s'" % (assurance, m.key_id.hex()))
+		a = g.retrieve(m)
+		tap.equal((a.status, a.problem), (500, "internal"), assurance)
+		tap.contains(a.json["detail"], "know better", "detail")
+		tap.equal(g.count("key_release", "key_id = '\\x%s'"
+		    % m.key_id.hex()), 0, "releases")
+		a = g.api.post("/api/v1/describe", m.ask("describe",
+		    g.challenge(m)))
+		tap.equal((a.json["assurance"], a.json["state"]), (assurance,
+		    "issued"), "described")
+
+
 @tap.case("a row of another key, account or master key does not open")
 def t_rows_swapped():
 	m, n = g.issue(), g.issue()

@@ -67,6 +67,9 @@ t_each_row_is_whole(void **state)
 		assert_int_equal(ep->action->kind == &cf_kind_single,
 		    ep->action->run != NULL);
 		assert_int_equal(ep->body == CF_BODY_NONE, ep->body_max == 0);
+		/* A page of any origin has nothing to be known by. */
+		assert_true((ep->who & CF_WHO_PAGE) == 0 ||
+		    (ep->who & CF_WHO_KNOWN) == 0);
 		assert_int_equal(ep->body == CF_BODY_RAW,
 		    ep->action->raw_type != NULL);
 		/* A form comes with cookies: not for other sites' pages. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records of events, and the criteria that they tell of. */
+/* Records of events. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "keysrv/key/criteria.h"
 #include "keysrv/receipt/record.h"
 
 #define NOW INT64_C(1796000000000)
@@ -76,34 +75,6 @@ t_what_does_not_fit_is_known(void **state)
 	cf_buf_free(&rec);
 }
 
-static enum cf_err
-criteria(int64_t revoked_at_ms, int64_t expires_at_ms)
-{
-	const struct cf_criteria_input in = { NOW, revoked_at_ms,
-	    expires_at_ms };
-	struct cf_why why = { "" };
-	enum cf_err rc = cf_criteria_check(&in, &why);
-
-	assert_int_equal(rc == CF_OK, why.text[0] == '\0');
-	/* Who asks only whether gets the same answer. */
-	assert_int_equal(cf_criteria_check(&in, NULL), rc);
-	return rc;
-}
-
-static void
-t_the_first_criterion_that_fails_counts(void **state)
-{
-	(void)state;
-	assert_int_equal(criteria(-1, -1), CF_OK);
-	assert_int_equal(criteria(-1, NOW + 1), CF_OK);
-	assert_int_equal(criteria(-1, NOW), CF_E_EXPIRED);
-	assert_int_equal(criteria(-1, 0), CF_E_EXPIRED);
-	assert_int_equal(criteria(NOW, -1), CF_E_REVOKED);
-	/* Taken back is taken back, whatever the clock says. */
-	assert_int_equal(criteria(NOW + 1000, NOW + 1), CF_E_REVOKED);
-	assert_int_equal(criteria(0, 0), CF_E_REVOKED);
-}
-
 int
 main(void)
 {
@@ -111,7 +82,6 @@ main(void)
 		cmocka_unit_test(t_a_record_is_lines),
 		cmocka_unit_test(t_no_value_ends_a_line),
 		cmocka_unit_test(t_what_does_not_fit_is_known),
-		cmocka_unit_test(t_the_first_criterion_that_fails_counts),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
