@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests/bench/run makes of measurements, without measuring anything."""
 
+import contextlib
+import io
 import os
 import sys
+import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.dirname(os.path.abspath(__file__)))), "contrib"))
@@ -11,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
 from lab import proc, tap  # noqa: E402
 
 import figures  # noqa: E402
+import turns  # noqa: E402
 from figures import Goal, Sample  # noqa: E402
 
 PGBENCH = """\
@@ -141,6 +145,63 @@ def t_unmeasured():
 	tap.equal(figures.unmeasured(short, False, True),
 	    ["release, 10 M keys to 10 k", "flagged 1 MB, to body"],
 	    "of one without before, and with many keys")
+
+
+def a_run(**options):
+	return turns.Run(types.SimpleNamespace(**{"turns": 3, "minutes": 1,
+	    **options}), "", {})
+
+
+@tap.case("a side that does nothing in a turn is said; the others are measured")
+def t_turns():
+	run, order, said = a_run(), [], io.StringIO()
+
+	def side(name, counts):
+		def work():
+			order.append(name)
+			return Sample(counts.pop(0), 1.0)
+		return work
+	with contextlib.redirect_stderr(said):
+		samples = run.take_turns("issue", {"ours": side("ours",
+		    [10, 10, 10]), "pgbench": side("pgbench", [5, 0, 5])})
+	tap.equal(order, ["ours", "pgbench", "pgbench", "ours", "ours",
+	    "pgbench"], "who was first")
+	tap.equal(figures.rate_ratios(samples["ours"], samples["pgbench"]),
+	    [2.0, 2.0], "ratios")
+	tap.equal(run.table.failures, ["issue, turn 2, pgbench: pgbench did "
+	    "nothing in 1.0 s"], "failures")
+	tap.contains(said.getvalue(), "pgbench did nothing in 1.0 s",
+	    "what is said at once")
+
+
+@tap.case("when the time is over one turn is taken, no more")
+def t_late():
+	with contextlib.redirect_stderr(io.StringIO()):
+		samples = a_run(minutes=0).take_turns("issue", {"ours":
+		    lambda: Sample(1, 1.0)})
+	tap.equal(len(samples["ours"]), 1, "turns")
+
+
+@tap.case("one thing that does not stop keeps no other from it")
+def t_stop():
+	class Lab:
+		stopped = False
+
+		def __init__(self, error=None):
+			self.error = error
+
+		def stop(self):
+			self.stopped = True
+			if self.error:
+				raise self.error
+	run = a_run()
+	labs = [Lab(proc.LabError("it hangs\nfor ever")), Lab()]
+	for n, lab in enumerate(labs):
+		tap.equal(run.lab(str(n), lambda lab=lab: lab), lab, "lab")
+	with contextlib.redirect_stderr(io.StringIO()):
+		run.stop()
+	tap.equal([lab.stopped for lab in labs], [True, True], "stopped")
+	tap.equal(run.table.failures, ["at the end of 0: it hangs"], "failures")
 
 
 tap.main()
