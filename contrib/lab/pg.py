@@ -129,11 +129,12 @@ class Cluster:
 		return {"PGHOST": self.socket, "PGPORT": str(self.port),
 		    "PGDATABASE": database, "PGUSER": user or self.user}
 
-	def psql(self, sql, database="postgres", user=None, options=("-qAt",)):
+	def psql(self, sql, database="postgres", user=None, options=("-qAt",),
+	    limit_s=120):
 		"""Run SQL; gives what psql prints, without the last newline."""
 		done = proc.run(["psql", "-X", "-v", "ON_ERROR_STOP=1",
 		    *options, "-f", "-", self.conninfo(database, user)],
-		    input=sql.encode())
+		    limit_s, input=sql.encode())
 		return done.stdout.decode().rstrip("\n")
 
 	def create(self, database):

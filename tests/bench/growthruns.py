@@ -2,6 +2,7 @@
 """Release where there are many keys, beside the same where there are few."""
 
 import random
+import shutil
 
 from lab import proc
 
@@ -9,7 +10,8 @@ import peers
 from keylab import KeyLab
 from turns import note, timed
 
-KILO, MEGA = 10 ** 4, 10 ** 6
+TEN_K, MEGA = 10 ** 4, 10 ** 6
+FULL_BYTES = 45 * 10 ** 9
 
 
 def spread_keys(side, rows, total, wanted):
@@ -26,7 +28,7 @@ def spread_keys(side, rows, total, wanted):
 		lines += proc.read_text(side.issue_keys(wanted // pieces)
 		    ).splitlines(True)
 	random.shuffle(lines)
-	side.psql("VACUUM ANALYZE")
+	side.psql("VACUUM ANALYZE", limit_s=peers.FILL_S)
 	return lines
 
 
@@ -41,13 +43,17 @@ def growth_turn(side, lines, count):
 
 def bench_growth(run):
 	"""Release where there are many keys, to the same where there are few."""
+	free = shutil.disk_usage(run.folder).free
+	if run.options.full and free < FULL_BYTES:
+		raise proc.LabError("%d GB are free, %d are needed for 10 M keys"
+		    % (free // 10 ** 9, FULL_BYTES // 10 ** 9))
 	build = run.builds["ours"]
 	lab = KeyLab(run, "growth", {"ours": build})
 	count, turns = 1000, run.options.turns
 	try:
-		sizes = {"ours": MEGA, "10 k": KILO}
+		sizes = {"ours": MEGA, "10 k": TEN_K}
 		if run.options.full:
-			sizes = {"ours": 10 * MEGA, "1 M": MEGA, "10 k": KILO}
+			sizes = {"ours": 10 * MEGA, "1 M": MEGA, "10 k": TEN_K}
 		work, sides = {}, {}
 		for name, size in sizes.items():
 			side = lab.sides["ours"] if name == "ours" else lab.add(

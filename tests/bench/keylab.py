@@ -38,8 +38,8 @@ class Side:
 	def stop(self):
 		self.keysrv.stop()
 
-	def psql(self, sql):
-		return self.keysrv.psql(sql)
+	def psql(self, sql, **kw):
+		return self.keysrv.psql(sql, **kw)
 
 	def load(self, mode, clients, *words):
 		"""A Sample of tests/bench/load."""

@@ -12,6 +12,7 @@ import builds
 import figures
 
 SCHEMA = "counterfoil"
+FILL_S = 1800		# for many keys, or all that is done to them
 
 
 # ---- milters ----
@@ -216,7 +217,7 @@ class KeyRows:
 		source = NEW_KEY + ", n - 1 AS n FROM generate_series(1, %d) n"
 		self.psql(self.rows.statement(source % count,
 		    *(self._released if released else self._issued),
-		    more=more, result="SELECT count(*) FROM k"))
+		    more=more, result="SELECT count(*) FROM k"), limit_s=FILL_S)
 
 	def prepare(self, count):
 		"""Fresh keys, where the script of pgbench finds them."""
