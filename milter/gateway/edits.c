@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "milter/gateway/flag.h"
 
 #define FOLD_AT 76	/* columns of a line, if there is a blank to fold at */
 
@@ -165,20 +164,26 @@ cf_edits_set_subject(struct cf_edits *edits, bool alone, const char *value)
 }
 
 void
-cf_edits_delete_all(struct cf_edits *edits, const struct cf_field *fields,
-    size_t count, const char *name)
+cf_edits_delete_count(struct cf_edits *edits, size_t count, const char *name)
 {
 	struct cf_edit *edit;
-	unsigned index = 0;
-	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (cf_field_is(fields[i].name, name))
-			index++;
-	for (; index > 0; index--) {
+	for (; count > 0; count--) {
 		edit = append(edits);
 		edit->kind = CF_EDIT_DELETE;
 		edit->name = name;
-		edit->index = index;
+		edit->index = (unsigned)count;
 	}
+}
+
+void
+cf_edits_delete_all(struct cf_edits *edits, const struct cf_field *fields,
+    size_t count, const char *name)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < count; i++)
+		if (cf_field_is(fields[i].name, name))
+			n++;
+	cf_edits_delete_count(edits, n, name);
 }

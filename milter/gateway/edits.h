@@ -50,5 +50,8 @@ void cf_edits_set_subject(struct cf_edits *edits, bool alone,
 /* Delete every field called `name` of `fields`, from the last one up. */
 void cf_edits_delete_all(struct cf_edits *edits,
     const struct cf_field *fields, size_t count, const char *name);
+/* The same where only their number is known. */
+void cf_edits_delete_count(struct cf_edits *edits, size_t count,
+    const char *name);
 
 #endif

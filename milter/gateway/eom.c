@@ -37,19 +37,12 @@ strip(struct cf_mctx *m, const struct cf_eom_ops *ops, struct cf_why *why)
 	struct cf_edits edits = { 0 };
 	enum cf_err rc;
 
-	if (m->facts.header_over) {
-		/* Not all of them are known by place; by number they are. */
-		struct cf_field flag = { CF_FLAG_FIELD, "" };
-		size_t i;
-
-		for (i = m->facts.flags; i > 0; i--) {
-			cf_edits_delete_all(&edits, &flag, 1, CF_FLAG_FIELD);
-			edits.item[edits.count - 1].index = (unsigned)i;
-		}
-	} else {
+	/* Not all fields of a header that is too large are kept. */
+	if (m->facts.header_over)
+		cf_edits_delete_count(&edits, m->facts.flags, CF_FLAG_FIELD);
+	else
 		cf_edits_delete_all(&edits, m->fields, m->field_count,
 		    CF_FLAG_FIELD);
-	}
 	rc = cf_edits_apply(&edits, &ops->edit, why);
 	cf_edits_free(&edits);
 	return rc;

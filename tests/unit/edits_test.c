@@ -15,7 +15,6 @@
 #include "common/mem.h"
 #include "common/wire.h"
 #include "milter/gateway/edits.h"
-#include "milter/gateway/flag.h"
 
 #define FIELDS_MAX 40
 #define VALUE_MAX 200
@@ -233,6 +232,26 @@ t_delete_all_takes_every_one(void **state)
 	cf_edits_free(&edits);
 }
 
+/* The number of those behind one that goes would change. */
+static void
+t_delete_count_begins_with_the_last(void **state)
+{
+	struct cf_edits edits = { 0 };
+	size_t i;
+
+	(void)state;
+	cf_edits_delete_count(&edits, 0, CF_FLAG_FIELD);
+	assert_int_equal(edits.count, 0);
+	cf_edits_delete_count(&edits, 3, CF_FLAG_FIELD);
+	assert_int_equal(edits.count, 3);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(edits.item[i].kind, CF_EDIT_DELETE);
+		assert_int_equal(edits.item[i].index, 3 - i);
+		assert_string_equal(edits.item[i].name, CF_FLAG_FIELD);
+	}
+	cf_edits_free(&edits);
+}
+
 int
 main(void)
 {
@@ -242,6 +261,7 @@ main(void)
 		cmocka_unit_test(t_apply_refuses_values_unfit_for_a_header),
 		cmocka_unit_test(t_apply_folds_long_values_and_knows_leadspc),
 		cmocka_unit_test(t_delete_all_takes_every_one),
+		cmocka_unit_test(t_delete_count_begins_with_the_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
