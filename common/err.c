@@ -28,21 +28,38 @@ row(enum cf_err rc)
 	return &table[rc];
 }
 
+static void CF_PRINTF(2, 0)
+why_say(struct cf_why *why, const char *fmt, va_list ap)
+{
+	char *p;
+
+	if (why == NULL)
+		return;
+	(void)vsnprintf(why->text, sizeof why->text, fmt, ap);
+	for (p = why->text; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
 enum cf_err
 cf_fail(enum cf_err rc, struct cf_why *why, const char *fmt, ...)
 {
 	va_list ap;
-	char *p;
 
-	if (why == NULL)
-		return rc;
 	va_start(ap, fmt);
-	(void)vsnprintf(why->text, sizeof why->text, fmt, ap);
+	why_say(why, fmt, ap);
 	va_end(ap);
-	for (p = why->text; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
 	return rc;
+}
+
+void
+cf_why_set(struct cf_why *why, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	why_say(why, fmt, ap);
+	va_end(ap);
 }
 
 enum cf_err_class

@@ -52,6 +52,9 @@ struct cf_why {
 enum cf_err cf_fail(enum cf_err rc, struct cf_why *why, const char *fmt, ...)
     CF_PRINTF(3, 4);
 
+/* The same where nothing failed, and people are told why. */
+void cf_why_set(struct cf_why *why, const char *fmt, ...) CF_PRINTF(2, 3);
+
 enum cf_err_class cf_err_class(enum cf_err rc);
 int cf_err_http(enum cf_err rc);	/* HTTP status, e.g. 404 */
 /* Problem type slug, e.g. "unknown-key".  Lends: static. */

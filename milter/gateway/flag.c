@@ -13,9 +13,6 @@
 #include "milter/gateway/subject.h"
 #include "milter/gateway/trigger.h"
 
-#define MARKER "Counterfoil-Version"
-#define FIELD_SHOWN 60000	/* bytes of a field that Postfix shows */
-#define LINE_USUAL 1000		/* CF_LINE_MAX and CRLF */
 #define ADDRESS_SHOWN 100	/* bytes of one in a reply */
 
 const char *
@@ -28,180 +25,29 @@ cf_action_name(enum cf_action action)
 	return names[action];
 }
 
-void
-cf_reply_set(struct cf_reply *reply, const char *code, const char *enhanced,
-    const char *fmt, ...)
+static void CF_PRINTF(4, 0)
+reply_set(struct cf_reply *reply, const char *code, const char *enhanced,
+    const char *fmt, va_list ap)
 {
-	va_list ap;
 	char *p;
 
 	(void)snprintf(reply->code, sizeof reply->code, "%s", code);
 	(void)snprintf(reply->enhanced, sizeof reply->enhanced, "%s", enhanced);
-	va_start(ap, fmt);
 	(void)vsnprintf(reply->text, sizeof reply->text, fmt, ap);
-	va_end(ap);
 	for (p = reply->text; *p != '\0'; p++)
 		if (*p < ' ' || *p > '~')
 			*p = '?';
 }
 
-/* Is the word at the start of `value` this one?  Any case. */
-static bool
-first_word_is(const char *value, const char *word)
-{
-	size_t len = strlen(word);
-
-	value = cf_field_after_cfws(value);
-	return strncasecmp(value, word, len) == 0 &&
-	    (value[len] == '\0' || strchr(" \t\r\n(;", value[len]) != NULL);
-}
-
-/* A delivery status or a disposition notification (RFC 3462, 8098)? */
-static bool
-is_report(const char *value)
-{
-	static const char report[] = "multipart/report", message[] = "message/";
-
-	value = cf_field_after_cfws(value);
-	return (strncasecmp(value, report, sizeof report - 1) == 0 ||
-	    strncasecmp(value, message, sizeof message - 1) == 0) &&
-	    (strcasestr(value, "delivery-status") != NULL ||
-	    strcasestr(value, "disposition-notification") != NULL);
-}
-
-/* List software and mass mailers call their mail so; NULL: not this. */
-static const char *
-precedence_of_lists(const char *value)
-{
-	if (first_word_is(value, "list"))
-		return "Precedence: list";
-	if (first_word_is(value, "bulk"))
-		return "Precedence: bulk";
-	return first_word_is(value, "junk") ? "Precedence: junk" : NULL;
-}
-
-/* This asks by a trigger.  One that is off is remembered, to say so. */
-static void
-note_trigger(const struct cf_snapshot *s, struct cf_facts *facts,
-    enum cf_trigger trigger)
-{
-	if ((s->conf.triggers & (int)trigger) != 0)
-		facts->asks |= (int)trigger;
-	else
-		facts->off = (int)trigger;
-}
-
-/* It does if the field has this name and any value. */
-static void
-note_asking(const struct cf_snapshot *s, struct cf_facts *facts,
-    const struct cf_field *field, const char *name, enum cf_trigger trigger)
-{
-	if (cf_field_is(field->name, name) &&
-	    *cf_field_after_cfws(field->value) != '\0')
-		note_trigger(s, facts, trigger);
-}
-
-/* The type of what we make; who wants to look like it gains nothing. */
-static bool
-is_sealed_type(const char *value)
-{
-	static const char ours[] = "multipart/mixed", boundary[] =
-	    "boundary=\"=_cf_";
-
-	value = cf_field_after_cfws(value);
-	return strncasecmp(value, ours, sizeof ours - 1) == 0 &&
-	    strstr(value, boundary) != NULL;
-}
-
-static void
-note_subject(const struct cf_snapshot *s, struct cf_facts *facts,
-    const char *value)
-{
-	/* The one that programs show. */
-	if (facts->subjects++ == 0 &&
-	    cf_subject_has_tag(value, s->conf.subject_tag))
-		note_trigger(s, facts, CF_TRIGGER_SUBJECT);
-}
-
-/*
- * Postfix shows a field up to 60000 bytes, and cuts it at the end of a line
- * if there is one near: what comes close to that may lack its end.
- */
-static bool
-may_be_cut(const struct cf_field *field)
-{
-	size_t len = strlen(field->name) + 1 + strlen(field->value);
-	size_t line = LINE_USUAL, n;
-	const char *p;
-
-	if (len + LINE_USUAL > FIELD_SHOWN)
-		return true;
-	if (len < FIELD_SHOWN / 2 || strchr(field->value, '\n') == NULL)
-		return false;
-	for (p = field->value; *p != '\0'; p += n + (p[n] != '\0')) {
-		n = strcspn(p, "\n");
-		if (n > line)
-			line = n;
-	}
-	return len + line + 1 > FIELD_SHOWN;
-}
-
 void
-cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
-    const struct cf_field *field)
+cf_reply_set(struct cf_reply *reply, const char *code, const char *enhanced,
+    const char *fmt, ...)
 {
-	char value[4];
+	va_list ap;
 
-	facts->field_cut |= may_be_cut(field);
-	if (!cf_field_is(field->name, CF_FLAG_FIELD))
-		cf_near_note(&facts->near, field);
-	switch (field->name[0]) {
-	case 'X': case 'x':
-		if (!cf_field_is(field->name, CF_FLAG_FIELD))
-			break;
-		if (facts->flags++ == 0)
-			(void)cf_field_unfold(field->value, facts->flag_value,
-			    sizeof facts->flag_value);
-		break;
-	case 'C': case 'c':
-		if (cf_field_is(field->name, MARKER)) {
-			(void)cf_field_unfold(field->value, value,
-			    sizeof value);
-			if (facts->markers++ == 0)
-				facts->marker_known = strcmp(value, "1") == 0;
-		} else if (cf_field_is(field->name, "Content-Type")) {
-			facts->report |= is_report(field->value);
-			facts->sealed_type |= is_sealed_type(field->value);
-		}
-		break;
-	case 'D': case 'd':
-		note_asking(snapshot, facts, field,
-		    "Disposition-Notification-To", CF_TRIGGER_DISPOSITION);
-		break;
-	case 'R': case 'r':
-		note_asking(snapshot, facts, field, "Return-Receipt-To",
-		    CF_TRIGGER_RECEIPT);
-		break;
-	case 'S': case 's':
-		if (cf_field_is(field->name, "Subject"))
-			note_subject(snapshot, facts, field->value);
-		break;
-	case 'L': case 'l':
-		if (cf_field_is(field->name, "List-Id"))
-			facts->list = "List-Id";
-		break;
-	case 'P': case 'p':
-		if (facts->list == NULL &&
-		    cf_field_is(field->name, "Precedence"))
-			facts->list = precedence_of_lists(field->value);
-		break;
-	case 'A': case 'a':
-		if (cf_field_is(field->name, "Auto-Submitted"))
-			facts->automatic |= !first_word_is(field->value, "no");
-		break;
-	default:
-		break;
-	}
+	va_start(ap, fmt);
+	reply_set(reply, code, enhanced, fmt, ap);
+	va_end(ap);
 }
 
 static bool
@@ -222,15 +68,18 @@ wants_rewrite(const struct cf_snapshot *s, const struct cf_facts *facts)
 	return s->mode == CF_MODE_INBOUND || !facts->entitled;
 }
 
-static struct cf_decision
+static struct cf_decision CF_PRINTF(4, 5)
 refuse(const char *cause, const char *code, const char *enhanced,
-    const char *text)
+    const char *fmt, ...)
 {
 	struct cf_decision d = { 0 };
+	va_list ap;
 
 	d.action = CF_ACTION_REFUSE;
 	d.cause = cause;
-	cf_reply_set(&d.reply, code, enhanced, "%s", text);
+	va_start(ap, fmt);
+	reply_set(&d.reply, code, enhanced, fmt, ap);
+	va_end(ap);
 	return d;
 }
 
@@ -246,8 +95,7 @@ check_kind(const struct cf_snapshot *s, const struct cf_facts *facts)
 	struct cf_decision d = { 0 };
 
 	if (facts->list != NULL && s->conf.lists == CF_RULE_REFUSE) {
-		d = refuse("list", "550", "5.7.1", "");
-		cf_reply_set(&d.reply, "550", "5.7.1", "This is mail to a list "
+		d = refuse("list", "550", "5.7.1", "This is mail to a list "
 		    "(%s), one address with many readers, and this gateway "
 		    "does not seal it (its rule: lists = refuse)",
 		    facts->list);
@@ -290,16 +138,14 @@ refuse_address(const char *cause, const char *enhanced, const char *address,
     const char *fmt, ...)
 {
 	bool cut = strlen(address) > ADDRESS_SHOWN;
-	struct cf_decision d = refuse(cause, "550", enhanced, "");
-	char sentence[sizeof d.reply.text];
+	char sentence[sizeof ((struct cf_reply *)NULL)->text];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(sentence, sizeof sentence, fmt, ap);
 	va_end(ap);
-	cf_reply_set(&d.reply, "550", enhanced, "%s: <%.*s%s>", sentence,
+	return refuse(cause, "550", enhanced, "%s: <%.*s%s>", sentence,
 	    ADDRESS_SHOWN, address, cut ? "..." : "");
-	return d;
 }
 
 static struct cf_decision
@@ -386,13 +232,10 @@ decide_entitled(const struct cf_snapshot *s, const struct cf_facts *facts)
 		    "There are two " CF_FLAG_FIELD " fields; a message may "
 		    "have one");
 	rc = cf_want_parse(facts->flag_value, CF_WANT_IN_FLAG, &want, &why);
-	if (rc != CF_OK) {
-		d = refuse(rc == CF_E_POLICY ? "flag-not-offered" :
-		    "flag-value", "550", "5.7.1", "");
-		cf_reply_set(&d.reply, "550", "5.7.1", CF_FLAG_FIELD ": %s",
+	if (rc != CF_OK)
+		return refuse(rc == CF_E_POLICY ? "flag-not-offered" :
+		    "flag-value", "550", "5.7.1", CF_FLAG_FIELD ": %s",
 		    why.text);
-		return d;
-	}
 	d = check_message(s, facts);
 	if (d.action != CF_ACTION_SEAL)
 		return d;
@@ -436,13 +279,13 @@ decide_triggered(const struct cf_snapshot *s, const struct cf_facts *facts,
 	if (d.action == CF_ACTION_SEAL && s->conf.dry_run) {
 		d.action = CF_ACTION_PASS;
 		d.cause = "dry-run";
-		(void)cf_fail(CF_OK, &d.note, "%s: it would be sealed",
+		cf_why_set(&d.note, "%s: it would be sealed",
 		    trigger);
 	} else if (d.action == CF_ACTION_SEAL) {
 		d.cause = trigger;
 	} else {
 		d.action = CF_ACTION_PASS;
-		(void)cf_fail(CF_OK, &d.note, "%s: %s", trigger,
+		cf_why_set(&d.note, "%s: %s", trigger,
 		    d.reply.text);
 	}
 	d.trigger = trigger;
@@ -495,7 +338,7 @@ decide_unflagged(const struct cf_snapshot *snapshot,
 		d.cause = "sealed-already";
 	} else if (facts->off != 0 && facts->entitled &&
 	    (snapshot->mode & CF_MODE_OUTBOUND)) {
-		(void)cf_fail(CF_OK, &d.note, "%s: this trigger is off, so "
+		cf_why_set(&d.note, "%s: this trigger is off, so "
 		    "no receipt was asked for (option triggers)",
 		    cf_conf_name(cf_triggers, facts->off));
 	}
@@ -511,19 +354,15 @@ decide_unflagged(const struct cf_snapshot *snapshot,
 static struct cf_decision
 refuse_near(const struct cf_near_header *near)
 {
-	struct cf_decision d = refuse("flag-spelling", "550", "5.7.1", "");
-
 	if (near->found == CF_NEAR_FOLD)
-		cf_reply_set(&d.reply, "550", "5.7.1", "A line that looks like "
-		    CF_FLAG_FIELD " begins with a blank, so it is no field of "
-		    "the header but goes on with the field %s before it; "
-		    HOW_TO ", with no blank in front", near->shown);
-	else
-		cf_reply_set(&d.reply, "550", "5.7.1", "\"%s\" looks like "
-		    CF_FLAG_FIELD " but is another field of the header, which "
-		    "asks for nothing; " HOW_TO ", its name spelt just so",
+		return refuse("flag-spelling", "550", "5.7.1", "A line that "
+		    "looks like " CF_FLAG_FIELD " begins with a blank, so it "
+		    "is no field of the header but goes on with the field %s "
+		    "before it; " HOW_TO ", with no blank in front",
 		    near->shown);
-	return d;
+	return refuse("flag-spelling", "550", "5.7.1", "\"%s\" looks like "
+	    CF_FLAG_FIELD " but is another field of the header, which asks "
+	    "for nothing; " HOW_TO ", its name spelt just so", near->shown);
 }
 
 struct cf_decision

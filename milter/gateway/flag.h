@@ -12,11 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/mform.h"
-#include "milter/gateway/nearflag.h"
+#include "milter/gateway/facts.h"
 #include "milter/gateway/snapshot.h"
 #include "milter/gateway/want.h"
-
 
 enum cf_action {
 	CF_ACTION_PASS,		/* leave alone; the body is not read */
@@ -25,32 +23,6 @@ enum cf_action {
 	CF_ACTION_REWRITE,	/* inbound, if it is sealed mail */
 	CF_ACTION_REFUSE,	/* with `reply` */
 	CF_ACTION__COUNT
-};
-
-/* What the message shows before its body. */
-struct cf_facts {
-	bool entitled;		/* the client may use the flag */
-	bool other_login;	/* authenticated as another than the sender */
-	bool null_sender;
-	size_t recipients;	/* in the transaction */
-	size_t local;		/* of these, in local_domains */
-	size_t flags;		/* number of flag fields */
-	/* Of the first, trimmed; one more than may be, to tell. */
-	char flag_value[CF_WANT_MAX + 2];
-	const char *sender, *recipient;		/* the first; lends */
-	int asks;		/* enum cf_trigger, of those that are on */
-	int off;		/* another that asks and is off, or 0 */
-	size_t subjects;	/* number of Subject fields so far */
-	bool ruled;		/* a rule for a recipient says receipt=always */
-	bool sealed_type;	/* Content-Type is that of our sealed mail */
-	size_t markers;		/* number of Counterfoil-Version fields */
-	bool marker_known;	/* the first says version 1 */
-	bool report;		/* Content-Type: a DSN or MDN */
-	const char *list;	/* what says that it is list mail, or NULL */
-	bool automatic;		/* Auto-Submitted, and not no */
-	bool header_over;	/* more than header_limit or header_count */
-	bool field_cut;		/* one is so long that its end may be missing */
-	struct cf_near_header near;	/* a flag that is none */
 };
 
 /* An SMTP reply.  `text` is one printable line; % is not yet doubled. */
@@ -75,9 +47,6 @@ struct cf_decision {
 
 const char *cf_action_name(enum cf_action action);
 
-/* Note one field of the header in `facts`. */
-void cf_flag_note(const struct cf_snapshot *snapshot, struct cf_facts *facts,
-    const struct cf_field *field);
 /* Note one recipient: does a rule want his mail sealed? */
 void cf_flag_note_recipient(const struct cf_snapshot *snapshot,
     struct cf_facts *facts, const char *sender, const char *recipient);

@@ -147,7 +147,7 @@ cf_mctx_header(struct cf_mctx *m, const char *name, const char *value,
 	size_t need = strlen(name) + strlen(value) + 3;
 
 	/* Flags are looked for even in what is too much to keep. */
-	cf_flag_note(m->snapshot, &m->facts, &field);
+	cf_facts_note(m->snapshot, &m->facts, &field);
 	if (m->facts.header_over ||
 	    m->field_count >= (size_t)m->snapshot->conf.header_count ||
 	    need > m->header.max - m->header.len) {
@@ -219,7 +219,7 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 		make_fields(m);
 		/* Left alone as too large; the flag may have to go. */
 		if (m->facts.header_over) {
-			(void)cf_fail(CF_OK, &m->left,
+			cf_why_set(&m->left,
 			    "its header is too large");
 			return CF_OK;
 		}
@@ -230,7 +230,7 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 		return CF_OK;
 	case CF_ACTION_REFUSE:
 		/* The log has the reason, too. */
-		(void)cf_fail(CF_OK, why, "%s", m->decision.reply.text);
+		cf_why_set(why, "%s", m->decision.reply.text);
 		return CF_OK;
 	case CF_ACTION_PASS:
 		if (!m->decision.watch)
@@ -255,7 +255,7 @@ judge_near(struct cf_mctx *m, enum cf_near answer, struct cf_why *why)
 	if (answer == CF_NEAR_NONE)
 		return;
 	m->decision = cf_flag_in_body();
-	(void)cf_fail(CF_OK, why, "%s", m->decision.reply.text);
+	cf_why_set(why, "%s", m->decision.reply.text);
 }
 
 enum cf_err
