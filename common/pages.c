@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cf_pages - see pages.h. */
+#include "common/pages.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SLICE (CF_PAGES_WINDOW / 4)	/* searched at once */
+
+struct cf_pages
+cf_pages_begin(const void *p, bool mapped)
+{
+	struct cf_pages pages = { mapped, p };
+
+	return pages;
+}
+
+void
+cf_pages_drop(struct cf_pages *pages, const char *at)
+{
+	uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = (uintptr_t)pages->from / size * size;
+	uintptr_t to = (uintptr_t)at / size * size;
+
+	/* They come back from the file: it does no harm when it fails. */
+	if (at > pages->from && to > from)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+	pages->from = at;
+}
+
+const char *
+cf_pages_find(struct cf_pages *pages, const char *p, const char *end,
+    const void *needle, size_t len)
+{
+	const char *at;
+	size_t n;
+
+	for (; (size_t)(end - p) >= len; p += n - (len - 1)) {
+		n = (size_t)(end - p);
+		n = pages->mapped && n > SLICE ? SLICE : n;
+		at = memmem(p, n, needle, len);
+		if (at != NULL)
+			return at;
+		cf_pages_pass(pages, p);
+	}
+	return NULL;
+}
+
+const char *
+cf_pages_chr(struct cf_pages *pages, const char *p, const char *end, char c)
+{
+	const char *at;
+	size_t n;
+
+	for (; p < end; p += n) {
+		n = (size_t)(end - p);
+		n = pages->mapped && n > SLICE ? SLICE : n;
+		at = memchr(p, c, n);
+		if (at != NULL)
+			return at;
+		cf_pages_pass(pages, p);
+	}
+	return NULL;
+}
