@@ -3,7 +3,7 @@
  * layers - the texts that stand in a text in another encoding.
  *
  * No label is believed: whatever may be base64, uuencode, quoted-printable
- * or UTF-16 is decoded.  The command does the same (common/reading.c); the
+ * or UTF-16 is decoded.  The command does the same (common/scan_layers.c); the
  * rules stand in counterfoil-format(7).
  *
  * Knows: how these encodings look, and what programs do to them.

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cf_scan - one file that cf_reading_parse() takes apart, and what was found
+ * in it so far.  For common/reading.c and common/scan_*.c alone.
+ *
+ * The file is a text with others in it, in encodings; each is looked through
+ * by cf_scan_text(), for E, for L, and for encodings.
+ *
+ * Threads: no shared state.   Logging: never.
+ */
+#ifndef CF_COMMON_SCAN_H
+#define CF_COMMON_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/reading.h"
+
+/* What a hostile file can make us do; counterfoil-format(7) has them too. */
+#define CF_SCAN_DEPTH_MAX 8	/* encodings around one another */
+#define CF_SCAN_LAYERS_MAX 1000	/* decoded texts in all */
+#define CF_SCAN_GROWTH_MAX 4	/* times the file: their bytes in all */
+#define CF_SCAN_ATTEMPTS_MAX 32	/* E's that are decoded whole and are none */
+#define CF_SCAN_LINKS_MAX 256	/* different L's */
+#define CF_SCAN_WORDS_MAX (512 * 1024)	/* bytes of words, and of fields,
+					 * with an L */
+
+struct cf_scan_link {
+	struct cf_link link;
+	bool in_field;
+};
+
+struct cf_scan {
+	struct cf_reading reading;
+	struct cf_scan_link *link;
+	size_t link_count;
+	size_t attempts, layers;
+	size_t words, fields;	/* their bytes, so far */
+	size_t left;		/* bytes that may still be decoded */
+	struct cf_why damage;	/* of what looked like E */
+	bool packed, packed_whole;	/* zip or the like: in it; all of it */
+};
+
+/* reading.c: all there is in one text, which lies within `depth` others. */
+void cf_scan_text(struct cf_scan *s, const char *p, const char *end,
+    int depth);
+
+/* scan_sealed.c: every E, as it is and in base64. */
+void cf_scan_sealed(struct cf_scan *s, const char *p, const char *end);
+/* The length of the E that begins with this base64, 0 = none does. */
+size_t cf_scan_b64_total(const char *p, const char *end);
+bool cf_scan_is_b64(char c);
+/*
+ * Decode up to `want` bytes of base64, over all that is none (RFC 2045 6.8),
+ * to a line that begins with "--": there the part ends.  Padding ends a piece,
+ * and another may follow.  Gives the place behind.
+ */
+const char *cf_scan_b64(const char *p, const char *end, unsigned char *out,
+    size_t want, size_t *ret_len);
+
+/* scan_links.c: every L, in fields and in words. */
+void cf_scan_links(struct cf_scan *s, const char *p, const char *end);
+/* Each E gets the L with its key id. */
+void cf_scan_match_links(struct cf_scan *s);
+
+/* scan_layers.c: what is written in another encoding, each as a text. */
+void cf_scan_layers(struct cf_scan *s, const char *p, const char *end,
+    int depth);
+
+#endif
