@@ -94,16 +94,11 @@ cf_bulk_check(const struct cf_bulk *bulk, struct cf_why *why)
 enum cf_err
 cf_bulk_reserve(struct cf_bulk *bulk, size_t len, struct cf_why *why)
 {
-	int error;
-
-	if (len <= bulk->buf.max || !make_file(bulk))
-		return cf_bulk_check(bulk, why);
-	error = posix_fallocate(bulk->fd, 0, (off_t)len);
-	/* A file system that cannot promise is taken as it is. */
-	if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-		errno = error;
-		bulk_fail(bulk);
-	}
+	if (len <= bulk->buf.max)
+		(void)cf_buf_reserve(&bulk->buf, len);
+	else if (make_file(bulk))
+		bulk->failed = cf_file_reserve(bulk->fd, len,
+		    bulk->place->directory, &bulk->why);
 	return cf_bulk_check(bulk, why);
 }
 

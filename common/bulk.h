@@ -64,8 +64,8 @@ cf_bulk_addc(struct cf_bulk *bulk, char c)
 CF_MUST_USE enum cf_err cf_bulk_check(const struct cf_bulk *bulk,
     struct cf_why *why);
 /*
- * See to it that the disk has room for `len` bytes in all, where they are too
- * many for memory.  Before the first byte; for errors see cf_bulk_check().
+ * See to it that there is room for `len` bytes in all, in memory or on the
+ * disk.  Before the first byte; for errors see cf_bulk_check().
  */
 CF_MUST_USE enum cf_err cf_bulk_reserve(struct cf_bulk *bulk, size_t len,
     struct cf_why *why);

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "common/crypto_evp.h"
+#include "common/pages.h"
+
+#define PIECE 65536		/* bytes that are digested at once */
 
 /*
  * Every byte of E in front of the ciphertext that is always the same, in
@@ -310,10 +313,17 @@ cf_container_digest(const struct cf_container *c,
     unsigned char ret_digest[CF_DIGEST_LEN])
 {
 	CF_AUTO(cf_digest_free) struct cf_digest *digest = cf_digest_new();
+	struct cf_pages pages = cf_pages_begin(c->ciphertext, c->mapped);
+	size_t done, n;
 
 	if (c->ciphertext == NULL)
 		cf_bug("digest of a head");
-	cf_digest_add(digest, c->ciphertext, c->ciphertext_len);
+	for (done = 0; done < c->ciphertext_len; done += n) {
+		n = c->ciphertext_len - done;
+		n = n < PIECE ? n : PIECE;
+		cf_digest_add(digest, c->ciphertext + done, n);
+		cf_pages_pass(&pages, (const char *)c->ciphertext + done);
+	}
 	cf_digest_add(digest, c->tag, CF_TAG_LEN);
 	cf_digest_end(digest, ret_digest);
 }

@@ -14,6 +14,7 @@
 #ifndef CF_COMMON_CONTAINER_H
 #define CF_COMMON_CONTAINER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,7 @@ struct cf_container {
 	size_t ciphertext_len;
 	/* Lends from the DER; NULL after parse_head. */
 	const unsigned char *ciphertext;
+	bool mapped;		/* it is a file's; set it after parse */
 };
 
 /* ---- writing (a whole message: sealer.h) ---- */

@@ -46,6 +46,17 @@ cf_file_is_absent(const char *path)
 }
 
 enum cf_err
+cf_file_reserve(int fd, size_t len, const char *what, struct cf_why *why)
+{
+	int error = posix_fallocate(fd, 0, (off_t)len);
+
+	if (error != ENOSPC && error != EDQUOT && error != EFBIG)
+		return CF_OK;
+	errno = error;
+	return cf_file_fail(why, what);
+}
+
+enum cf_err
 cf_file_sync_parent(const char *path, struct cf_why *why)
 {
 	CF_AUTO(cf_free) char *copy = cf_strdup(path);

@@ -46,6 +46,13 @@ CF_MUST_USE enum cf_err cf_file_write_all(int fd, const void *data, size_t len,
     struct cf_why *why);
 /* Is there nothing of that name?  False if that cannot be seen. */
 bool cf_file_is_absent(const char *path);
+/*
+ * See to it that `fd` has room for `len` bytes, which makes it so long.
+ * CF_E_FULL or CF_E_IO, with `what`, if there is none; where nothing can be
+ * promised, CF_OK.
+ */
+CF_MUST_USE enum cf_err cf_file_reserve(int fd, size_t len, const char *what,
+    struct cf_why *why);
 /* fsync the directory that holds `path`. */
 CF_MUST_USE enum cf_err cf_file_sync_parent(const char *path,
     struct cf_why *why);

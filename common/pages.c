@@ -12,7 +12,7 @@
 struct cf_pages
 cf_pages_begin(const void *p, bool mapped)
 {
-	struct cf_pages pages = { mapped, p };
+	struct cf_pages pages = { mapped, p, p };
 
 	return pages;
 }
@@ -21,11 +21,15 @@ void
 cf_pages_drop(struct cf_pages *pages, const char *at)
 {
 	uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t from = (uintptr_t)pages->from / size * size;
+	uintptr_t from = (uintptr_t)pages->begin / size * size;
 	uintptr_t to = (uintptr_t)at / size * size;
 
-	/* They come back from the file: it does no harm when it fails. */
-	if (at > pages->from && to > from)
+	/*
+	 * From the beginning: the system maps what is around a byte, too, a
+	 * megabyte and more, and so brings back what had gone.  When it fails
+	 * it does no harm.
+	 */
+	if (at > pages->from)
 		(void)madvise((void *)from, to - from, MADV_DONTNEED);
 	pages->from = at;
 }
@@ -40,10 +44,10 @@ cf_pages_find(struct cf_pages *pages, const char *p, const char *end,
 	for (; (size_t)(end - p) >= len; p += n - (len - 1)) {
 		n = (size_t)(end - p);
 		n = pages->mapped && n > SLICE ? SLICE : n;
+		cf_pages_pass(pages, p);
 		at = memmem(p, n, needle, len);
 		if (at != NULL)
 			return at;
-		cf_pages_pass(pages, p);
 	}
 	return NULL;
 }
@@ -57,10 +61,10 @@ cf_pages_chr(struct cf_pages *pages, const char *p, const char *end, char c)
 	for (; p < end; p += n) {
 		n = (size_t)(end - p);
 		n = pages->mapped && n > SLICE ? SLICE : n;
+		cf_pages_pass(pages, p);
 		at = memchr(p, c, n);
 		if (at != NULL)
 			return at;
-		cf_pages_pass(pages, p);
 	}
 	return NULL;
 }

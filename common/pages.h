@@ -19,7 +19,8 @@
 
 struct cf_pages {
 	bool mapped;		/* else it is memory, and stays */
-	const char *from;	/* what lies before it is gone */
+	const char *begin;
+	const char *from;	/* what lies before it was given back */
 };
 
 /* On the way through `mapped` bytes from `p` on, a mapping's or memory's. */

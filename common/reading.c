@@ -39,25 +39,34 @@ note_packed(struct cf_scan *s, const char *p, size_t len, bool whole)
 }
 
 void
-cf_scan_text(struct cf_scan *s, const char *p, const char *end, int depth)
+cf_scan_fail(struct cf_scan *s, const struct cf_bulk *bulk)
 {
-	note_packed(s, p, (size_t)(end - p), depth == 0);
-	cf_scan_sealed(s, p, end);
-	cf_scan_links(s, p, end);
-	cf_scan_layers(s, p, end, depth);
+	if (s->failed == CF_OK)
+		s->failed = cf_bulk_check(bulk, &s->failure);
+}
+
+void
+cf_scan_text(struct cf_scan *s, struct cf_scan_text *text)
+{
+	note_packed(s, text->p, (size_t)(text->end - text->p),
+	    text->depth == 0);
+	cf_scan_sealed(s, text);
+	cf_scan_links(s, text);
+	cf_scan_layers(s, text);
 }
 
 static bool
-is_bare(const struct cf_reading *r, const char *p, size_t len)
+is_bare(const struct cf_scan *s, struct cf_scan_text *text)
 {
-	const struct cf_buf *e = &r->part[0].e;
-	size_t i;
+	const char *p = text->p;
 
-	if (r->count != 1 || len < e->len || memcmp(p, e->data, e->len) != 0)
+	if (!s->begins || s->reading.count != 1)
 		return false;
-	for (i = e->len; i < len; i++)
-		if (p[i] != '\0' && strchr(" \t\r\n", p[i]) == NULL)
+	for (p += s->reading.part[0].e.len; p < text->end; p++) {
+		if (*p != '\0' && strchr(" \t\r\n", *p) == NULL)
 			return false;
+		cf_scan_pass(text, p);
+	}
 	return true;
 }
 
@@ -76,25 +85,51 @@ refuse(const struct cf_scan *s, struct cf_why *why)
 	    "sealed part: something on the way took it out");
 }
 
+static enum cf_err
+finish(struct cf_scan *s, struct cf_scan_text *text, struct cf_reading *ret,
+    struct cf_why *why)
+{
+	if (s->failed != CF_OK) {
+		if (why != NULL)
+			*why = s->failure;
+		return s->failed;
+	}
+	if (s->reading.count == 0)
+		return refuse(s, why);
+	cf_scan_match_links(s);
+	s->reading.bare = is_bare(s, text);
+	*ret = s->reading;
+	memset(&s->reading, 0, sizeof s->reading);
+	return CF_OK;
+}
+
+enum cf_err
+cf_reading_parse_file(const struct cf_reading_file *file,
+    struct cf_reading *ret, struct cf_why *why)
+{
+	CF_AUTO(scan_free) struct cf_scan *s = cf_calloc(1, sizeof *s);
+	struct cf_scan_text text = {
+		.p = file->bytes,
+		.end = (const char *)file->bytes + file->len,
+		.pages = cf_pages_begin(file->bytes, file->mapped),
+	};
+
+	s->link = cf_calloc(CF_SCAN_LINKS_MAX, sizeof *s->link);
+	s->left = file->len > SIZE_MAX / CF_SCAN_GROWTH_MAX ? SIZE_MAX :
+	    file->len * CF_SCAN_GROWTH_MAX;
+	s->place = file->place;
+	if (file->len > 0)
+		cf_scan_text(s, &text);
+	return finish(s, &text, ret, why);
+}
+
 enum cf_err
 cf_reading_parse(const void *file, size_t len, struct cf_reading *ret,
     struct cf_why *why)
 {
-	CF_AUTO(scan_free) struct cf_scan *s = cf_calloc(1, sizeof *s);
-	const char *p = file;
+	const struct cf_reading_file memory = { .bytes = file, .len = len };
 
-	s->link = cf_calloc(CF_SCAN_LINKS_MAX, sizeof *s->link);
-	s->left = len > SIZE_MAX / CF_SCAN_GROWTH_MAX ? SIZE_MAX :
-	    len * CF_SCAN_GROWTH_MAX;
-	if (len > 0)
-		cf_scan_text(s, p, p + len, 0);
-	if (s->reading.count == 0)
-		return refuse(s, why);
-	cf_scan_match_links(s);
-	s->reading.bare = is_bare(&s->reading, p, len);
-	*ret = s->reading;
-	memset(&s->reading, 0, sizeof s->reading);
-	return CF_OK;
+	return cf_reading_parse_file(&memory, ret, why);
 }
 
 void
@@ -103,6 +138,6 @@ cf_reading_free(struct cf_reading *reading)
 	size_t i;
 
 	for (i = 0; i < reading->count; i++)
-		cf_buf_free(&reading->part[i].e);
+		cf_bulk_free(&reading->part[i].bulk);
 	OPENSSL_cleanse(reading, sizeof *reading);
 }

@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 #include "common/buf.h"
+#include "common/bulk.h"
 #include "common/container.h"
 #include "common/err.h"
 #include "common/link.h"
@@ -28,7 +29,8 @@
 
 /* One E, and the L that was found for it. */
 struct cf_sealed {
-	struct cf_buf e;			/* DER */
+	struct cf_bulk bulk;			/* where it is kept */
+	struct cf_buf e;			/* DER; lends from `bulk` */
 	struct cf_container container;		/* lends from `e` */
 	char handle[CF_HANDLE_LEN + 1];		/* its key id */
 	bool has_link;
@@ -52,6 +54,15 @@ struct cf_reading {
 	enum cf_reading_lost lost;
 };
 
+/* A file that may be large. */
+struct cf_reading_file {
+	const void *bytes;
+	size_t len;
+	bool mapped;		/* read-only: what was read may be dropped */
+	/* Where E, and what is decoded on the way to it, go; NULL: memory. */
+	const struct cf_bulk_place *place;
+};
+
 /*
  * Find every E in `file` (untrusted: a mail, an mbox, the attachment, or its
  * text) and for each the L with its key id, from a Counterfoil-Locator field
@@ -59,7 +70,12 @@ struct cf_reading {
  * Fills *ret; free with cf_reading_free().  Untouched on failure.
  * CF_E_NOT_SEALED  there is no E
  * CF_E_CONTAINER   what is there is cut off, changed, or not of the one form
+ * CF_E_FULL, CF_E_IO  the place
  */
+CF_MUST_USE enum cf_err cf_reading_parse_file(
+    const struct cf_reading_file *file, struct cf_reading *ret,
+    struct cf_why *why);
+/* The same for `len` bytes, all in memory. */
 CF_MUST_USE enum cf_err cf_reading_parse(const void *file, size_t len,
     struct cf_reading *ret, struct cf_why *why);
 void cf_reading_free(struct cf_reading *reading);	/* wipes */

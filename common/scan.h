@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/bulk.h"
+#include "common/pages.h"
 #include "common/reading.h"
 
 /* What a hostile file can make us do; counterfoil-format(7) has them too. */
@@ -32,6 +34,10 @@ struct cf_scan_link {
 
 struct cf_scan {
 	struct cf_reading reading;
+	const struct cf_bulk_place *place;	/* of what is decoded */
+	enum cf_err failed;
+	struct cf_why failure;
+	bool begins;		/* the file, with E as it is */
 	struct cf_scan_link *link;
 	size_t link_count;
 	size_t attempts, layers;
@@ -41,30 +47,45 @@ struct cf_scan {
 	bool packed, packed_whole;	/* zip or the like: in it; all of it */
 };
 
-/* reading.c: all there is in one text, which lies within `depth` others. */
-void cf_scan_text(struct cf_scan *s, const char *p, const char *end,
-    int depth);
+/* One text, of the file or decoded.  Whoever reads on in it says so. */
+struct cf_scan_text {
+	const char *p, *end;
+	int depth;		/* how many others it lies within */
+	struct cf_pages pages;
+};
+
+static inline void
+cf_scan_pass(struct cf_scan_text *text, const char *at)
+{
+	cf_pages_pass(&text->pages, at);
+}
+
+/* reading.c: all there is in one text. */
+void cf_scan_text(struct cf_scan *s, struct cf_scan_text *text);
+/* The first error of writing to a file; it ends the scan. */
+void cf_scan_fail(struct cf_scan *s, const struct cf_bulk *bulk);
 
 /* scan_sealed.c: every E, as it is and in base64. */
-void cf_scan_sealed(struct cf_scan *s, const char *p, const char *end);
+void cf_scan_sealed(struct cf_scan *s, struct cf_scan_text *text);
 /* The length of the E that begins with this base64, 0 = none does. */
 size_t cf_scan_b64_total(const char *p, const char *end);
-bool cf_scan_is_b64(char c);
+/* A character's value + 1; 0: it is none of base64. */
+extern const unsigned char cf_scan_b64_value[256];
 /*
- * Decode up to `want` bytes of base64, over all that is none (RFC 2045 6.8),
- * to a line that begins with "--": there the part ends.  Padding ends a piece,
- * and another may follow.  Gives the place behind.
+ * Decode up to `want` bytes of base64 from `p` on and add them to `out`, over
+ * all that is none (RFC 2045 6.8), to a line that begins with "--": there the
+ * part ends.  Padding ends a piece, and another may follow.  Gives the place
+ * behind.
  */
-const char *cf_scan_b64(const char *p, const char *end, unsigned char *out,
-    size_t want, size_t *ret_len);
+const char *cf_scan_b64(struct cf_scan_text *text, const char *p,
+    const char *end, size_t want, struct cf_bulk *out);
 
 /* scan_links.c: every L, in fields and in words. */
-void cf_scan_links(struct cf_scan *s, const char *p, const char *end);
+void cf_scan_links(struct cf_scan *s, struct cf_scan_text *text);
 /* Each E gets the L with its key id. */
 void cf_scan_match_links(struct cf_scan *s);
 
 /* scan_layers.c: what is written in another encoding, each as a text. */
-void cf_scan_layers(struct cf_scan *s, const char *p, const char *end,
-    int depth);
+void cf_scan_layers(struct cf_scan *s, struct cf_scan_text *text);
 
 #endif

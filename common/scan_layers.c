@@ -12,48 +12,59 @@
 #define WIDE_RUN 8		/* characters of UTF-16 that are no accident */
 
 static bool
-may_decode(const struct cf_scan *s, int depth)
+may_decode(const struct cf_scan *s, const struct cf_scan_text *text)
 {
-	return depth < CF_SCAN_DEPTH_MAX && s->layers < CF_SCAN_LAYERS_MAX;
+	return s->failed == CF_OK && text->depth < CF_SCAN_DEPTH_MAX &&
+	    s->layers < CF_SCAN_LAYERS_MAX;
 }
 
-/* Room for what `len` bytes can become, and no more than is left. */
-static struct cf_buf
-layer_buf(const struct cf_scan *s, size_t len)
-{
-	struct cf_buf out = CF_BUF_INIT_SECRET(len < s->left ? len : s->left);
-
-	return out;
-}
-
+/* For what `len` bytes can become, and for no more than is left. */
 static void
-read_decoded(struct cf_scan *s, struct cf_buf *out, int depth)
+layer_begin(const struct cf_scan *s, size_t len, struct cf_bulk *ret)
 {
-	if (out->len > 0 && !out->full) {
+	cf_bulk_init(ret, s->place, len < s->left ? len : s->left);
+}
+
+/* What was decoded from `outer` is looked through like that. */
+static void
+read_decoded(struct cf_scan *s, const struct cf_scan_text *outer,
+    struct cf_bulk *out)
+{
+	struct cf_scan_text text;
+	struct cf_buf all;
+	enum cf_err rc = cf_bulk_map(out, &all, NULL);
+
+	if (rc == CF_OK && out->len > 0) {
 		s->layers++;
 		s->left -= out->len;
-		cf_scan_text(s, out->data, out->data + out->len, depth + 1);
+		text.p = all.data;
+		text.end = all.data + all.len;
+		text.depth = outer->depth + 1;
+		text.pages = cf_pages_begin(text.p, out->spooled);
+		cf_scan_text(s, &text);
+	} else if (rc != CF_OK && rc != CF_E_TOO_LARGE) {
+		cf_scan_fail(s, out);
 	}
-	cf_buf_free(out);
+	cf_bulk_free(out);
 }
 
 static const char *
-end_of_line(const char *p, const char *end)
+end_of_line(struct cf_scan_text *text, const char *p)
 {
-	const char *eol = memchr(p, '\n', (size_t)(end - p));
+	const char *eol = cf_pages_chr(&text->pages, p, text->end, '\n');
 
-	return eol == NULL ? end : eol;
+	return eol == NULL ? text->end : eol;
 }
 
 /* How many characters of base64 the line is, 0 when it has others. */
 static size_t
-b64_line(const char *p, const char *eol)
+b64_line(struct cf_scan_text *text, const char *p, const char *eol)
 {
 	const char *from = p;
 	size_t len;
 
-	while (p < eol && cf_scan_is_b64(*p))
-		p++;
+	for (; p < eol && cf_scan_b64_value[(unsigned char)*p] > 0; p++)
+		cf_scan_pass(text, p);
 	len = (size_t)(p - from);
 	while (p < eol && *p == '=')
 		p++;
@@ -64,8 +75,8 @@ b64_line(const char *p, const char *eol)
 
 /* One line of quoted-printable.  True: it was written in it, not plain. */
 static bool
-unquote_line(const char *p, const char *eol, const char *end,
-    struct cf_buf *out)
+unquote_line(struct cf_scan_text *text, const char *p, const char *eol,
+    struct cf_bulk *out)
 {
 	bool quoted = false;
 	const char *stop = eol;
@@ -74,20 +85,23 @@ unquote_line(const char *p, const char *eol, const char *end,
 	    stop[-1] == '\t'))
 		stop--;
 	for (; p < stop; p++) {
+		cf_scan_pass(text, p);
 		if (*p != '=') {
-			cf_buf_addc(out, *p);
+			cf_bulk_addc(out, *p);
 		} else if (p + 1 == stop) {
 			return true;		/* the next line goes on */
 		} else if (stop - p > 2 && cf_hex_byte(p + 1) >= 0) {
-			cf_buf_addc(out, (char)cf_hex_byte(p + 1));
+			cf_bulk_addc(out, (char)cf_hex_byte(p + 1));
 			quoted = true;
 			p += 2;
 		} else {
-			cf_buf_addc(out, '=');
+			cf_bulk_addc(out, '=');
 		}
 	}
-	if (eol < end)
-		cf_buf_adds(out, eol > p && eol[-1] == '\r' ? "\r\n" : "\n");
+	if (eol < text->end && eol > p && eol[-1] == '\r')
+		cf_bulk_addc(out, '\r');
+	if (eol < text->end)
+		cf_bulk_addc(out, '\n');
 	return quoted;
 }
 
@@ -139,70 +153,73 @@ is_broken_softly(const char *p, const char *eol)
  * that are nothing but base64: these are most of a large mail.
  */
 static void
-read_quoted(struct cf_scan *s, const char *p, const char *end, int depth)
+read_quoted(struct cf_scan *s, struct cf_scan_text *text)
 {
-	struct cf_buf out = layer_buf(s, (size_t)(end - p));
+	const char *p, *eol, *end = text->end;
 	bool quoted = false, in_uu = false, joined = false;
-	const char *eol;
+	struct cf_bulk out;
 
-	if (!may_decode(s, depth))
+	if (!may_decode(s, text))
 		return;
-	for (; p < end && !out.full; p = eol + (eol < end)) {
-		eol = end_of_line(p, end);
+	layer_begin(s, (size_t)(end - text->p), &out);
+	for (p = text->p; p < end && out.failed == CF_OK;
+	    p = eol + (eol < end)) {
+		eol = end_of_line(text, p);
 		if (in_uu && !joined && is_plain_uu(p, eol)) {
-			cf_buf_add(&out, p, (size_t)(eol - p) + (eol < end));
+			cf_bulk_add(&out, p, (size_t)(eol - p) + (eol < end));
 			continue;
 		}
 		in_uu = is_uu_begin(p, eol) ||
 		    (in_uu && (joined || uu_count(p, eol) > 0));
 		joined = is_broken_softly(p, eol);
-		if (b64_line(p, eol) < B64_LINE ||
-		    memchr(p, '=', (size_t)(eol - p)) != NULL)
-			quoted |= unquote_line(p, eol, end, &out);
+		if (b64_line(text, p, eol) < B64_LINE ||
+		    cf_pages_chr(&text->pages, p, eol, '=') != NULL)
+			quoted |= unquote_line(text, p, eol, &out);
 	}
-	if (quoted)
-		read_decoded(s, &out, depth);
-	cf_buf_free(&out);
+	if (quoted || out.failed != CF_OK)
+		read_decoded(s, text, &out);
+	cf_bulk_free(&out);
 }
 
 static void
-read_run(struct cf_scan *s, const char *p, const char *end, int depth)
+read_run(struct cf_scan *s, struct cf_scan_text *text, const char *p,
+    const char *end)
 {
-	struct cf_buf out = layer_buf(s, (size_t)(end - p) / 4 * 3 + 3);
+	struct cf_bulk out;
 
 	/* E itself is most of a large mail, and has been looked at. */
-	if (!may_decode(s, depth) || cf_scan_b64_total(p, end) > 0 ||
-	    !cf_buf_reserve(&out, out.max))
+	if (!may_decode(s, text) || cf_scan_b64_total(p, end) > 0)
 		return;
-	(void)cf_scan_b64(p, end, (unsigned char *)out.data, out.max,
-	    &out.len);
-	read_decoded(s, &out, depth);
+	layer_begin(s, (size_t)(end - p) / 4 * 3 + 3, &out);
+	(void)!cf_bulk_reserve(&out, out.max, NULL);
+	(void)cf_scan_b64(text, p, end, out.max, &out);
+	read_decoded(s, text, &out);
 }
 
 /* Each run of lines of base64: a text, a message, a file with E in it. */
 static void
-read_runs(struct cf_scan *s, const char *p, const char *end, int depth)
+read_runs(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *from, *eol;
+	const char *p = text->p, *end = text->end, *from, *eol;
 
 	while (p < end) {
-		eol = end_of_line(p, end);
-		if (b64_line(p, eol) < B64_RUN) {
+		eol = end_of_line(text, p);
+		if (b64_line(text, p, eol) < B64_RUN) {
 			p = eol + (eol < end);
 			continue;
 		}
 		for (from = p; p < end; p = eol + (eol < end)) {
-			eol = end_of_line(p, end);
-			if (b64_line(p, eol) == 0)
+			eol = end_of_line(text, p);
+			if (b64_line(text, p, eol) == 0)
 				break;
 		}
-		read_run(s, from, p, depth);
+		read_run(s, text, from, p);
 	}
 }
 
 /* One line of uuencode; false at the end of it. */
 static bool
-uudecode_line(const char *p, const char *eol, struct cf_buf *out)
+uudecode_line(const char *p, const char *eol, struct cf_bulk *out)
 {
 	size_t want = uu_count(p, eol);
 	unsigned char bytes[3];
@@ -218,36 +235,36 @@ uudecode_line(const char *p, const char *eol, struct cf_buf *out)
 		bytes[0] = (unsigned char)(bits >> 16);
 		bytes[1] = (unsigned char)(bits >> 8);
 		bytes[2] = (unsigned char)bits;
-		cf_buf_add(out, bytes, want < 3 ? want : 3);
+		cf_bulk_add(out, bytes, want < 3 ? want : 3);
 	}
 	return true;
 }
 
 static void
-read_uuencoded(struct cf_scan *s, const char *p, const char *end, int depth)
+read_uuencoded(struct cf_scan *s, struct cf_scan_text *text)
 {
-	struct cf_buf out;
-	const char *eol;
+	const char *p = text->p, *end = text->end, *eol;
+	struct cf_bulk out;
 
 	for (; p < end; p = eol + (eol < end)) {
-		eol = end_of_line(p, end);
-		if (!is_uu_begin(p, eol) || !may_decode(s, depth))
+		eol = end_of_line(text, p);
+		if (!is_uu_begin(p, eol) || !may_decode(s, text))
 			continue;
-		out = layer_buf(s, (size_t)(end - p));
+		layer_begin(s, (size_t)(end - p), &out);
 		do {
 			p = eol + (eol < end);
-			eol = end_of_line(p, end);
+			eol = end_of_line(text, p);
 		} while (uudecode_line(p, eol, &out));
-		read_decoded(s, &out, depth);
+		read_decoded(s, text, &out);
 	}
 }
 
 /* Where the UTF-16 ends that begins at `p`: each second byte of it is 0. */
 static const char *
-end_of_wide(const char *p, const char *end)
+end_of_wide(struct cf_scan_text *text, const char *p)
 {
-	while (end - p >= 2 && p[0] != '\0' && p[1] == '\0')
-		p += 2;
+	for (; text->end - p >= 2 && p[0] != '\0' && p[1] == '\0'; p += 2)
+		cf_scan_pass(text, p);
 	return p;
 }
 
@@ -256,37 +273,40 @@ end_of_wide(const char *p, const char *end)
  * text within another's format.  What matters in it is ASCII.
  */
 static void
-read_wide(struct cf_scan *s, const char *p, const char *end, int depth)
+read_wide(struct cf_scan *s, struct cf_scan_text *text)
 {
-	struct cf_buf out = layer_buf(s, (size_t)(end - p));
-	const char *begin = p, *zero, *from;
+	const char *p = text->p, *end = text->end, *zero, *from;
+	struct cf_bulk out;
 	bool last;
 
-	if (!may_decode(s, depth))
+	if (!may_decode(s, text))
 		return;
-	while ((zero = memchr(p, '\0', (size_t)(end - p))) != NULL) {
+	layer_begin(s, (size_t)(end - p), &out);
+	while ((zero = cf_pages_chr(&text->pages, p, end, '\0')) != NULL) {
 		from = zero > p ? zero - 1 : zero;
-		last = from > begin && from[-1] == '\0';
-		p = end_of_wide(from, end);
+		last = from > text->p && from[-1] == '\0';
+		p = end_of_wide(text, from);
 		if (p - from >= 2 * WIDE_RUN) {
-			for (; from < p; from += 2)
-				cf_buf_addc(&out, *from);
+			for (; from < p; from += 2) {
+				cf_bulk_addc(&out, *from);
+				cf_scan_pass(text, from);
+			}
 			/* In the other order this one belongs to the 0. */
 			if (last && p < end && *p != '\0')
-				cf_buf_addc(&out, *p);
-			cf_buf_addc(&out, '\n');
+				cf_bulk_addc(&out, *p);
+			cf_bulk_addc(&out, '\n');
 		}
 		if (p <= zero)
 			p = zero + 1;
 	}
-	read_decoded(s, &out, depth);
+	read_decoded(s, text, &out);
 }
 
 void
-cf_scan_layers(struct cf_scan *s, const char *p, const char *end, int depth)
+cf_scan_layers(struct cf_scan *s, struct cf_scan_text *text)
 {
-	read_runs(s, p, end, depth);
-	read_uuencoded(s, p, end, depth);
-	read_quoted(s, p, end, depth);
-	read_wide(s, p, end, depth);
+	read_runs(s, text);
+	read_uuencoded(s, text);
+	read_quoted(s, text);
+	read_wide(s, text);
 }

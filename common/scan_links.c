@@ -117,16 +117,17 @@ read_field(struct cf_scan *s, const char *p, const char *end)
 }
 
 static void
-find_fields(struct cf_scan *s, const char *p, const char *end)
+find_fields(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *eol;
+	const char *p = text->p, *eol;
 
-	for (; (size_t)(end - p) > sizeof field && s->fields < CF_SCAN_WORDS_MAX;
-	    p = eol + 1) {
+	for (; (size_t)(text->end - p) > sizeof field &&
+	    s->fields < CF_SCAN_WORDS_MAX; p = eol + 1) {
 		if ((*p == 'C' || *p == 'c') &&
 		    strncasecmp(p, field, sizeof field - 1) == 0)
-			read_field(s, p + sizeof field - 1, end);
-		eol = memchr(p, '\n', (size_t)(end - p));
+			read_field(s, p + sizeof field - 1, text->end);
+		cf_scan_pass(text, p);
+		eol = cf_pages_chr(&text->pages, p, text->end, '\n');
 		if (eol == NULL)
 			break;
 	}
@@ -143,12 +144,16 @@ ends_word(const char *p, const char *end)
 
 /* Where the word ends that begins at `p`. */
 static const char *
-end_of_word(const char *p, const char *end)
+end_of_word(struct cf_scan_text *text, const char *p)
 {
-	for (; p < end && !ends_word(p, end); p++)
-		if (*p == '<' && (p = memchr(p, '>', (size_t)(end - p))) ==
-		    NULL)
+	const char *end = text->end;
+
+	for (; p < end && !ends_word(p, end); p++) {
+		cf_scan_pass(text, p);
+		if (*p == '<' && (p = cf_pages_chr(&text->pages, p, end,
+		    '>')) == NULL)
 			return end;
+	}
 	return p;
 }
 
@@ -220,17 +225,18 @@ ends_line(const char *p, const char *end)
 }
 
 static void
-find_words(struct cf_scan *s, const char *p, const char *end)
+find_words(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *from;
+	const char *p = text->p, *end = text->end, *from;
 	size_t len;
 	bool begins;
 
 	for (; p < end && s->words < CF_SCAN_WORDS_MAX; p++) {
+		cf_scan_pass(text, p);
 		if (ends_word(p, end))
 			continue;
 		from = p;
-		p = end_of_word(p, end);
+		p = end_of_word(text, p);
 		len = (size_t)(p - from);
 		begins = may_begin_link(from, len);
 		if (((begins && len >= WORD_MIN) || may_be_link(from, len)) &&
@@ -244,10 +250,10 @@ find_words(struct cf_scan *s, const char *p, const char *end)
 }
 
 void
-cf_scan_links(struct cf_scan *s, const char *p, const char *end)
+cf_scan_links(struct cf_scan *s, struct cf_scan_text *text)
 {
-	find_fields(s, p, end);
-	find_words(s, p, end);
+	find_fields(s, text);
+	find_words(s, text);
 }
 
 static const struct cf_scan_link *

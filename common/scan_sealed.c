@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cf_scan - see scan.h: E. */
+#include <openssl/crypto.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "common/scan.h"
 
 #define B64_HEAD 160		/* the head of E, and what may be between */
+#define PIECE 16384		/* bytes that are taken at once */
 
 static const unsigned char oid[] = { 0x06, 0x0b, 0x2a, 0x86, 0x48, 0x86, 0xf7,
     0x0d, 0x01, 0x09, 0x10, 0x01, 0x17 };
@@ -36,19 +38,24 @@ note_damage(struct cf_scan *s, const char *what)
 }
 
 /*
- * Is it E?  Then it is kept, and `e` is empty.  A key seals one message: what
- * has a key id once more is that one again, or was decoded wrongly.
+ * Is it E?  Then it is kept, and `bulk` is empty.  A key seals one message:
+ * what has a key id once more is that one again, or was decoded wrongly.
  */
 static bool
-keep(struct cf_scan *s, struct cf_buf *e)
+keep(struct cf_scan *s, struct cf_bulk *bulk)
 {
 	struct cf_reading *r = &s->reading;
 	struct cf_container c;
 	struct cf_sealed *part;
 	struct cf_why why;
+	struct cf_buf e;
 	size_t i;
 
-	if (cf_container_parse(cf_buf_str(e), e->len, &c, &why) != CF_OK) {
+	if (cf_bulk_map(bulk, &e, NULL) != CF_OK) {
+		cf_scan_fail(s, bulk);
+		return false;
+	}
+	if (cf_container_parse(cf_buf_str(&e), e.len, &c, &why) != CF_OK) {
 		note_damage(s, why.text);
 		return false;
 	}
@@ -59,10 +66,12 @@ keep(struct cf_scan *s, struct cf_buf *e)
 	if (r->count == CF_READING_PARTS)
 		return true;
 	part = &r->part[r->count++];
-	part->e = *e;
+	part->bulk = *bulk;
+	part->e = e;
 	part->container = c;
+	part->container.mapped = bulk->spooled;
 	cf_b64url_encode(c.key_id, CF_KEY_ID_LEN, part->handle);
-	memset(e, 0, sizeof *e);
+	memset(bulk, 0, sizeof *bulk);
 	return true;
 }
 
@@ -75,54 +84,77 @@ may_try(struct cf_scan *s)
 	return false;
 }
 
+static void
+begin_e(const struct cf_scan *s, size_t total, struct cf_bulk *ret)
+{
+	cf_bulk_init(ret, s->place, total);
+	/* Without room nothing is added, and keep() says why. */
+	(void)!cf_bulk_reserve(ret, total, NULL);
+}
+
+static void
+add_as_is(struct cf_scan_text *text, const char *p, size_t want,
+    struct cf_bulk *out)
+{
+	size_t n;
+
+	for (; want > 0; p += n, want -= n) {
+		n = want < PIECE ? want : PIECE;
+		cf_bulk_add(out, p, n);
+		cf_scan_pass(text, p);
+	}
+}
+
 /* Some program took E for text, and each LF became CR LF. */
 static void
-add_joined(const char *p, const char *end, size_t want, struct cf_buf *out)
+add_joined(struct cf_scan_text *text, const char *p, size_t want,
+    struct cf_bulk *out)
 {
-	const char *cr;
-
-	while (p < end && out->len < want) {
-		for (cr = p; cr < end && (*cr != '\r' || cr + 1 == end ||
-		    cr[1] != '\n'); cr++)
-			continue;
-		cf_buf_add(out, p, (size_t)(cr - p) < want - out->len ?
-		    (size_t)(cr - p) : want - out->len);
-		p = cr + 1;
+	for (; p < text->end && out->len < want; p++) {
+		if (*p != '\r' || p + 1 == text->end || p[1] != '\n')
+			cf_bulk_addc(out, *p);
+		cf_scan_pass(text, p);
 	}
 }
 
 /* E as it is.  Gives the end of what was taken, or NULL. */
 static const char *
-take_der(struct cf_scan *s, const char *p, const char *end, size_t total)
+take_der(struct cf_scan *s, struct cf_scan_text *text, const char *p,
+    size_t total)
 {
-	size_t have = (size_t)(end - p);
-	struct cf_buf e = CF_BUF_INIT(total);
+	size_t have = (size_t)(text->end - p);
+	struct cf_bulk e;
 	bool good = false;
 
 	if (total > have)
 		note_damage(s, "it is cut off");
 	if (total > have || !may_try(s))
 		return NULL;
-	cf_buf_add(&e, p, total);
+	begin_e(s, total, &e);
+	add_as_is(text, p, total, &e);
 	good = keep(s, &e);
-	if (!good) {
-		cf_buf_reset(&e);
-		add_joined(p, end, total, &e);
+	if (good) {
+		s->begins |= text->depth == 0 && p == text->p;
+	} else {
+		cf_bulk_free(&e);
+		begin_e(s, total, &e);
+		add_joined(text, p, total, &e);
 		good = keep(s, &e);
 	}
-	cf_buf_free(&e);
+	cf_bulk_free(&e);
 	s->attempts += !good;
 	return good ? p + total : NULL;
 }
 
 /* What remains of E where a program took its bytes for letters. */
 static void
-find_ruins(struct cf_scan *s, const char *p, const char *end)
+find_ruins(struct cf_scan *s, struct cf_scan_text *text)
 {
 	const unsigned char *tail = oid + sizeof oid - OID_TAIL;
-	const char *at = p, *from;
+	const char *p = text->p, *at = p, *from;
 
-	while ((at = memmem(at, (size_t)(end - at), tail, OID_TAIL)) != NULL) {
+	while ((at = cf_pages_find(&text->pages, at, text->end, tail,
+	    OID_TAIL)) != NULL) {
 		from = at - p > OID_SPAN ? at - OID_SPAN : p;
 		from = memmem(from, (size_t)(at - from), oid, OID_HEAD);
 		at += OID_TAIL;
@@ -134,22 +166,22 @@ find_ruins(struct cf_scan *s, const char *p, const char *end)
 }
 
 static void
-find_der(struct cf_scan *s, const char *p, const char *end)
+find_der(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *at = p, *from = p, *next;
+	const char *at, *from = text->p, *next;
 	size_t n, total;
 
-	while ((at = memmem(from, (size_t)(end - from), oid, sizeof oid))
-	    != NULL) {
+	while ((at = cf_pages_find(&text->pages, from, text->end, oid,
+	    sizeof oid)) != NULL) {
 		from = at + sizeof oid;
 		for (n = 3; n <= 6; n++) {
-			if ((size_t)(at - p) < n)
+			if ((size_t)(at - text->p) < n)
 				break;
 			total = der_total((const unsigned char *)at - n,
-			    (size_t)(end - at) + n);
+			    (size_t)(text->end - at) + n);
 			if (total == 0)
 				continue;
-			next = take_der(s, at - n, end, total);
+			next = take_der(s, text, at - n, total);
 			if (next != NULL)
 				from = next;
 			break;
@@ -157,8 +189,7 @@ find_der(struct cf_scan *s, const char *p, const char *end)
 	}
 }
 
-/* Value + 1; 0 is no character of base64. */
-static const unsigned char b64_value[256] = {
+const unsigned char cf_scan_b64_value[256] = {
 	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6,
 	['G'] = 7, ['H'] = 8, ['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12,
 	['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16, ['Q'] = 17,
@@ -174,39 +205,86 @@ static const unsigned char b64_value[256] = {
 	['+'] = 63, ['/'] = 64, ['-'] = 63, ['_'] = 64
 };
 
-bool
-cf_scan_is_b64(char c)
+/* What a piece of base64 leaves to the next one. */
+struct rest {
+	uint32_t bits;
+	int count;
+};
+
+/* As many whole groups of four as follow one another.  Gives their bytes. */
+static size_t
+decode_groups(const char **at, const char *end, unsigned char *out,
+    size_t want)
 {
-	return b64_value[(unsigned char)c] != 0;
+	const unsigned char *p = (const unsigned char *)*at, *v =
+	    cf_scan_b64_value;
+	const unsigned char *stop = p + (end - *at) / 4 * 4;
+	size_t len = 0;
+	uint32_t bits;
+
+	for (; p < stop && want - len >= 3; p += 4, len += 3) {
+		if (v[p[0]] == 0 || v[p[1]] == 0 || v[p[2]] == 0 ||
+		    v[p[3]] == 0)
+			break;
+		bits = (v[p[0]] - 1u) << 18 | (v[p[1]] - 1u) << 12 |
+		    (v[p[2]] - 1u) << 6 | (v[p[3]] - 1u);
+		out[len] = (unsigned char)(bits >> 16);
+		out[len + 1] = (unsigned char)(bits >> 8);
+		out[len + 2] = (unsigned char)bits;
+	}
+	*at = (const char *)p;
+	return len;
+}
+
+/* See cf_scan_b64(): to memory, up to `want` bytes. */
+static const char *
+decode(struct rest *rest, const char *p, const char *end, unsigned char *out,
+    size_t want, size_t *ret_len)
+{
+	struct rest r = *rest;
+	size_t len = 0;
+	unsigned v;
+
+	for (;; p++) {
+		if (r.count == 0)
+			len += decode_groups(&p, end, out + len, want - len);
+		if (p == end || len == want)
+			break;
+		v = cf_scan_b64_value[(unsigned char)*p];
+		if (v > 0) {
+			r.bits = r.bits << 6 | (v - 1);
+			r.count += 6;
+		} else if (*p == '=') {
+			r.count = 0;
+		} else if (*p == '\n' && end - p > 2 && p[1] == '-' &&
+		    p[2] == '-') {
+			break;
+		}
+		if (r.count >= 8) {
+			r.count -= 8;
+			out[len++] = (unsigned char)(r.bits >> r.count);
+		}
+	}
+	*rest = r;
+	*ret_len = len;
+	return p;
 }
 
 const char *
-cf_scan_b64(const char *p, const char *end, unsigned char *out, size_t want,
-    size_t *ret_len)
+cf_scan_b64(struct cf_scan_text *text, const char *p, const char *end,
+    size_t want, struct cf_bulk *out)
 {
-	uint32_t bits = 0;
-	size_t len = 0;
-	int count = 0;
-	unsigned v;
+	unsigned char piece[PIECE];
+	struct rest rest = { 0, 0 };
+	size_t n = sizeof piece, len = n;
 
-	for (; p < end && len < want; p++) {
-		v = b64_value[(unsigned char)*p];
-		if (v == 0) {
-			if (*p == '=')
-				count = 0;
-			else if (*p == '\n' && end - p > 2 && p[1] == '-' &&
-			    p[2] == '-')
-				break;
-			continue;
-		}
-		bits = bits << 6 | (v - 1);
-		count += 6;
-		if (count >= 8) {
-			count -= 8;
-			out[len++] = (unsigned char)(bits >> count);
-		}
+	for (; len == n && want > 0; want -= len) {
+		n = want < sizeof piece ? want : sizeof piece;
+		p = decode(&rest, p, end, piece, n, &len);
+		cf_bulk_add(out, piece, len);
+		cf_scan_pass(text, p);
 	}
-	*ret_len = len;
+	OPENSSL_cleanse(piece, sizeof piece);
 	return p;
 }
 
@@ -214,56 +292,57 @@ size_t
 cf_scan_b64_total(const char *p, const char *end)
 {
 	unsigned char head[HEAD_LEN];
+	struct rest rest = { 0, 0 };
 	size_t len;
 
-	(void)cf_scan_b64(p, end - p > B64_HEAD ? p + B64_HEAD : end, head,
+	(void)decode(&rest, p, end - p > B64_HEAD ? p + B64_HEAD : end, head,
 	    sizeof head, &len);
 	return der_total(head, len);
 }
 
 /* E in base64.  Gives the end of what was taken, or NULL. */
 static const char *
-take_b64(struct cf_scan *s, const char *p, const char *end)
+take_b64(struct cf_scan *s, struct cf_scan_text *text, const char *p)
 {
-	struct cf_buf e = CF_BUF_INIT(SIZE_MAX - 1);
-	size_t total = cf_scan_b64_total(p, end);
+	size_t total = cf_scan_b64_total(p, text->end);
 	const char *next;
+	struct cf_bulk e;
 	bool good = false;
 
 	if (total == 0)
 		return NULL;
-	if (total / 3 * 4 > (size_t)(end - p))
+	if (total / 3 * 4 > (size_t)(text->end - p))
 		note_damage(s, "it is cut off");
-	if (total / 3 * 4 > (size_t)(end - p) || !may_try(s) ||
-	    !cf_buf_reserve(&e, total))
+	if (total / 3 * 4 > (size_t)(text->end - p) || !may_try(s))
 		return NULL;
-	next = cf_scan_b64(p, end, (unsigned char *)e.data, total, &e.len);
-	e.data[e.len] = '\0';
-	if (e.len < total)
+	begin_e(s, total, &e);
+	next = cf_scan_b64(text, p, text->end, total, &e);
+	if (e.len < total && e.failed == CF_OK)
 		note_damage(s, "it is cut off");
 	else
 		good = keep(s, &e);
-	cf_buf_free(&e);
+	cf_bulk_free(&e);
 	s->attempts += !good;
 	return good ? next : NULL;
 }
 
 /* 30 81 to 30 84 begin with these two characters. */
 static void
-find_b64(struct cf_scan *s, const char *p, const char *end)
+find_b64(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *at = p, *next;
+	const char *at = text->p, *next;
 
-	while ((at = memmem(at, (size_t)(end - at), "MI", 2)) != NULL) {
-		next = take_b64(s, at, end);
+	while ((at = cf_pages_find(&text->pages, at, text->end, "MI", 2)) !=
+	    NULL) {
+		next = take_b64(s, text, at);
 		at = next == NULL ? at + 2 : next;
 	}
 }
 
 void
-cf_scan_sealed(struct cf_scan *s, const char *p, const char *end)
+cf_scan_sealed(struct cf_scan *s, struct cf_scan_text *text)
 {
-	find_der(s, p, end);
-	find_ruins(s, p, end);
-	find_b64(s, p, end);
+	find_der(s, text);
+	find_ruins(s, text);
+	find_b64(s, text);
 }

@@ -177,14 +177,47 @@ with_crlf(const struct cf_buf *text)
 	return out;
 }
 
+/* As cf_reading_parse(), with all that has more than 64 bytes in files. */
+static enum cf_err
+parse_mapped(const char *bytes, size_t len, struct cf_reading *ret,
+    struct cf_why *why)
+{
+	static const struct cf_bulk_place place = { "/tmp", 64 };
+	struct cf_reading_file file = { .place = &place };
+	struct cf_bulk bulk;
+	struct cf_buf all;
+	enum cf_err rc;
+
+	cf_bulk_init(&bulk, &place, len);
+	cf_bulk_add(&bulk, bytes, len);
+	assert_int_equal(cf_bulk_map(&bulk, &all, NULL), CF_OK);
+	file.bytes = all.data;
+	file.len = all.len;
+	file.mapped = bulk.spooled;
+	rc = cf_reading_parse_file(&file, ret, why);
+	if (rc == CF_OK)
+		assert_true(ret->part[0].bulk.spooled);
+	cf_bulk_free(&bulk);
+	return rc;
+}
+
+static enum cf_err
+parse(bool mapped, const char *bytes, size_t len, struct cf_reading *ret,
+    struct cf_why *why)
+{
+	return mapped ? parse_mapped(bytes, len, ret, why) :
+	    cf_reading_parse(bytes, len, ret, why);
+}
+
 static void
-must_read(const char *name, const struct cf_buf *file, bool linked)
+must_read_so(bool mapped, const char *name, const struct cf_buf *file,
+    bool linked)
 {
 	struct cf_reading r;
 	struct cf_why why = { "" };
 	char link[CF_LINK_MAX + 1];
 
-	if (cf_reading_parse(cf_buf_str(file), file->len, &r, &why) != CF_OK)
+	if (parse(mapped, cf_buf_str(file), file->len, &r, &why) != CF_OK)
 		fail_msg("%s: %s", name, why.text);
 	if (r.count != 1)
 		fail_msg("%s: %zu sealed parts", name, r.count);
@@ -201,6 +234,13 @@ must_read(const char *name, const struct cf_buf *file, bool linked)
 		assert_string_equal(link, locator);
 	}
 	cf_reading_free(&r);
+}
+
+static void
+must_read(const char *name, const struct cf_buf *file, bool linked)
+{
+	must_read_so(false, name, file, linked);
+	must_read_so(true, name, file, linked);
 }
 
 /* The same once more as a part of something else, in three encodings. */
@@ -330,32 +370,40 @@ result_of(const struct cf_reading *r, enum cf_err rc, const struct cf_why *why)
 }
 
 static void
+must_become(bool mapped, const json_t *one)
+{
+	struct cf_why why = { "" };
+	struct cf_reading r;
+	const char *got;
+	enum cf_err rc;
+	size_t len;
+	char *file = fixture_blob(one, "file", &len);
+
+	rc = parse(mapped, file, len, &r, &why);
+	got = result_of(&r, rc, &why);
+	if (strcmp(got, fixture_text(one, "result")) != 0)
+		fail_msg("%s: %s (%s)", fixture_text(one, "name"), got,
+		    why.text);
+	if (rc == CF_OK) {
+		assert_int_equal(r.count, 1);
+		assert_int_equal(r.part[0].e.len, der_len);
+		assert_memory_equal(r.part[0].e.data, der, der_len);
+		cf_reading_free(&r);
+	}
+	free(file);
+}
+
+static void
 t_vectors(void **state)
 {
 	json_t *cases = fixture_json("forms.json"), *one;
-	struct cf_reading r;
-	struct cf_why why = { "" };
-	const char *got;
-	enum cf_err rc;
-	char *file;
-	size_t i, len;
+	size_t i;
 
 	(void)state;
 	assert_in_range(json_array_size(cases), 40, 1000);
 	json_array_foreach(cases, i, one) {
-		file = fixture_blob(one, "file", &len);
-		rc = cf_reading_parse(file, len, &r, &why);
-		got = result_of(&r, rc, &why);
-		if (strcmp(got, fixture_text(one, "result")) != 0)
-			fail_msg("%s: %s (%s)", fixture_text(one, "name"), got,
-			    why.text);
-		if (rc == CF_OK) {
-			assert_int_equal(r.count, 1);
-			assert_int_equal(r.part[0].e.len, der_len);
-			assert_memory_equal(r.part[0].e.data, der, der_len);
-			cf_reading_free(&r);
-		}
-		free(file);
+		must_become(false, one);
+		must_become(true, one);
 	}
 	json_decref(cases);
 }
@@ -672,6 +720,84 @@ t_hostile_files_cost_little(void **state)
 	cf_buf_free(&head);
 }
 
+/* The message of the vectors, with much in it. */
+static void
+make_large(size_t len, struct cf_buf *out)
+{
+	unsigned char *cipher = cf_calloc(len, 1);
+	struct cf_container c;
+	struct cf_buf tail = CF_BUF_INIT(18);
+	uint64_t seed = 4;
+
+	fixture_fill(&seed, cipher, len);
+	assert_int_equal(cf_container_parse(der, der_len, &c, NULL), CF_OK);
+	c.ciphertext_len = len;
+	assert_int_equal(cf_container_frame(&c, out, &tail, NULL), CF_OK);
+	cf_buf_add(out, cipher, len);
+	cf_buf_add(out, tail.data, tail.len);
+	cf_buf_free(&tail);
+	free(cipher);
+}
+
+/* E over many windows of a mapping, in each encoding, and in one more. */
+static void
+t_large_e_is_read(void **state)
+{
+	static const char *const forms[] = {
+		TOP ALT PART "$B" END, TOP ALT PART "$1" END,
+		TOP ALT PART "$R\n" END, TOP ALT PART "$T\r\n" END,
+		TOP ALT PART "$U" END, TOP ALT PART "$>" END,
+	};
+	struct cf_buf e = CF_BUF_INIT(4 << 20), file = CF_BUF_INIT(64 << 20);
+	struct cf_buf outer = CF_BUF_INIT(64 << 20);
+	char *small = der;
+	size_t small_len = der_len, i;
+
+	(void)state;
+	make_large(2 << 20, &e);
+	der = e.data;
+	der_len = e.len;
+	for (i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		cf_buf_reset(&file);
+		expand(forms[i], &file);
+		must_read_so(true, forms[i], &file, true);
+		cf_buf_reset(&outer);
+		cf_buf_adds(&outer, "Content-Type: message/rfc822\n\n");
+		add_b64(&outer, file.data, file.len, 76);
+		must_read_so(true, "in base64", &outer, true);
+	}
+	der = small;
+	der_len = small_len;
+	cf_buf_free(&e);
+	cf_buf_free(&file);
+	cf_buf_free(&outer);
+}
+
+static void
+t_no_room_is_no_damage(void **state)
+{
+	const struct cf_bulk_place nowhere = { "/tmp/cf-is-not-there", 64 };
+	static const char *const forms[] = { TOP ALT PART "$B" END,
+	    TOP ALT "=41=42=43=44=45=46=47=48=49=4A=4B=4C=4D=4E=4F\n" };
+	struct cf_buf file = CF_BUF_INIT(MAIL_MAX);
+	struct cf_reading_file f = { .place = &nowhere };
+	struct cf_reading r;
+	struct cf_why why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		cf_buf_reset(&file);
+		expand(forms[i], &file);
+		f.bytes = file.data;
+		f.len = file.len;
+		assert_int_equal(cf_reading_parse_file(&f, &r, &why),
+		    CF_E_IO);
+		assert_non_null(strstr(why.text, nowhere.directory));
+	}
+	cf_buf_free(&file);
+}
+
 int
 main(void)
 {
@@ -685,6 +811,8 @@ main(void)
 		cmocka_unit_test(t_the_link_is_that_of_the_key_id),
 		cmocka_unit_test(t_what_is_not_e_is_refused),
 		cmocka_unit_test(t_hostile_files_cost_little),
+		cmocka_unit_test(t_large_e_is_read),
+		cmocka_unit_test(t_no_room_is_no_damage),
 	};
 
 	return cmocka_run_group_tests_name("reading", tests, load, unload);
