@@ -274,26 +274,35 @@ check_possession(const struct cf_agent *agent, struct cf_why *why)
 }
 
 enum cf_err
-cf_agent_open(struct cf_agent *agent, struct cf_buf *message,
+cf_agent_open(struct cf_agent *agent, struct cf_opened *ret,
     struct cf_why *why)
 {
+	CF_AUTO(cf_opened_free) struct cf_opened message = { 0 };
 	CF_AUTO(cf_secret_wipe) struct cf_secret cek = CF_SECRET_EMPTY;
 	struct cf_why unheard = { "" };
 	enum cf_err rc;
 
-	rc = retrieve(agent, why);
+	/* A disk that is full costs no receipt. */
+	rc = cf_opened_begin(agent->container, agent->options.place, &message,
+	    why);
+	if (rc == CF_OK)
+		rc = retrieve(agent, why);
 	if (rc != CF_OK)
 		return rc;
 	rc = check_possession(agent, why);
 	if (rc == CF_OK)
 		rc = cf_unseal(agent->container, &agent->release, &cek,
-		    message, why);
+		    &message, why);
 	if (rc == CF_OK)
 		cf_proof_opening_seed(&cek, &agent->opening);
 	/* The reader's error is the mismatch, whether it is heard or not. */
 	if (rc == CF_E_MISMATCH)
 		(void)!tell_until_heard(agent, CF_PROOF_MISMATCH,
 		    CF_PATH_MISMATCH, &agent->possession, &unheard);
+	if (rc == CF_OK) {
+		*ret = message;
+		memset(&message, 0, sizeof message);
+	}
 	return rc;
 }
 

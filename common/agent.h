@@ -13,7 +13,7 @@
 #ifndef CF_COMMON_AGENT_H
 #define CF_COMMON_AGENT_H
 
-#include "common/buf.h"
+#include "common/bulk.h"
 #include "common/container.h"
 #include "common/err.h"
 #include "common/httpc.h"
@@ -27,6 +27,8 @@ struct cf_agent_options {
 	const char *origin;	/* to name as our origin, NULL = none */
 	long timeout_ms;	/* one request; > 0 */
 	long deadline_ms;	/* one step with its repetitions; > 0 */
+	const struct cf_bulk_place *place;	/* of what is opened; NULL:
+						 * memory */
 };
 
 /*
@@ -48,14 +50,15 @@ void cf_agent_free(struct cf_agent **agent);	/* wipes */
 CF_MUST_USE enum cf_err cf_agent_describe(struct cf_agent *agent,
     struct cf_about *ret, struct cf_why *why);
 /*
- * Retrieve the key (this is what the receipt records) and append the
- * original message to `message`, a secret buffer.  On any error nothing is
- * appended.
+ * Retrieve the key (this is what the receipt records) and give the original
+ * message.  Fills *ret; cf_opened_free().
  * CF_E_DAMAGED   it, or E as the key server has it, was changed
  * CF_E_MISMATCH  reported to the key server as well
+ * CF_E_FULL, CF_E_IO  the place; before the key is retrieved, if it can be
+ *                known
  */
 CF_MUST_USE enum cf_err cf_agent_open(struct cf_agent *agent,
-    struct cf_buf *message, struct cf_why *why);
+    struct cf_opened *ret, struct cf_why *why);
 /* After cf_agent_open(): the release.  Lends: until the free. */
 const struct cf_release *cf_agent_release(const struct cf_agent *agent);
 /* After cf_agent_open(): post the opening proof.  May be repeated. */

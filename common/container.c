@@ -10,7 +10,7 @@
 #include "common/crypto_evp.h"
 #include "common/pages.h"
 
-#define PIECE 65536		/* bytes that are digested at once */
+#define PIECE 65536		/* bytes that are decrypted at once */
 
 /*
  * Every byte of E in front of the ciphertext that is always the same, in
@@ -379,11 +379,12 @@ cf_container_unwrap(const struct cf_container *c, const struct cf_secret *kek,
 	return rc;
 }
 
-/* GCM over all of it; `out` takes ciphertext_len bytes.  False = damaged. */
+/* GCM over all of it, through `piece`.  False: damaged, or `plain` failed. */
 static bool
 open_gcm(const struct cf_container *c, const struct cf_secret *cek,
-    EVP_CIPHER_CTX *ctx, unsigned char *out)
+    EVP_CIPHER_CTX *ctx, unsigned char piece[PIECE], struct cf_bulk *plain)
 {
+	struct cf_pages pages = cf_pages_begin(c->ciphertext, c->mapped);
 	unsigned char tag[CF_TAG_LEN], none[16];
 	size_t done, n;
 	int len;
@@ -394,36 +395,38 @@ open_gcm(const struct cf_container *c, const struct cf_secret *cek,
 		return false;
 	for (done = 0; done < c->ciphertext_len; done += n) {
 		n = c->ciphertext_len - done;
-		n = n < CF_EVP_PIECE ? n : CF_EVP_PIECE;
-		if (EVP_DecryptUpdate(ctx, out + done, &len,
-		    c->ciphertext + done, (int)n) != 1 || (size_t)len != n)
+		n = n < PIECE ? n : PIECE;
+		if (EVP_DecryptUpdate(ctx, piece, &len, c->ciphertext + done,
+		    (int)n) != 1 || (size_t)len != n)
 			return false;
+		cf_bulk_add(plain, piece, n);
+		cf_pages_pass(&pages, (const char *)c->ciphertext + done);
 	}
-	return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CF_TAG_LEN,
+	return plain->failed == CF_OK &&
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CF_TAG_LEN,
 	    tag) == 1 && EVP_DecryptFinal_ex(ctx, none, &len) == 1;
 }
 
 enum cf_err
 cf_container_decrypt(const struct cf_container *c,
-    const struct cf_secret *cek, struct cf_buf *plain, struct cf_why *why)
+    const struct cf_secret *cek, struct cf_bulk *plain, struct cf_why *why)
 {
 	CF_AUTO(cf_cipher_free) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	unsigned char *out;
+	unsigned char piece[PIECE];
+	enum cf_err rc;
+	bool good;
 
 	if (c->ciphertext == NULL || cek->len != CF_CEK_LEN)
 		cf_bug("decrypting a head, or with a key of another size");
 	if (ctx == NULL)
 		return cf_evp_fail(CF_E_INTERNAL, why, "decrypting");
-	if (!cf_buf_reserve(plain, c->ciphertext_len))
-		return cf_buf_check(plain, why);
-	out = (unsigned char *)plain->data + plain->len;
-	if (!open_gcm(c, cek, ctx, out)) {
-		OPENSSL_cleanse(out, c->ciphertext_len);
-		ERR_clear_error();
-		return cf_fail(CF_E_DAMAGED, why,
-		    "the sealed message was changed or damaged on its way");
-	}
-	plain->len += c->ciphertext_len;
-	plain->data[plain->len] = '\0';
-	return CF_OK;
+	good = open_gcm(c, cek, ctx, piece, plain);
+	OPENSSL_cleanse(piece, sizeof piece);
+	if (good)
+		return CF_OK;
+	ERR_clear_error();
+	rc = cf_bulk_check(plain, why);
+	cf_bulk_free(plain);
+	return rc != CF_OK ? rc : cf_fail(CF_E_DAMAGED, why,
+	    "the sealed message was changed or damaged on its way");
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/bulk.h"
 #include "common/digest.h"
 #include "common/err.h"
 #include "common/link.h"
@@ -108,14 +109,15 @@ CF_MUST_USE enum cf_err cf_container_unwrap(const struct cf_container *c,
     const struct cf_secret *kek, struct cf_secret *ret_cek,
     struct cf_why *why);
 /*
- * Decrypt and append to `plain` (make it with CF_BUF_INIT_SECRET).  Nothing
- * is appended, and nothing unverified stays in its memory, unless the tag
- * holds.  Check the registered keys BEFORE this is shown to anybody
+ * Decrypt and add to `plain`, which is empty.  Nothing is there afterwards,
+ * and nothing unverified stays in memory, unless the tag holds.  Check the
+ * registered keys BEFORE this is shown to anybody
  * (cf_proof_check_registered): GCM does not commit to its key.
  * CF_E_DAMAGED    the tag does not hold
  * CF_E_TOO_LARGE  more than the ceiling of `plain`
+ * CF_E_FULL, CF_E_IO  its place
  */
 CF_MUST_USE enum cf_err cf_container_decrypt(const struct cf_container *c,
-    const struct cf_secret *cek, struct cf_buf *plain, struct cf_why *why);
+    const struct cf_secret *cek, struct cf_bulk *plain, struct cf_why *why);
 
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/block.h"
 #include "common/wire.h"
 
 #define FIRST_NAME CF_FORM_FIELD ": "
@@ -469,22 +468,21 @@ find_pieces(const struct said *said, struct cf_span s, struct pieces *ret)
 	return true;
 }
 
-static enum cf_err
-give(struct cf_span s, const struct pieces *at, struct cf_buf *ret,
-    struct cf_why *why)
+static void
+give(struct cf_span s, const struct pieces *at,
+    struct cf_span ret[CF_MFORM_STRETCHES])
 {
-	if (!cf_buf_reserve(ret, at->a + (at->end - at->b) +
-	    (s.len - at->rest)))
-		return cf_buf_check(ret, why);
-	cf_buf_add(ret, s.p, at->a);
-	cf_buf_add(ret, s.p + at->b, at->end - at->b);
-	cf_buf_add(ret, s.p + at->rest, s.len - at->rest);
-	return CF_OK;
+	ret[0].p = s.p;
+	ret[0].len = at->a;
+	ret[1].p = s.p + at->b;
+	ret[1].len = at->end - at->b;
+	ret[2].p = s.p + at->rest;
+	ret[2].len = s.len - at->rest;
 }
 
 enum cf_err
-cf_mform_strip(const void *mform, size_t len, struct cf_buf *ret,
-    struct cf_why *why)
+cf_mform_strip(const void *mform, size_t len,
+    struct cf_span ret[CF_MFORM_STRETCHES], struct cf_why *why)
 {
 	struct cf_span s = { mform, len };
 	struct pieces at = { 0, 0, 0, 0 };
@@ -508,5 +506,6 @@ cf_mform_strip(const void *mform, size_t len, struct cf_buf *ret,
 		    "what was added to the decrypted message's header is "
 		    "not there");
 	}
-	return give(s, &at, ret, why);
+	give(s, &at, ret);
+	return CF_OK;
 }

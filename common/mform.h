@@ -33,6 +33,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/block.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/field.h"
@@ -68,15 +69,20 @@ CF_MUST_USE enum cf_err cf_mform_head(const struct cf_field *fields,
 CF_MUST_USE enum cf_err cf_mform_add(const void *m, size_t len,
     const struct cf_field *outer, size_t outer_count, struct cf_buf *ret,
     struct cf_why *why);
+
+/* m as it lies in M: header and body, or the body alone if that is all of m. */
+#define CF_MFORM_HEADER 2	/* of the stretches are the header */
+#define CF_MFORM_STRETCHES 3
+
 /*
- * Take off what was added and append m, as the milter was shown it, to
- * `ret`.  Obeys the Counterfoil-M field alone, and checks everything that it
- * removes.  On failure `ret` is as it was.
+ * Take off what was added; what remains is m, as the milter was shown it.
+ * Obeys the Counterfoil-M field alone, and checks everything that it takes
+ * off.  *ret lends from M; where M wraps m whole, the stretches of the header
+ * are empty.
  * CF_E_MFORM      not M, of another version, or what should be removed is
  *                 not there
- * CF_E_TOO_LARGE  over the ceiling of `ret`
  */
 CF_MUST_USE enum cf_err cf_mform_strip(const void *mform, size_t len,
-    struct cf_buf *ret, struct cf_why *why);
+    struct cf_span ret[CF_MFORM_STRETCHES], struct cf_why *why);
 
 #endif

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "common/json.h"
 #include "common/mem.h"
-#include "common/mform.h"
+#include "common/pages.h"
 #include "common/wire.h"
+
+#define PIECE (256 * 1024)	/* bytes that are written at once */
 
 void
 cf_about_free(struct cf_about *about)
@@ -202,12 +205,41 @@ check_commitment(const struct cf_release *release, struct cf_why *why)
 }
 
 enum cf_err
+cf_opened_begin(const struct cf_container *container,
+    const struct cf_bulk_place *place, struct cf_opened *ret,
+    struct cf_why *why)
+{
+	memset(ret, 0, sizeof *ret);
+	cf_bulk_init(&ret->inner, place, container->ciphertext_len);
+	return cf_bulk_reserve(&ret->inner, container->ciphertext_len, why);
+}
+
+void
+cf_opened_free(struct cf_opened *opened)
+{
+	cf_bulk_free(&opened->inner);
+	memset(opened, 0, sizeof *opened);
+}
+
+static enum cf_err
+strip(struct cf_opened *message, struct cf_why *why)
+{
+	struct cf_buf all;
+	enum cf_err rc = cf_bulk_map(&message->inner, &all, why);
+
+	if (rc == CF_OK)
+		rc = cf_mform_strip(cf_buf_str(&all), all.len, message->m,
+		    why);
+	if (rc != CF_OK)
+		cf_opened_free(message);
+	return rc;
+}
+
+enum cf_err
 cf_unseal(const struct cf_container *container,
     const struct cf_release *release, struct cf_secret *ret_cek,
-    struct cf_buf *message, struct cf_why *why)
+    struct cf_opened *message, struct cf_why *why)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf inner =
-	    CF_BUF_INIT_SECRET(container->ciphertext_len);
 	enum cf_err rc;
 
 	rc = check_commitment(release, why);
@@ -221,8 +253,55 @@ cf_unseal(const struct cf_container *container,
 	    release->opening_key, release->key_commitment, why);
 	if (rc != CF_OK)
 		return rc;
-	rc = cf_container_decrypt(container, ret_cek, &inner, why);
-	if (rc != CF_OK)
-		return rc;
-	return cf_mform_strip(cf_buf_str(&inner), inner.len, message, why);
+	rc = cf_container_decrypt(container, ret_cek, &message->inner, why);
+	return rc == CF_OK ? strip(message, why) : rc;
+}
+
+size_t
+cf_opened_len(const struct cf_opened *message)
+{
+	size_t i, len = 0;
+
+	for (i = 0; i < CF_MFORM_STRETCHES; i++)
+		len += message->m[i].len;
+	return len;
+}
+
+enum cf_err
+cf_opened_write(const struct cf_opened *message, int fd, struct cf_why *why)
+{
+	enum cf_err rc = CF_OK;
+	struct cf_pages pages;
+	const char *p;
+	size_t i, n, left;
+
+	for (i = 0; i < CF_MFORM_STRETCHES; i++) {
+		p = message->m[i].p;
+		pages = cf_pages_begin(p, message->inner.spooled);
+		for (left = message->m[i].len; left > 0 && rc == CF_OK;
+		    left -= n, p += n) {
+			n = left < PIECE ? left : PIECE;
+			rc = cf_file_write_all(fd, p, n, why);
+			cf_pages_pass(&pages, p);
+		}
+	}
+	return rc;
+}
+
+const char *
+cf_opened_header(const struct cf_opened *message, struct cf_buf *room,
+    size_t *ret_len)
+{
+	const struct cf_span *m = message->m;
+	size_t i;
+
+	if (m[0].len + m[1].len == 0) {
+		*ret_len = m[CF_MFORM_HEADER].len;
+		return m[CF_MFORM_HEADER].p;
+	}
+	for (i = 0; i < CF_MFORM_HEADER; i++)
+		cf_buf_add(room, m[i].p, m[i].len);
+	cf_buf_adds(room, "\r\n");
+	*ret_len = room->len;
+	return cf_buf_str(room);
 }

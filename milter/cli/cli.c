@@ -2,8 +2,11 @@
 /* cf_cli - see cli.h. */
 #include "milter/cli/cli.h"
 
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/composite.h"
 #include "common/container.h"
@@ -13,30 +16,79 @@
 #include "common/visible.h"
 #include "config.h"
 
+#define MEMORY_MAX (1u << 20)	/* bytes of a mail; more are in a file */
+
 void
 cf_cli_sealed_free(struct cf_cli_sealed *sealed)
 {
 	cf_reading_free(&sealed->reading);
-	cf_buf_free(&sealed->file);
+	cf_bulk_free(&sealed->bulk);
 	explicit_bzero(sealed, sizeof *sealed);
+}
+
+void
+cf_cli_place(const char *out, struct cf_cli_place *ret)
+{
+	const char *tmpdir = getenv("TMPDIR");
+	char *copy;
+
+	if (out != NULL) {
+		copy = cf_strdup(out);
+		ret->directory = cf_strdup(dirname(copy));
+		cf_free(&copy);
+	} else {
+		ret->directory = cf_strdup(tmpdir != NULL && *tmpdir != '\0' ?
+		    tmpdir : "/tmp");
+	}
+	ret->bulk.directory = ret->directory;
+	ret->bulk.memory = MEMORY_MAX;
+}
+
+void
+cf_cli_place_free(struct cf_cli_place *place)
+{
+	cf_free(&place->directory);
+}
+
+static enum cf_err
+read_file(const char *path, struct cf_bulk *bulk, struct cf_why *why)
+{
+	enum cf_err rc;
+	int fd;
+
+	if (strcmp(path, "-") == 0)
+		return cf_bulk_read(bulk, STDIN_FILENO, why);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cf_file_fail(why, path);
+	rc = cf_bulk_read(bulk, fd, why);
+	close(fd);
+	return rc;
 }
 
 enum cf_err
 cf_cli_read(const struct cf_cli_conf *conf, const char *path,
-    struct cf_cli_sealed *ret, struct cf_why *why)
+    const struct cf_cli_place *place, struct cf_cli_sealed *ret,
+    struct cf_why *why)
 {
 	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed s = { 0 };
+	struct cf_reading_file file = { .place = &place->bulk };
 	enum cf_err rc;
 
 	cf_composite_init();
-	s.file.max = (size_t)conf->size_limit;
-	rc = cf_file_read(path, &s.file, why);
+	cf_bulk_init(&s.bulk, &place->bulk, (size_t)conf->size_limit);
+	rc = read_file(path, &s.bulk, why);
 	if (rc == CF_E_TOO_LARGE)
 		return cf_fail(rc, why, "%s: larger than %ld bytes, the "
 		    "option \"size_limit\"", path, conf->size_limit);
 	if (rc == CF_OK)
-		rc = cf_reading_parse(cf_buf_str(&s.file), s.file.len,
-		    &s.reading, why);
+		rc = cf_bulk_map(&s.bulk, &s.file, why);
+	if (rc != CF_OK)
+		return rc;
+	file.bytes = cf_buf_str(&s.file);
+	file.len = s.file.len;
+	file.mapped = s.bulk.spooled;
+	rc = cf_reading_parse_file(&file, &s.reading, why);
 	if (rc != CF_OK)
 		return rc;
 	*ret = s;

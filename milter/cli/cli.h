@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "common/bulk.h"
 #include "common/err.h"
 #include "common/httpc.h"
 #include "common/proxy.h"
@@ -26,12 +27,18 @@ enum {
 
 /* What a file has in it, and which of it is meant. */
 struct cf_cli_sealed {
-	struct cf_buf file;	/* what was read */
+	struct cf_bulk bulk;	/* what was read */
+	struct cf_buf file;	/* lends from `bulk` */
 	struct cf_reading reading;
 	/* After cf_cli_choose(): */
 	const struct cf_sealed *part;	/* lends from `reading` */
 	struct cf_link link;	/* L; a secret */
 	bool other_link;	/* --link is not the one that the mail has */
+};
+
+struct cf_cli_place {
+	struct cf_bulk_place bulk;
+	char *directory;
 };
 
 /* argv[0] is the subcommand's name.  Gives the exit status. */
@@ -40,11 +47,19 @@ int cf_cmd_show(const struct cf_cli_conf *conf, int argc, char **argv);
 int cf_cmd_status(const struct cf_cli_conf *conf, int argc, char **argv);
 
 /*
- * Read FILE ("-": standard input) and take it apart.  Fills *ret;
- * cf_cli_sealed_free().
+ * Where large mail lies meanwhile, in a file without a name: beside `out`, the
+ * file that is to be written, or in TMPDIR when that is NULL.  Gives
+ * it; cf_cli_place_free().
+ */
+void cf_cli_place(const char *out, struct cf_cli_place *ret);
+void cf_cli_place_free(struct cf_cli_place *place);
+/*
+ * Read FILE ("-": standard input) and take it apart.  `place` is lent until
+ * cf_cli_sealed_free().  Fills *ret.
  */
 CF_MUST_USE enum cf_err cf_cli_read(const struct cf_cli_conf *conf,
-    const char *path, struct cf_cli_sealed *ret, struct cf_why *why);
+    const char *path, const struct cf_cli_place *place,
+    struct cf_cli_sealed *ret, struct cf_why *why);
 /*
  * Say which of its sealed messages is meant: the one with `key_id` (a
  * handle), else that of the link, else the only one.  `link_text`, L or a

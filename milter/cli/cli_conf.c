@@ -31,7 +31,7 @@ const struct cf_conf_opt cf_cli_options[] = {
 	TIME(deadline_s, "60", 1, 3600, LIVE,
 	    "Seconds after which a request that fails for the moment is not "
 	    "repeated any more."),
-	SIZE(size_limit, "268435456", 65536, 4294967295, LIVE,
+	SIZE(size_limit, "536870912", 65536, 4294967295, LIVE,
 	    "Bytes of the largest file that is read; it is held in memory."),
 };
 const size_t cf_cli_options_count =

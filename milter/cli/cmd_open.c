@@ -4,7 +4,7 @@
  *
  * Nothing is written unless the key, the registered values, the tag and the
  * inner form all hold.  The output file is made before the key is asked for,
- * so that a full disk or a wrong path costs no receipt.
+ * with its room, so that a full disk or a wrong path costs no receipt.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -196,8 +196,10 @@ output_fail(const struct output *out, struct cf_why *why)
 	    strerrordesc_np(errno));
 }
 
+/* There is room in it for `len` bytes, and no byte yet. */
 static enum cf_err
-output_begin(const char *path, struct output *out, struct cf_why *why)
+output_begin(const char *path, size_t len, struct output *out,
+    struct cf_why *why)
 {
 	struct stat st;
 
@@ -215,20 +217,20 @@ output_begin(const char *path, struct output *out, struct cf_why *why)
 		cf_free(&out->temporary);
 		return output_fail(out, why);
 	}
-	return CF_OK;
+	return len == 0 ? CF_OK : cf_file_reserve(out->fd, len, path, why);
 }
 
 static enum cf_err
-output_finish(struct output *out, const struct cf_buf *message,
+output_finish(struct output *out, const struct cf_opened *message,
     struct cf_why *why)
 {
 	enum cf_err rc;
 
-	rc = cf_file_write_all(out->fd, cf_buf_str(message), message->len,
-	    why);
+	rc = cf_opened_write(message, out->fd, why);
 	if (rc != CF_OK || out->path == NULL)
 		return rc;
-	if (fsync(out->fd) != 0 || rename(out->temporary, out->path) != 0)
+	if (ftruncate(out->fd, (off_t)cf_opened_len(message)) != 0 ||
+	    fsync(out->fd) != 0 || rename(out->temporary, out->path) != 0)
 		return output_fail(out, why);
 	cf_free(&out->temporary);
 	return cf_file_sync_parent(out->path, why);
@@ -286,12 +288,15 @@ say_about(const struct cf_about *about, const struct server *server,
 
 /* Does the message name another sender than the one that is vouched for? */
 static void
-warn_of_sender(const struct cf_buf *message, const struct cf_about *about,
+warn_of_sender(const struct cf_opened *message, const struct cf_about *about,
     const struct server *server)
 {
 	CF_AUTO(cf_buf_free) struct cf_buf from = CF_BUF_INIT(16 * 1024);
-	bool inside = cf_vouch(cf_buf_str(message), message->len,
-	    about->domain, &from);
+	CF_AUTO(cf_buf_free) struct cf_buf room = CF_BUF_INIT_SECRET(
+	    cf_opened_len(message) + sizeof "\r\n");
+	size_t len;
+	const char *header = cf_opened_header(message, &room, &len);
+	bool inside = cf_vouch(header, len, about->domain, &from);
 
 	if (inside && server->listed)
 		return;
@@ -339,13 +344,14 @@ choose(struct cf_cli_sealed *s, const struct arguments *a, struct cf_why *why)
 
 static enum cf_err
 make_agent(const struct cf_cli_conf *conf, const struct arguments *a,
-    const struct cf_cli_sealed *s, struct cf_httpc *http,
-    struct cf_agent **ret, struct cf_why *why)
+    const struct cf_cli_sealed *s, const struct cf_cli_place *place,
+    struct cf_httpc *http, struct cf_agent **ret, struct cf_why *why)
 {
 	const struct cf_agent_options options = {
 		.http = http,
 		.timeout_ms = conf->timeout_s * 1000,
 		.deadline_ms = conf->deadline_s * 1000,
+		.place = &place->bulk,
 	};
 	enum cf_err rc;
 
@@ -369,11 +375,10 @@ ask(struct cf_agent *agent, const struct server *server, struct cf_why *why)
 }
 
 static enum cf_err
-open_to(struct cf_agent *agent, const struct cf_cli_sealed *s,
-    const struct server *server, struct output *out, struct cf_why *why)
+open_to(struct cf_agent *agent, const struct server *server,
+    struct output *out, struct cf_why *why)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf message =
-	    CF_BUF_INIT_SECRET(s->part->container.ciphertext_len);
+	CF_AUTO(cf_opened_free) struct cf_opened message = { 0 };
 	enum cf_err rc;
 
 	rc = cf_agent_open(agent, &message, why);
@@ -403,7 +408,8 @@ confirm(struct cf_agent *agent, const struct arguments *a,
 
 static enum cf_err
 run(const struct cf_cli_conf *conf, const struct arguments *a,
-    struct cf_cli_sealed *sealed, struct output *out, struct cf_why *why)
+    const struct cf_cli_place *place, struct cf_cli_sealed *sealed,
+    struct output *out, struct cf_why *why)
 {
 	CF_AUTO(cf_proxy_wipe) struct cf_proxy proxy = { 0 };
 	CF_AUTO(cf_httpc_free) struct cf_httpc *http = NULL;
@@ -411,22 +417,23 @@ run(const struct cf_cli_conf *conf, const struct arguments *a,
 	struct server server = { 0 };
 	enum cf_err rc;
 
-	rc = cf_cli_read(conf, a->path, sealed, why);
+	rc = cf_cli_read(conf, a->path, place, sealed, why);
 	if (rc == CF_OK)
 		rc = choose(sealed, a, why);
 	if (rc == CF_OK)
 		rc = cf_cli_client(conf, &proxy, &http, why);
 	if (rc == CF_OK)
-		rc = make_agent(conf, a, sealed, http, &agent, why);
+		rc = make_agent(conf, a, sealed, place, http, &agent, why);
 	if (rc != CF_OK)
 		return rc;
 	server.service = sealed->link.service;
 	server.listed = cf_cli_is_listed(conf, server.service);
 	if (a->ask_only)
 		return ask(agent, &server, why);
-	rc = output_begin(a->out, out, why);
+	rc = output_begin(a->out, sealed->part->container.ciphertext_len, out,
+	    why);
 	if (rc == CF_OK)
-		rc = open_to(agent, sealed, &server, out, why);
+		rc = open_to(agent, &server, out, why);
 	if (rc == CF_OK)
 		confirm(agent, a, &server);
 	return rc;
@@ -437,6 +444,7 @@ cf_cmd_open(const struct cf_cli_conf *conf, int argc, char **argv)
 {
 	CF_AUTO(free_arguments) struct arguments a = { 0 };
 	CF_AUTO(output_abandon) struct output out = { .fd = -1 };
+	CF_AUTO(cf_cli_place_free) struct cf_cli_place place = { 0 };
 	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed sealed = { 0 };
 	struct cf_why why = { "" };
 	enum cf_err rc;
@@ -444,7 +452,8 @@ cf_cmd_open(const struct cf_cli_conf *conf, int argc, char **argv)
 
 	if (!parse_arguments(argc, argv, &a))
 		return usage();
-	rc = run(conf, &a, &sealed, &out, &why);
+	cf_cli_place(a.out, &place);
+	rc = run(conf, &a, &place, &sealed, &out, &why);
 	status = rc == CF_OK ? CF_EXIT_OK :
 	    cf_cli_fail_asking(conf, rc, &why);
 	if (rc == CF_E_SEVERAL)

@@ -130,6 +130,7 @@ show(const struct cf_cli_conf *conf, const struct cf_cli_sealed *s)
 int
 cf_cmd_show(const struct cf_cli_conf *conf, int argc, char **argv)
 {
+	CF_AUTO(cf_cli_place_free) struct cf_cli_place place = { 0 };
 	CF_AUTO(cf_cli_sealed_free) struct cf_cli_sealed sealed = { 0 };
 	struct cf_why why = { "" };
 	enum cf_err rc;
@@ -138,7 +139,8 @@ cf_cmd_show(const struct cf_cli_conf *conf, int argc, char **argv)
 		fputs("usage: counterfoil show FILE|-\n", stderr);
 		return CF_EXIT_USAGE;
 	}
-	rc = cf_cli_read(conf, argv[optind], &sealed, &why);
+	cf_cli_place(NULL, &place);
+	rc = cf_cli_read(conf, argv[optind], &place, &sealed, &why);
 	if (rc != CF_OK)
 		return cf_cli_fail(rc, &why);
 	show(conf, &sealed);

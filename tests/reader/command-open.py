@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import resource
 import socket
 import stat
 import subprocess
@@ -43,10 +44,11 @@ def teardown():
 class Case:
 	"""A key server, a sealed message in a file, a place for the output."""
 
-	def __init__(self, original=SIMPLE, raw=False, tls=None):
+	def __init__(self, original=SIMPLE, raw=False, tls=None, large=False):
 		self.folder = proc.private_dir()
 		self.server = fake.Server(tls)
-		self.sealed = fake.Sealed(original, self.server.url, raw)
+		self.sealed = fake.Sealed(original, self.server.url, raw,
+		    os.path.join(self.folder, "e") if large else None)
 		self.server.register(self.sealed)
 		self.file = os.path.join(self.folder, "delivered.eml")
 		self.out = os.path.join(self.folder, "original.eml")
@@ -129,6 +131,40 @@ def t_rewritten():
 		    more=b"Return-Path: <alice@a.test>\r\n"
 		    b"Received: from a by b;\r\n\tMon, 23 Nov 2026"))
 		c.must_open(c.open())
+
+
+def must_open_in(mb, original_mb):
+	# A sanitizer keeps what was freed, and notes of its own.
+	mb = 1000 if proc.sanitized() else mb
+	original = SIMPLE + os.urandom(1 << 20) * original_mb
+	status = []
+
+	def look(_answer):
+		"""All is written when the proof of opening comes."""
+		status.append(proc.read_text("/proc/%d/status" % process.pid))
+
+	with Case(original, large=True) as c:
+		c.server.answers["/api/v1/open"] = [look]
+		process = subprocess.Popen([proc.program("counterfoil"),
+		    "-c", c.config, "open", "-o", c.out, c.file],
+		    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+		out, err = process.communicate(timeout=PATIENT_S)
+		c.must_open(subprocess.CompletedProcess(process.args,
+		    process.returncode, out, err))
+		peak = re.search(r"VmHWM:\s+(\d+) kB", status[0]).group(1)
+		tap.true(int(peak) <= mb << 10, "at most %d MB for a mail of "
+		    "%d MB, not %d kB" % (mb, os.path.getsize(c.file) >> 20,
+		    int(peak)))
+
+
+@tap.case("a message of 25 MB in 24 MB of memory")
+def t_flat():
+	must_open_in(24, 25)
+
+
+@tap.case("a message of 200 MB in the same 24 MB")
+def t_flat_large():
+	must_open_in(24, 200)
 
 
 @tap.case("a large message with everything that is easily damaged")
@@ -818,6 +854,20 @@ def t_output():
 		tap.equal(done.returncode, 75, "a full disk")
 		tap.equal(len(c.server.opened), 1,
 		    "no proof for what nobody has")
+
+
+@tap.case("a disk without room for the output costs no receipt")
+def t_no_room():
+	def small_files():
+		resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))
+	# What is read has room in memory, or has not.
+	for size in (60000, 3000000):
+		with Case(SIMPLE + b"x" * size) as c:
+			# Python ignores the signal that would end it.
+			done = c.open(preexec_fn=small_files,
+			    restore_signals=False)
+			c.must_fail(done, 75, "too large")
+			tap.equal(c.server.calls, [], "nobody was asked")
 
 
 @tap.case("files that are not sealed mail: a sentence, exit 1")

@@ -66,13 +66,18 @@ def verify(public, text, signature):
 class Sealed:
 	"""One sealed message: E, L, what is registered, and mails with it."""
 
-	def __init__(self, original, service, raw=False):
+	def __init__(self, original, service, raw=False, to=None):
+		"""`to`: a new file for E, when it is large."""
 		argv = [proc.program("tests/reader/seal"), service]
-		done = proc.run(argv + (["--raw"] if raw else []),
-		    input=original)
+		argv += ["--raw"] * raw + (["--to", to] if to else [])
+		done = proc.run(argv, input=original)
 		values = json.loads(done.stdout)
 		self.original = original
-		self.e = unb64(values.pop("e"))
+		if to:
+			with open(to, "rb") as f:
+				self.e = f.read()
+		else:
+			self.e = unb64(values.pop("e"))
 		self.link = values.pop("link")
 		self.values = values
 		self.handle = values["handle"]
@@ -87,8 +92,8 @@ class Sealed:
 		"""P as it is delivered, written from its description."""
 		boundary = b"=_cf_AbCdEfGhIjKlMnOpQrStUg"
 		inner = b"=_cf_alternativeAbCdEfGhIg"
-		data = base64.b64encode(self.e if e is None else e)
-		lines = [data[i:i + 76] for i in range(0, len(data), 76)]
+		data = base64.encodebytes(self.e if e is None else e)
+		data = data.rstrip(b"\n").replace(b"\n", eol)
 		head = [b"From: Alice <alice@a.test>", b"To: bob@b.test",
 		    b"Subject: an offer", b"MIME-Version: 1.0",
 		    b"Content-Type: multipart/mixed; boundary=\"" + boundary
@@ -109,7 +114,7 @@ class Sealed:
 		    b"Content-Disposition: attachment; "
 		    b"filename=\"message.counterfoil\"",
 		    b"Counterfoil-Locator: " + (link or self.link).encode(),
-		    b""] + lines + [b"--" + boundary + b"--", b""]
+		    b"", data, b"--" + boundary + b"--", b""]
 		return eol.join([more.rstrip()] * bool(more) + head + [b""]
 		    + body)
 

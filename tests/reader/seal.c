@@ -2,10 +2,11 @@
 /*
  * seal - make a sealed message for the tests, without milter or key server.
  *
- * usage: seal SERVICE <message
+ * usage: seal SERVICE [--raw | --to FILE] <message
  * Writes one JSON object: the sealed part E, the link L and everything a key
  * server would have registered.  With `--raw`, standard input is taken as
- * the plaintext itself instead of a message to bring into the form M.
+ * the plaintext itself instead of a message to bring into the form M; with
+ * `--to`, E goes to FILE.
  */
 #include <jansson.h>
 #include <openssl/rand.h>
@@ -20,7 +21,7 @@
 #include "common/proofs.h"
 #include "common/sealer.h"
 
-#define MAX_LEN (100 * 1024 * 1024)
+#define MAX_LEN (300 * 1024 * 1024)
 
 static void
 need(enum cf_err rc, const struct cf_why *why)
@@ -41,7 +42,8 @@ set(json_t *object, const char *name, const void *bytes, size_t len)
 }
 
 static void
-seal(const struct cf_buf *plain, struct cf_link *link, json_t *out)
+seal(const struct cf_buf *plain, struct cf_link *link, const char *to,
+    json_t *out)
 {
 	CF_AUTO(cf_sealer_free) struct cf_sealer *sealer = NULL;
 	CF_AUTO(cf_buf_free) struct cf_buf head = CF_BUF_INIT(1000);
@@ -64,7 +66,10 @@ seal(const struct cf_buf *plain, struct cf_link *link, json_t *out)
 	cf_buf_add(&e, head.data, head.len);
 	cf_buf_add(&e, cipher, plain->len);
 	cf_buf_add(&e, tail.data, tail.len);
-	set(out, "e", e.data, e.len);
+	if (to == NULL)
+		set(out, "e", e.data, e.len);
+	else
+		need(cf_file_write_new(to, 0600, e.data, e.len, &why), &why);
 	set(out, "key", kd.bytes, kd.len);
 	set(out, "opening_key", opening, sizeof opening);
 	set(out, "possession_key", possession, sizeof possession);
@@ -75,13 +80,15 @@ int
 main(int argc, char **argv)
 {
 	bool as_is = argc == 3 && strcmp(argv[2], "--raw") == 0;
+	const char *to = argc == 4 && strcmp(argv[2], "--to") == 0 ?
+	    argv[3] : NULL;
 	struct cf_buf in = CF_BUF_INIT(MAX_LEN), m = CF_BUF_INIT(MAX_LEN);
 	struct cf_link link = { 0 };
 	struct cf_why why = { "" };
 	char text[CF_LINK_MAX + 1];
 	json_t *out = json_object();
 
-	if (argc != 2 && !as_is)
+	if (argc != 2 && !as_is && to == NULL)
 		return 2;
 	need(cf_file_read("-", &in, &why), &why);
 	if (as_is)
@@ -93,7 +100,7 @@ main(int argc, char **argv)
 		return 1;
 	cf_b64url_encode(link.key_id, CF_KEY_ID_LEN, link.handle);
 	cf_secret_random(&link.token, CF_TOKEN_LEN);
-	seal(&m, &link, out);
+	seal(&m, &link, to, out);
 	cf_link_format(&link, text);
 	json_object_set_new(out, "link", json_string(text));
 	json_object_set_new(out, "handle", json_string(link.handle));

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/agent.h"
+#include "common/file.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/mform.h"
@@ -195,29 +197,100 @@ end(struct sealed *s)
 static void
 must_fail(const struct sealed *s, enum cf_err wanted)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT_SECRET(1 << 20);
+	CF_AUTO(cf_opened_free) struct cf_opened out = { 0 };
 	struct cf_secret cek = CF_SECRET_EMPTY;
 
+	assert_int_equal(cf_opened_begin(&s->container, NULL, &out, NULL),
+	    CF_OK);
 	assert_int_equal(cf_unseal(&s->container, &s->release, &cek, &out,
 	    NULL), wanted);
-	assert_int_equal(out.len, 0);
-	assert_null(out.data);
+	assert_int_equal(cf_opened_len(&out), 0);
+	assert_int_equal(out.inner.len, 0);
 }
 
+/* What cf_opened_write() writes, as a string. */
+static void
+read_back(const struct cf_opened *message, struct cf_buf *ret)
+{
+	int fd = -1;
+
+	assert_int_equal(cf_file_spool("/tmp", &fd, NULL), CF_OK);
+	assert_int_equal(cf_opened_write(message, fd, NULL), CF_OK);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(cf_file_read_fd(fd, ret, NULL), CF_OK);
+	close(fd);
+}
+
+/* In memory, and in a file. */
 static void
 t_unseal_gives_the_original(void **state)
 {
-	CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT_SECRET(1 << 20);
+	static const struct cf_bulk_place files = { "/tmp", 8 };
+	const struct cf_bulk_place *const places[] = { NULL, &files };
+	const char *body = strstr(original, "\r\n\r\n") + 4;
+	struct sealed s;
+	size_t i, len;
+
+	(void)state;
+	seal(&s);
+	for (i = 0; i < 2; i++) {
+		CF_AUTO(cf_buf_free) struct cf_buf out = CF_BUF_INIT(4096);
+		CF_AUTO(cf_buf_free) struct cf_buf room = CF_BUF_INIT(4096);
+		CF_AUTO(cf_opened_free) struct cf_opened message = { 0 };
+		struct cf_secret cek = CF_SECRET_EMPTY;
+
+		assert_int_equal(cf_opened_begin(&s.container, places[i],
+		    &message, NULL), CF_OK);
+		assert_int_equal(cf_unseal(&s.container, &s.release, &cek,
+		    &message, NULL), CF_OK);
+		assert_int_equal(message.inner.spooled, i == 1);
+		assert_int_equal(cek.len, CF_CEK_LEN);
+		assert_int_equal(cf_opened_len(&message), strlen(original));
+		read_back(&message, &out);
+		assert_string_equal(cf_buf_str(&out), original);
+		assert_int_equal(strncmp(cf_opened_header(&message, &room,
+		    &len), original, (size_t)(body - original)), 0);
+		assert_int_equal(len, body - original);
+	}
+	end(&s);
+}
+
+/* What cannot be told apart is wrapped whole: no line of it ends in CR LF. */
+static void
+t_the_header_of_a_wrapped_message_is_all_of_it(void **state)
+{
+	static const char odd[] = "From: a@example.com\n\nbody\n";
+	CF_AUTO(cf_buf_free) struct cf_buf m = CF_BUF_INIT(4096);
+	CF_AUTO(cf_buf_free) struct cf_buf room = CF_BUF_INIT(4096);
+	CF_AUTO(cf_opened_free) struct cf_opened message = { 0 };
 	struct cf_secret cek = CF_SECRET_EMPTY;
+	struct sealed s;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(cf_mform_add(odd, strlen(odd), NULL, 0, &m, NULL),
+	    CF_OK);
+	seal_bytes(&s, m.data, m.len);
+	assert_int_equal(cf_opened_begin(&s.container, NULL, &message, NULL),
+	    CF_OK);
+	assert_int_equal(cf_unseal(&s.container, &s.release, &cek, &message,
+	    NULL), CF_OK);
+	assert_string_equal(cf_opened_header(&message, &room, &len), odd);
+	assert_int_equal(len, strlen(odd));
+	end(&s);
+}
+
+static void
+t_no_room_is_said_before_anything_is_asked(void **state)
+{
+	const struct cf_bulk_place nowhere = { "/tmp/cf-is-not-there", 8 };
+	CF_AUTO(cf_opened_free) struct cf_opened message = { 0 };
 	struct sealed s;
 
 	(void)state;
 	seal(&s);
-	assert_int_equal(cf_unseal(&s.container, &s.release, &cek, &out,
-	    NULL), CF_OK);
-	assert_int_equal(cek.len, CF_CEK_LEN);
-	assert_int_equal(out.len, strlen(original));
-	assert_memory_equal(out.data, original, out.len);
+	assert_int_equal(cf_opened_begin(&s.container, &nowhere, &message,
+	    NULL), CF_E_IO);
 	end(&s);
 }
 
@@ -461,6 +534,9 @@ main(void)
 		cmocka_unit_test(t_json_says_nothing_of_the_input),
 		cmocka_unit_test(t_problem_gives_error_and_sentence),
 		cmocka_unit_test(t_unseal_gives_the_original),
+		cmocka_unit_test(
+		    t_the_header_of_a_wrapped_message_is_all_of_it),
+		cmocka_unit_test(t_no_room_is_said_before_anything_is_asked),
 		cmocka_unit_test(t_unseal_refuses_another_key),
 		cmocka_unit_test(t_unseal_refuses_another_registration),
 		cmocka_unit_test(t_unseal_refuses_damage),

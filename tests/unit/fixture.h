@@ -18,8 +18,10 @@
 
 #include "common/b64url.h"
 #include "common/buf.h"
+#include "common/container.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/mform.h"
 #include "common/secret.h"
 
 /* tests/vectors/`name`, parsed.  Gives; json_decref(). */
@@ -102,6 +104,37 @@ fixture_fill(uint64_t *state, void *bytes, size_t len)
 
 	for (i = 0; i < len; i++)
 		p[i] = (unsigned char)(fixture_next(state) >> 32);
+}
+
+/* What cf_mform_strip() leaves, appended to `ret`, unless it fails. */
+static inline enum cf_err
+fixture_strip(const void *mform, size_t len, struct cf_buf *ret)
+{
+	struct cf_span m[CF_MFORM_STRETCHES];
+	enum cf_err rc = cf_mform_strip(mform, len, m, NULL);
+	size_t i;
+
+	for (i = 0; rc == CF_OK && i < CF_MFORM_STRETCHES; i++)
+		cf_buf_add(ret, m[i].p, m[i].len);
+	return rc;
+}
+
+/* What cf_container_decrypt() gives, appended to `ret`, unless it fails. */
+static inline enum cf_err
+fixture_decrypt(const struct cf_container *c, const struct cf_secret *cek,
+    struct cf_buf *ret)
+{
+	struct cf_bulk plain;
+	enum cf_err rc;
+
+	cf_bulk_init(&plain, NULL, ret->max - ret->len);
+	rc = cf_container_decrypt(c, cek, &plain, NULL);
+	if (rc == CF_OK)
+		cf_buf_add(ret, cf_buf_str(&plain.buf), plain.len);
+	else
+		assert_int_equal(plain.len, 0);
+	cf_bulk_free(&plain);
+	return rc;
 }
 
 #endif
