@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "keysrv/db/db_private.h"
 
 void
 cf_db_outbox_row_clear(struct cf_db_outbox_row *row)
@@ -179,11 +180,20 @@ ending_init(struct ending *e, const struct cf_db_stmt *stmt,
 	cf_db_text(&e->args, 2, row->kind);
 }
 
+/*
+ * A mark need not be on disk when the next mail goes: whoever kills this
+ * process leaves it in the database's memory.  If the database's machine loses
+ * its power, the mails of its last half second go out once more.
+ */
+static const struct cf_db_stmt not_synchronous = { "outbox_mark_begin",
+    "SELECT set_config('synchronous_commit', 'off', true)" };
+
 static enum cf_err
 end_one(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct ending *e = arg;
 
+	cf_db_send_silent(db, &not_synchronous, NULL);
 	/* COMMIT goes with it, and its result is there after that. */
 	(void)why;
 	e->result = cf_db_send(db, e->stmt, &e->args);

@@ -55,9 +55,11 @@ CF_MUST_USE enum cf_err cf_db_outbox_lease(struct cf_db *db, size_t max,
     struct cf_why *why);
 
 /*
- * The rest ends a lease.  *ret_ours is false when the row is no longer as it
- * was leased: the lease ran out and somebody else has it, or it says more
- * than the mail that was sent.  Then nothing is changed.
+ * The rest ends a lease, and survives the end of this process, but perhaps not
+ * that of the database's machine within the next second.  *ret_ours is false
+ * when the row is no longer as it was leased: the lease ran out and somebody
+ * else has it, or it says more than the mail that was sent.  Then nothing is
+ * changed.
  */
 CF_MUST_USE enum cf_err cf_db_outbox_sent(struct cf_db *db,
     const struct cf_db_outbox_row *row, bool *ret_ours, struct cf_why *why);

@@ -4,9 +4,10 @@
  *
  * Leases due rows, builds and sends each mail, marks the row; everything
  * that must outlive the process is in the row.  Killed between sending and
- * marking, it sends the mail again with the same Message-ID.  A database or
- * mail server that is away is waited for.  A row of which no mail can be made
- * is tried again like one that is not taken, and given up like it.
+ * marking, it sends the mail again with the same Message-ID; so it does when
+ * the database's machine falls within a second.  A database or mail server
+ * that is away is waited for.  A row of which no mail can be made is tried
+ * again like one that is not taken, and given up like it.
  * Knows: the order of the steps, the clock of retries.
  * Does not know: SQL (db_outbox.h), SMTP (mailer.h), what mails there are
  * (outbox_kind.h) and what they say.

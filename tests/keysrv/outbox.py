@@ -562,6 +562,31 @@ def t_fence():
 	tap.equal(outbox.stop(), 0, "exit status")
 
 
+@world.case("only leases wait for the disk, marks do not")
+def t_synchronous():
+	world.sql("CREATE TABLE public.seen (value text);"
+	    " GRANT INSERT ON public.seen TO counterfoil_keysrv;"
+	    " CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS"
+	    " $$ BEGIN INSERT INTO public.seen VALUES (new.state || ' ' ||"
+	    " (new.lease_until IS NOT NULL) || ' ' ||"
+	    " current_setting('synchronous_commit')); RETURN new; END $$;"
+	    " CREATE TRIGGER look BEFORE UPDATE ON counterfoil.outbox"
+	    " FOR EACH ROW EXECUTE FUNCTION public.look()")
+	try:
+		outbox = world.outbox()
+		sender = "later-%d@a.test" % time.monotonic_ns()
+		world.sink.next[sender] = ["rcpt 450 4.2.1 later"]
+		key, _ = world.release(sender)
+		world.wait_state(key, "sent")
+		tap.equal(outbox.stop(), 0, "exit status")
+		tap.equal(sorted(set(world.sql("SELECT value FROM public.seen")
+		    .splitlines())), ["sent false off", "waiting false off",
+		    "waiting true on"], "changes")
+	finally:
+		world.sql("DROP TRIGGER look ON counterfoil.outbox;"
+		    " DROP FUNCTION public.look(); DROP TABLE public.seen")
+
+
 @world.case("a row that somebody else holds is stepped over")
 def t_locked():
 	held, held_to = world.release()
