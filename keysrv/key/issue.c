@@ -24,24 +24,12 @@
 #define KEYS_IN_BATCH 2048	/* keys in one transaction */
 #define POSTPONE_MAX 3
 
-static struct cf_issue_item *
-item_of(const struct cf_batch *batch, size_t i)
-{
-	return batch->req[i]->item;
-}
-
 /* ---- find ---- */
 
 /* The master key for new keys. */
 struct sealing {
 	struct cf_master master;
 	bool there;
-};
-
-/* Which request and key position n of the query stands for. */
-struct place {
-	struct cf_issue_item *item;
-	struct cf_item_key *key;
 };
 
 static const char *
@@ -60,7 +48,7 @@ take_callers(struct cf_batch *batch, const struct cf_who_asked *asked)
 
 	cf_who_get(batch, asked);
 	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
+		item = cf_issue_item_of(batch, i);
 		item->has_reference = item->caller->has_reference;
 		memcpy(item->reference, item->caller->reference,
 		    sizeof item->reference);
@@ -68,13 +56,14 @@ take_callers(struct cf_batch *batch, const struct cf_who_asked *asked)
 }
 
 static void
-take_issued(struct cf_batch *batch, size_t issued, const struct place *place)
+take_issued(struct cf_batch *batch, size_t issued,
+    struct cf_item_key *const *place)
 {
 	struct cf_item_key *key;
 	size_t row;
 
 	for (row = 0; row < cf_db_rows(batch->db, issued); row++) {
-		key = place[cf_db_number(batch->db, issued, row)].key;
+		key = place[cf_db_number(batch->db, issued, row)];
 		cf_db_issued_get(batch->db, issued, row, &key->issued);
 		key->there = true;
 	}
@@ -90,7 +79,7 @@ is_suspect(const struct cf_batch *batch)
 	size_t i;
 
 	for (i = 0; i < batch->count; i++)
-		if (item_of(batch, i)->suspect)
+		if (cf_issue_item_of(batch, i)->suspect)
 			return true;
 	return false;
 }
@@ -100,11 +89,12 @@ is_suspect(const struct cf_batch *batch)
  * change together.
  */
 static enum cf_err
-find(struct cf_batch *batch, struct sealing *ret_sealing,
+issue_find(struct cf_batch *batch, struct sealing *ret_sealing,
     int64_t *ret_now_ms, struct cf_why *why)
 {
 	const bool look = is_suspect(batch);
-	CF_AUTO(cf_free) struct place *place = NULL;
+	/* Which key position n of the query stands for. */
+	CF_AUTO(cf_free) struct cf_item_key **place = NULL;
 	struct cf_who_asked callers;
 	struct cf_db_args keys;
 	struct cf_issue_item *item;
@@ -112,17 +102,16 @@ find(struct cf_batch *batch, struct sealing *ret_sealing,
 	enum cf_err rc;
 
 	for (i = 0; i < batch->count; i++)
-		n += item_of(batch, i)->key_count;
+		n += cf_issue_item_of(batch, i)->key_count;
 	place = cf_calloc(n, sizeof *place);
 	cf_db_key_args(&keys);
 	for (i = n = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
+		item = cf_issue_item_of(batch, i);
 		item->caller = &batch->req[i]->caller;
 		item->first_reference = false;
 		for (j = 0; j < item->key_count; j++) {
 			item->key[j].there = false;
-			place[n].item = item;
-			place[n++].key = &item->key[j];
+			place[n++] = &item->key[j];
 			cf_db_key_add(&keys, item->key[j].key_id);
 		}
 	}
@@ -205,8 +194,8 @@ make_new(const struct cf_ks *ks, const struct sealing *sealing,
 	return rc;
 }
 
-static bool
-is_repeat(const struct cf_issue_item *item)
+bool
+cf_issue_is_repeat(const struct cf_issue_item *item)
 {
 	size_t i;
 
@@ -218,14 +207,14 @@ is_repeat(const struct cf_issue_item *item)
 
 /* A request before this one may give the account its reference. */
 static void
-look_back(const struct cf_batch *batch, size_t i)
+issue_look_back(const struct cf_batch *batch, size_t i)
 {
-	struct cf_issue_item *item = item_of(batch, i);
+	struct cf_issue_item *item = cf_issue_item_of(batch, i);
 	const struct cf_issue_item *before;
 	size_t j;
 
 	for (j = 0; j < i && !item->has_reference; j++) {
-		before = item_of(batch, j);
+		before = cf_issue_item_of(batch, j);
 		if (before->rc != CF_OK ||
 		    before->caller->account_id != item->caller->account_id)
 			continue;
@@ -253,10 +242,11 @@ cf_issue_reference(const char *account, const unsigned char *registered,
 }
 
 static enum cf_err
-decide(const struct cf_batch *batch, const struct sealing *sealing, size_t i)
+issue_decide(const struct cf_batch *batch, const struct sealing *sealing,
+    size_t i)
 {
 	const struct cf_ks *ks = batch->ks;
-	struct cf_issue_item *item = item_of(batch, i);
+	struct cf_issue_item *item = cf_issue_item_of(batch, i);
 	enum cf_err rc;
 
 	item->why.text[0] = '\0';
@@ -265,12 +255,12 @@ decide(const struct cf_batch *batch, const struct sealing *sealing, size_t i)
 	if (!item->caller->may_send)
 		return cf_fail(CF_E_SENDER, &item->why,
 		    "The account may not send for %s.", item->domain);
-	look_back(batch, i);
+	issue_look_back(batch, i);
 	rc = cf_issue_reference(item->caller->account, item->has_reference ?
 	    item->reference : NULL, item->reference_check, &item->why);
 	if (rc != CF_OK)
 		return rc;
-	rc = is_repeat(item) ? open_again(ks, item, &item->why)
+	rc = cf_issue_is_repeat(item) ? open_again(ks, item, &item->why)
 	    : make_new(ks, sealing, item, &item->why);
 	/* For us, not for strangers. */
 	if (cf_err_class(rc) == CF_CLASS_BUG || rc == CF_E_MASTER_KEY) {
@@ -280,143 +270,10 @@ decide(const struct cf_batch *batch, const struct sealing *sealing, size_t i)
 	return rc;
 }
 
-/* ---- write ---- */
-
-/* -1: never. */
-static int64_t
-expires_at(const struct cf_item_key *key, int64_t now_ms)
-{
-	return key->expires_in_s > 0 ? now_ms + key->expires_in_s * 1000 : -1;
-}
-
-static void
-write_record(struct cf_buf *rec, const unsigned char *event_id,
-    const struct cf_issue_item *item, const struct cf_item_key *key,
-    int64_t now_ms)
-{
-	char account[24], expires[CF_TIME_LEN + 1];
-	size_t i;
-
-	cf_record_begin(rec, "issued", event_id, key->key_id,
-	    item->message_ref, now_ms);
-	cf_record_bytes(rec, "request", item->request_id,
-	    sizeof item->request_id);
-	cf_record_text(rec, "sender", item->sender);
-	for (i = 0; i < item->recipient_count; i++)
-		cf_record_text(rec, "recipient", item->recipient[i]);
-	cf_record_text(rec, "message-id", item->message_id);
-	cf_record_text(rec, "reader", item->reader_url);
-	cf_record_text(rec, "algorithm", key->algorithm);
-	cf_record_text(rec, "assurance", cf_assurance_name(key->require));
-	if (key->expires_in_s > 0) {
-		cf_clock_format(expires_at(key, now_ms), expires);
-		cf_record_text(rec, "expires", expires);
-	}
-	(void)snprintf(account, sizeof account, "%lld",
-	    (long long)item->caller->account_id);
-	cf_record_text(rec, "account", account);
-	cf_record_bytes(rec, "opening-key", key->opening_key,
-	    sizeof key->opening_key);
-	cf_record_bytes(rec, "possession-key", key->possession_key,
-	    sizeof key->possession_key);
-	cf_record_bytes(rec, "key-commitment", key->key_commitment,
-	    sizeof key->key_commitment);
-}
-
-struct writes {
-	struct cf_issue_args keys;
-	struct cf_db_args event, reference;
-	struct cf_buf rec;
-	size_t count, references;
-};
-
-static void
-add_key(struct writes *w, const struct cf_issue_item *item,
-    const struct cf_item_key *key, int64_t now_ms)
-{
-	const struct cf_new_key row = {
-		.key_id = key->key_id,
-		.token_sha256 = key->token_sha256,
-		.request_id = item->request_id,
-		.values_sha256 = key->values_sha256,
-		.message_ref = item->message_ref,
-		.opening_key = key->opening_key,
-		.possession_key = key->possession_key,
-		.key_commitment = key->key_commitment,
-		.account_id = item->caller->account_id,
-		.issued_at_ms = now_ms,
-		.expires_at_ms = expires_at(key, now_ms),
-		.message_id = item->message_id,
-		.sender = item->sender,
-		.reader_url = item->reader_url,
-		.algorithm = key->algorithm,
-		.assurance = key->require,
-		.recipients = { (const char *const *)item->recipient,
-		    item->recipient_count },
-		.material = &key->material,
-	};
-	unsigned char id[CF_EVENT_ID_LEN];
-
-	cf_random(id, sizeof id);
-	cf_db_issue_add(&w->keys, &row);
-	write_record(&w->rec, id, item, key, now_ms);
-	cf_db_event_add(&w->event, id, "issued", key->key_id, NULL,
-	    &w->rec);
-	w->count++;
-}
-
-/*
- * Nothing of a key may be there yet.  If it is a repeat, or somebody else was
- * faster, all is rolled back and looked at again.
- */
-static void
-send_writes(struct cf_db *db, const struct writes *w)
-{
-	if (w->count == 0)
-		return;
-	cf_db_issue_send(db, &w->keys);
-	cf_db_event_send(db, &w->event);
-	if (w->references > 0)
-		cf_db_reference_send(db, &w->reference);
-}
-
-/* Queues what COMMIT goes out with. */
-static void
-write_all(struct cf_batch *batch, int64_t now_ms)
-{
-	const struct cf_issue_item *item;
-	struct writes w = { .count = 0 };
-	size_t i, j;
-
-	cf_db_issue_args(&w.keys);
-	cf_db_event_args(&w.event);
-	cf_db_reference_args(&w.reference);
-	w.rec = (struct cf_buf)CF_BUF_INIT(CF_RECORD_MAX);
-	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
-		for (j = 0; item->rc == CF_OK && !is_repeat(item) &&
-		    j < item->key_count; j++)
-			add_key(&w, item, &item->key[j], now_ms);
-		if (item->rc == CF_OK && item->first_reference) {
-			cf_db_reference_add(&w.reference,
-			    item->caller->account_id, item->reference_check);
-			w.references++;
-		}
-	}
-	send_writes(batch->db, &w);
-	/* Should this run again. */
-	for (i = 0; i < batch->count; i++)
-		item_of(batch, i)->suspect = true;
-	cf_db_issue_args_free(&w.keys);
-	cf_db_args_free(&w.event);
-	cf_db_args_free(&w.reference);
-	cf_buf_free(&w.rec);
-}
-
 /* ---- reply ---- */
 
 static void
-write_key(struct cf_jout *out, const struct cf_ks *ks,
+issue_write_key(struct cf_jout *out, const struct cf_ks *ks,
     const struct cf_item_key *key)
 {
 	char handle[CF_HANDLE_LEN + 1], locator[CF_LINK_MAX + 1];
@@ -435,20 +292,20 @@ write_key(struct cf_jout *out, const struct cf_ks *ks,
 }
 
 static void
-reply(struct cf_req *req)
+issue_reply(struct cf_req *req)
 {
 	struct cf_issue_item *item = req->item;
 	struct cf_jout out;
 	size_t i;
 
 	if (item->rc == CF_OK) {
-		cf_jout_begin(&out, cf_req_ok(req, is_repeat(item)
+		cf_jout_begin(&out, cf_req_ok(req, cf_issue_is_repeat(item)
 		    ? 200 : 201));
 		cf_jout_b64(&out, "request_id", item->request_id,
 		    sizeof item->request_id);
 		cf_jout_open(&out, "keys", '[');
 		for (i = 0; i < item->key_count; i++)
-			write_key(&out, req->ks, &item->key[i]);
+			issue_write_key(&out, req->ks, &item->key[i]);
 		cf_jout_close(&out, ']');
 		cf_jout_end(&out);
 	} else {
@@ -471,23 +328,24 @@ issue_all(struct cf_db *db, void *arg, struct cf_why *why)
 
 	(void)db;
 	cf_fault("issue.begin");
-	rc = find(batch, &sealing, &now_ms, why);
+	rc = issue_find(batch, &sealing, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("issue.found");
 	for (i = 0; i < batch->count; i++)
-		item_of(batch, i)->rc = decide(batch, &sealing, i);
+		cf_issue_item_of(batch, i)->rc = issue_decide(batch, &sealing,
+		    i);
 	cf_fault("issue.decided");
-	write_all(batch, now_ms);
+	cf_issue_record(batch, now_ms);
 	cf_fault("issue.written");
 	for (i = 0; i < batch->count; i++)
-		reply(batch->req[i]);
+		issue_reply(batch->req[i]);
 	cf_fault("issue.commit");
 	return CF_OK;
 }
 
 static void
-log_one(const struct cf_req *req)
+issue_log_one(const struct cf_req *req)
 {
 	const struct cf_issue_item *item = req->item;
 	char handle[CF_HANDLE_LEN + 1];
@@ -497,7 +355,7 @@ log_one(const struct cf_req *req)
 		cf_log(CF_LOG_INFO, "issued key=%s keys=%zu account=%lld "
 		    "sender=%s%s", handle, item->key_count,
 		    (long long)item->caller->account_id, item->sender,
-		    is_repeat(item) ? " (again)" : "");
+		    cf_issue_is_repeat(item) ? " (again)" : "");
 	else
 		cf_log(CF_LOG_INFO, "not issued key=%s sender=%s reason=%s",
 		    handle, item->sender, cf_err_slug(req->rc));
@@ -585,13 +443,13 @@ run_portion(struct cf_batch *batch, struct cf_req **req, size_t count,
 			req[waiting++] = req[i];
 		} else {
 			cf_req_fail(req[i], CF_E_BUSY, NULL);
-			log_one(req[i]);
+			issue_log_one(req[i]);
 		}
 	}
 	cf_batch_run(batch, CF_DB_WRITE, "issue", issue_all);
 	cf_fault("issue.committed");
 	for (i = 0; i < batch->count; i++)
-		log_one(batch->req[i]);
+		issue_log_one(batch->req[i]);
 	return waiting;
 }
 

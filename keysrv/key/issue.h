@@ -58,6 +58,21 @@ struct cf_issue_item {
 	struct cf_why why;
 };
 
+static inline struct cf_issue_item *
+cf_issue_item_of(const struct cf_batch *batch, size_t i)
+{
+	return batch->req[i]->item;
+}
+
+/* Were keys of it issued before? */
+bool cf_issue_is_repeat(const struct cf_issue_item *item);
+/*
+ * Queue what COMMIT goes out with, as it was decided; issue_record.c.  Nothing
+ * of a key may be there yet: if it is a repeat, or somebody else was faster,
+ * all is rolled back and looked at again.
+ */
+void cf_issue_record(const struct cf_batch *batch, int64_t now_ms);
+
 /*
  * Is the gateway's reference secret that of its account?  `registered` is
  * NULL for an account without one.  CF_E_REFERENCE: it is another; `why`

@@ -17,29 +17,22 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/secret.h"
-#include "keysrv/db/db_receipt.h"
 #include "keysrv/db/db_upkeep.h"
 #include "keysrv/http/json_out.h"
 #include "keysrv/key/criteria.h"
 #include "keysrv/key/release.h"
 
 static bool
-knows_key(const struct cf_release_item *item)
+release_knows_key(const struct cf_release_item *item)
 {
 	return cf_ask_knows_key(&item->ask,
 	    item->found ? item->key.token_sha256 : NULL);
 }
 
-static struct cf_release_item *
-item_of(const struct cf_batch *batch, size_t i)
-{
-	return batch->req[i]->item;
-}
-
 /* ---- find ---- */
 
 static void
-forget(struct cf_release_item *item)
+release_forget(struct cf_release_item *item)
 {
 	cf_key_row_free(&item->key);
 	item->found = item->first = item->used = false;
@@ -51,14 +44,15 @@ forget(struct cf_release_item *item)
 }
 
 static void
-take_rows(struct cf_batch *batch, size_t locked, size_t material, size_t used)
+release_take_rows(const struct cf_batch *batch, size_t locked, size_t material,
+    size_t used)
 {
 	const struct cf_db *db = batch->db;
 	struct cf_release_item *item;
 	size_t row;
 
 	for (row = 0; row < cf_db_rows(db, locked); row++) {
-		item = item_of(batch, cf_db_number(db, locked, row));
+		item = cf_release_item_of(batch, cf_db_number(db, locked, row));
 		cf_db_key_get(db, locked, row, &item->key);
 		cf_db_lock_get(db, locked, row, &item->state);
 		item->found = true;
@@ -66,14 +60,17 @@ take_rows(struct cf_batch *batch, size_t locked, size_t material, size_t used)
 		item->first = item->state.first_released_at_ms < 0;
 	}
 	for (row = 0; row < cf_db_rows(db, material); row++) {
-		item = item_of(batch, cf_db_number(db, material, row));
+		item = cf_release_item_of(batch, cf_db_number(db, material,
+		    row));
 		if (!item->found)
 			continue;
 		cf_db_material_get(db, material, row, &item->material);
 		item->has_material = true;
 	}
-	for (row = 0; row < cf_db_rows(db, used); row++)
-		item_of(batch, cf_db_number(db, used, row))->used = true;
+	for (row = 0; row < cf_db_rows(db, used); row++) {
+		item = cf_release_item_of(batch, cf_db_number(db, used, row));
+		item->used = true;
+	}
 }
 
 /*
@@ -82,7 +79,7 @@ take_rows(struct cf_batch *batch, size_t locked, size_t material, size_t used)
  * Without its token no key is found, and none is locked.
  */
 static enum cf_err
-find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
+release_find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 {
 	struct cf_db_args asked, keys, challenges;
 	struct cf_who_asked callers;
@@ -95,8 +92,8 @@ find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 	cf_db_key_args(&keys);
 	cf_db_used_args(&challenges);
 	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
-		forget(item);
+		item = cf_release_item_of(batch, i);
+		release_forget(item);
 		item->caller = &batch->req[i]->caller;
 		cf_proof_sha256(&item->ask.token, token_sha256);
 		cf_ask_challenge(&item->ask, &item->challenge);
@@ -117,7 +114,7 @@ find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 	if (rc != CF_OK)
 		return rc;
 	cf_who_get(batch, &callers);
-	take_rows(batch, locked, material, used);
+	release_take_rows(batch, locked, material, used);
 	*ret_now_ms = cf_db_now_get(batch->db, now);
 	return CF_OK;
 }
@@ -127,15 +124,15 @@ find(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
  * asked.  Without the token nothing is looked at.
  */
 static void
-check_proofs(struct cf_batch *batch)
+release_check_proofs(struct cf_batch *batch)
 {
 	struct cf_release_item *item;
 	size_t i;
 
 	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
+		item = cf_release_item_of(batch, i);
 		item->why.text[0] = '\0';
-		if (knows_key(item)) {
+		if (release_knows_key(item)) {
 			cf_who_holds(&batch->req[i]->caller);
 			item->proof_rc = cf_ask_check(&item->ask,
 			    CF_PROOF_RETRIEVE, batch->req[i], &item->key,
@@ -161,13 +158,13 @@ find_leads(struct cf_batch *batch, int64_t now_ms)
 	size_t i, j;
 
 	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
+		item = cf_release_item_of(batch, i);
 		if (item->rc == CF_E_UNKNOWN_KEY)
 			continue;
 		for (j = 0; j < i && item->lead == item; j++)
-			if (item_of(batch, j)->found &&
-			    is_same_key(item_of(batch, j), item))
-				item->lead = item_of(batch, j);
+			if (cf_release_item_of(batch, j)->found &&
+			    is_same_key(cf_release_item_of(batch, j), item))
+				item->lead = cf_release_item_of(batch, j);
 		if (item->lead == item)
 			item->changed = cf_quota_turn(&item->state.quota,
 			    now_ms, &item->rest);
@@ -199,14 +196,14 @@ static enum cf_err
 ask_networks(struct cf_batch *batch, struct cf_why *why)
 {
 	struct positions p = { .count = 0 };
-	const struct cf_release_item *item;
+	struct cf_release_item *item;
 	struct cf_db_args args;
 	enum cf_err rc = CF_OK;
 	size_t i, row;
 
 	cf_db_network_args(&args);
 	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
+		item = cf_release_item_of(batch, i);
 		if (!may_be_spent(batch, item))
 			continue;
 		p.at[p.count++] = i;
@@ -219,9 +216,11 @@ ask_networks(struct cf_batch *batch, struct cf_why *why)
 		rc = cf_db_flush(batch->db, why);
 	}
 	for (row = 0; rc == CF_OK && p.count > 0 &&
-	    row < cf_db_rows(batch->db, 0); row++)
-		item_of(batch, p.at[cf_db_number(batch->db, 0, row)])->had
-		    = true;
+	    row < cf_db_rows(batch->db, 0); row++) {
+		i = p.at[cf_db_number(batch->db, 0, row)];
+		item = cf_release_item_of(batch, i);
+		item->had = true;
+	}
 	cf_db_args_free(&args);
 	return rc;
 }
@@ -237,14 +236,14 @@ is_same_network(const struct cf_req *a, const struct cf_req *b)
 
 /* What requests before this one in the same batch have taken. */
 static void
-look_back(const struct cf_batch *batch, size_t i)
+release_look_back(const struct cf_batch *batch, size_t i)
 {
-	struct cf_release_item *item = item_of(batch, i);
+	struct cf_release_item *item = cf_release_item_of(batch, i);
 	const struct cf_release_item *before;
 	size_t j;
 
 	for (j = 0; j < i; j++) {
-		before = item_of(batch, j);
+		before = cf_release_item_of(batch, j);
 		if (before->rc != CF_OK || before->lead != item->lead)
 			continue;
 		item->first = false;
@@ -273,9 +272,9 @@ check_quota(struct cf_req *req, struct cf_release_item *item, int64_t now_ms)
 }
 
 static enum cf_err
-unwrap(struct cf_batch *batch, size_t i)
+release_unwrap(struct cf_batch *batch, size_t i)
 {
-	struct cf_release_item *item = item_of(batch, i);
+	struct cf_release_item *item = cf_release_item_of(batch, i);
 	enum cf_err rc;
 
 	if (!item->has_material)
@@ -294,9 +293,9 @@ unwrap(struct cf_batch *batch, size_t i)
 
 /* The order of the reasons: criteria, proofs, challenge used before. */
 static enum cf_err
-decide(struct cf_batch *batch, size_t i, int64_t now_ms)
+release_decide(struct cf_batch *batch, size_t i, int64_t now_ms)
 {
-	struct cf_release_item *item = item_of(batch, i);
+	struct cf_release_item *item = cf_release_item_of(batch, i);
 	const struct cf_criteria_input in = {
 		.now_ms = now_ms,
 		.known = item->caller->assurance,
@@ -316,16 +315,16 @@ decide(struct cf_batch *batch, size_t i, int64_t now_ms)
 	}
 	if (item->proof_rc != CF_OK)
 		return item->proof_rc;
-	look_back(batch, i);
+	release_look_back(batch, i);
 	if (item->used)
 		return CF_E_CHALLENGE_USED;
 	rc = check_quota(batch->req[i], item, now_ms);
-	return rc == CF_OK ? unwrap(batch, i) : rc;
+	return rc == CF_OK ? release_unwrap(batch, i) : rc;
 }
 
 /* What was decided counts for what follows. */
 static void
-count(struct cf_release_item *item, int64_t now_ms)
+release_count(struct cf_release_item *item, int64_t now_ms)
 {
 	struct cf_release_item *lead = item->lead;
 
@@ -342,214 +341,10 @@ count(struct cf_release_item *item, int64_t now_ms)
 	lead->changed = true;
 }
 
-/* ---- record ---- */
-
-static void
-add_proof_lines(struct cf_buf *rec, const struct cf_ask *ask)
-{
-	cf_record_text(rec, "origin", ask->origin);
-	cf_record_text(rec, "agent-time", ask->time);
-	cf_record_text(rec, "challenge", ask->challenge);
-	cf_record_bytes(rec, "signature", ask->signature,
-	    sizeof ask->signature);
-}
-
-static void
-write_released(struct cf_buf *rec, const struct cf_release_item *item,
-    int64_t now_ms)
-{
-	const struct cf_key_row *key = &item->key;
-
-	cf_record_begin(rec, "released", item->event_id, item->ask.key_id,
-	    key->message_ref, now_ms);
-	cf_record_bytes(rec, "release", item->release_id,
-	    sizeof item->release_id);
-	cf_record_text(rec, "principal", item->caller->principal);
-	cf_record_text(rec, "assurance",
-	    cf_assurance_name(item->caller->assurance));
-	cf_record_text(rec, "first", item->first ? "yes" : "no");
-	add_proof_lines(rec, &item->ask);
-	cf_record_bytes(rec, "secret-sha256", item->secret_sha256,
-	    sizeof item->secret_sha256);
-	cf_record_bytes(rec, "opening-key", key->opening_key,
-	    sizeof key->opening_key);
-	cf_record_bytes(rec, "possession-key", key->possession_key,
-	    sizeof key->possession_key);
-	cf_record_bytes(rec, "key-commitment", key->key_commitment,
-	    sizeof key->key_commitment);
-}
-
-static void
-write_refused(struct cf_buf *rec, const struct cf_release_item *item,
-    int64_t now_ms)
-{
-	cf_record_begin(rec, "refused", item->event_id, item->ask.key_id,
-	    item->key.message_ref, now_ms);
-	cf_record_text(rec, "reason", cf_err_slug(item->rc));
-	add_proof_lines(rec, &item->ask);
-}
-
-/* Everything one step writes, column by column. */
-struct writes {
-	struct cf_db_args event, release, notice, state;
-	struct cf_buf rec;
-	size_t events, releases, notices, states;
-};
-
-static void
-writes_init(struct writes *w)
-{
-	memset(w, 0, sizeof *w);
-	cf_db_event_args(&w->event);
-	cf_db_release_args(&w->release);
-	cf_db_notice_args(&w->notice);
-	cf_db_state_args(&w->state);
-	w->rec = (struct cf_buf)CF_BUF_INIT(CF_RECORD_MAX);
-}
-
-static void
-writes_free(struct writes *w)
-{
-	cf_db_args_free(&w->event);
-	cf_db_args_free(&w->release);
-	cf_db_args_free(&w->notice);
-	cf_db_args_free(&w->state);
-	cf_buf_free(&w->rec);
-}
-
-static void
-add_notice(struct writes *w, const struct cf_ks *ks,
-    const struct cf_release_item *item, int64_t now_ms)
-{
-	const struct cf_notice_row row = {
-		.event_id = item->event_id,
-		.key_id = item->ask.key_id,
-		.message_ref = item->key.message_ref,
-		.account_id = item->key.account_id,
-		.sender = item->key.sender,
-		.recipient = item->key.recipient,
-		.message_id = item->key.message_id,
-		.assurance = item->caller->assurance,
-		.principal = item->caller->principal,
-		.released_at_ms = now_ms,
-		.opened_at_ms = now_ms,		/* not used for releases */
-		.not_before_ms = now_ms + 1000 * ks->settings->receipt_delay_s,
-	};
-
-	cf_db_notice_add(&w->notice, &row);
-	w->notices++;
-}
-
-static void
-add_release(struct writes *w, const struct cf_req *req,
-    struct cf_release_item *item, int64_t now_ms)
-{
-	struct cf_new_release row;
-
-	cf_random(item->release_id, sizeof item->release_id);
-	cf_secret_random(&item->secret, CF_RELEASE_SECRET_LEN);
-	cf_proof_sha256(&item->secret, item->secret_sha256);
-	row = (struct cf_new_release){
-		.key_id = item->ask.key_id,
-		.release_id = item->release_id,
-		.secret_sha256 = item->secret_sha256,
-		.principal = item->caller->principal,
-		.assurance = item->caller->assurance,
-		.origin = item->ask.origin,
-		.at_ms = now_ms,
-		.challenge = &item->challenge,
-		.network = { req->network, req->network_len },
-	};
-	cf_db_release_add(&w->release, &row);
-	w->releases++;
-	if (item->first)
-		add_notice(w, req->ks, item, now_ms);
-	write_released(&w->rec, item, now_ms);
-	cf_db_event_add(&w->event, item->event_id, "released",
-	    item->ask.key_id, item->release_id, &w->rec);
-	w->events++;
-}
-
-static void
-add_refusal(struct writes *w, const struct cf_release_item *item,
-    int64_t now_ms)
-{
-	write_refused(&w->rec, item, now_ms);
-	cf_db_event_add(&w->event, item->event_id, "refused",
-	    item->ask.key_id, NULL, &w->rec);
-	w->events++;
-}
-
-/* The key's row, and the hour before if that had more than its events. */
-static void
-add_state(struct writes *w, const struct cf_release_item *item,
-    int64_t now_ms)
-{
-	unsigned char id[CF_EVENT_ID_LEN];
-
-	cf_db_state_add(&w->state, item->ask.key_id, item->releases, now_ms,
-	    &item->state.quota);
-	w->states++;
-	if (item->rest.count == 0)
-		return;
-	cf_random(id, sizeof id);
-	cf_record_repeated(&w->rec, id, item->ask.key_id,
-	    item->key.message_ref, now_ms, &item->rest);
-	cf_db_event_add(&w->event, id, "refused", item->ask.key_id, NULL,
-	    &w->rec);
-	w->events++;
-}
-
-static void
-collect(struct cf_batch *batch, struct writes *w, int64_t now_ms)
-{
-	struct cf_release_item *item;
-	size_t i;
-
-	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
-		if (item->changed)
-			add_state(w, item, now_ms);
-		/* What is our fault is no refusal. */
-		if (item->rc == CF_E_UNKNOWN_KEY || item->counted ||
-		    (item->rc != CF_OK &&
-		    cf_err_class(item->rc) != CF_CLASS_PERM))
-			continue;
-		cf_random(item->event_id, sizeof item->event_id);
-		if (item->rc == CF_OK)
-			add_release(w, batch->req[i], item, now_ms);
-		else
-			add_refusal(w, item, now_ms);
-	}
-}
-
-/* Queues what COMMIT goes out with. */
-static void
-record(struct cf_batch *batch, int64_t now_ms)
-{
-	struct writes w;
-
-	writes_init(&w);
-	collect(batch, &w, now_ms);
-	cf_fault("release.collected");
-	if (w.releases > 0)
-		cf_db_release_send(batch->db, &w.release);
-	if (w.states > 0)
-		cf_db_state_send(batch->db, &w.state);
-	cf_fault("release.released");
-	if (w.events > 0)
-		cf_db_event_send(batch->db, &w.event);
-	cf_fault("release.event");
-	if (w.notices > 0)
-		cf_db_notice_released(batch->db, &w.notice);
-	cf_fault("release.outbox");
-	writes_free(&w);
-}
-
 /* ---- reply ---- */
 
 static void
-write_reply(struct cf_req *req, const struct cf_release_item *item,
+release_write_reply(struct cf_req *req, const struct cf_release_item *item,
     int64_t now_ms)
 {
 	const struct cf_key_row *key = &item->key;
@@ -578,15 +373,15 @@ write_reply(struct cf_req *req, const struct cf_release_item *item,
 }
 
 static void
-reply_all(struct cf_batch *batch, int64_t now_ms)
+release_reply_all(struct cf_batch *batch, int64_t now_ms)
 {
 	struct cf_release_item *item;
 	size_t i;
 
 	for (i = 0; i < batch->count; i++) {
-		item = item_of(batch, i);
+		item = cf_release_item_of(batch, i);
 		if (item->rc == CF_OK)
-			write_reply(batch->req[i], item, now_ms);
+			release_write_reply(batch->req[i], item, now_ms);
 		else
 			cf_req_fail(batch->req[i], item->rc, &item->why);
 		cf_secret_wipe(&item->kd);
@@ -600,41 +395,45 @@ static enum cf_err
 release_all(struct cf_db *db, void *arg, struct cf_why *why)
 {
 	struct cf_batch *batch = arg;
+	struct cf_release_item *item;
 	int64_t now_ms = 0;
 	enum cf_err rc;
 	size_t i;
 
 	(void)db;
 	cf_fault("release.begin");
-	rc = find(batch, &now_ms, why);
+	rc = release_find(batch, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("release.locked");
-	check_proofs(batch);
+	release_check_proofs(batch);
 	/* A database that took over may be behind: no release is before its
 	 * issue. */
-	for (i = 0; i < batch->count; i++)
-		if (item_of(batch, i)->found &&
-		    item_of(batch, i)->key.issued_at_ms > now_ms)
-			now_ms = item_of(batch, i)->key.issued_at_ms;
+	for (i = 0; i < batch->count; i++) {
+		item = cf_release_item_of(batch, i);
+		if (item->found && item->key.issued_at_ms > now_ms)
+			now_ms = item->key.issued_at_ms;
+	}
 	find_leads(batch, now_ms);
 	rc = ask_networks(batch, why);
 	if (rc != CF_OK)
 		return rc;
-	for (i = 0; i < batch->count; i++)
-		if (item_of(batch, i)->rc != CF_E_UNKNOWN_KEY) {
-			item_of(batch, i)->rc = decide(batch, i, now_ms);
-			count(item_of(batch, i), now_ms);
-		}
+	for (i = 0; i < batch->count; i++) {
+		item = cf_release_item_of(batch, i);
+		if (item->rc == CF_E_UNKNOWN_KEY)
+			continue;
+		item->rc = release_decide(batch, i, now_ms);
+		release_count(item, now_ms);
+	}
 	cf_fault("release.decided");
-	record(batch, now_ms);
-	reply_all(batch, now_ms);
+	cf_release_record(batch, now_ms);
+	release_reply_all(batch, now_ms);
 	cf_fault("release.commit");
 	return CF_OK;
 }
 
 static void
-log_one(const struct cf_req *req)
+release_log_one(const struct cf_req *req)
 {
 	const struct cf_release_item *item = req->item;
 
@@ -650,13 +449,13 @@ log_one(const struct cf_req *req)
 }
 
 static void
-after(const struct cf_batch *batch)
+release_after(const struct cf_batch *batch)
 {
 	size_t i;
 
 	cf_fault("release.committed");
 	for (i = 0; i < batch->count; i++)
-		log_one(batch->req[i]);
+		release_log_one(batch->req[i]);
 	cf_fault("release.reply");
 }
 
@@ -664,7 +463,7 @@ const struct cf_kind cf_kind_release = {
 	.name = "retrieve",
 	.mode = CF_DB_WRITE,
 	.fn = release_all,
-	.after = after,
+	.after = release_after,
 };
 
 void

@@ -45,6 +45,17 @@ struct cf_release_item {
 	struct cf_secret kd;
 };
 
+static inline struct cf_release_item *
+cf_release_item_of(const struct cf_batch *batch, size_t i)
+{
+	return batch->req[i]->item;
+}
+
 void cf_release_item_free(void *item);
+/*
+ * Queue what COMMIT goes out with, as it was decided; gives releases their
+ * ids and secrets.  release_record.c.
+ */
+void cf_release_record(const struct cf_batch *batch, int64_t now_ms);
 
 #endif
