@@ -145,15 +145,13 @@ check_registered(struct cf_findings *f, struct cf_db *db,
 /* ---- the mail server ---- */
 
 static enum cf_finding
-grade(enum cf_err rc, const struct cf_why *why)
+grade(enum cf_err rc)
 {
 	if (rc == CF_OK)
 		return CF_FINDING_OK;
 	/* That the address of receipts has no mailbox is no fault. */
-	return rc == CF_E_MAIL_AWAY || rc == CF_E_CONFIG ||
-	    rc == CF_E_ADDRESS ||
-	    strstr(why->text, " 5.7.") != NULL ? CF_FINDING_ERROR :
-	    CF_FINDING_WARNING;
+	return rc == CF_E_MAIL_REFUSED || rc == CF_E_MAIL_DEFERRED ?
+	    CF_FINDING_WARNING : CF_FINDING_ERROR;
 }
 
 static void
@@ -175,10 +173,10 @@ check_relay(struct cf_findings *f, const struct cf_settings *s)
 		cf_findings_say(f, CF_FINDING_OK, "the mail server answers "
 		    "and would take mail for %s", s->receipt_from);
 	else if (rc == CF_E_MAIL_AWAY || rc == CF_E_CONFIG)
-		cf_findings_say(f, grade(rc, &why), "%s; receipts wait until "
+		cf_findings_say(f, grade(rc), "%s; receipts wait until "
 		    "the mail server takes them; see smtp_server", why.text);
 	else
-		cf_findings_say(f, grade(rc, &why), "the mail server would "
+		cf_findings_say(f, grade(rc), "the mail server would "
 		    "not take mail for %s: %s; answers to receipts come "
 		    "back, and if it refuses us, receipts do not go out",
 		    s->receipt_from, why.text);

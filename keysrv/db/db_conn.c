@@ -19,7 +19,6 @@
 #define FLUSH_TIMEOUT_MS 40000	/* longer than the server's own limit */
 #define RECONNECT_MIN_MS 200	/* between two attempts */
 
-#define NOT_ALLOWED "42501"	/* the SQLSTATE insufficient_privilege */
 
 void
 cf_db_clear(struct cf_db *db)
@@ -261,7 +260,7 @@ set_up(struct cf_db *db, struct cf_why *why)
 	/* It failed before that, at the role. */
 	if (rc == CF_E_INTERNAL &&
 	    PQresultStatus(db->result[safety]) == PGRES_PIPELINE_ABORTED &&
-	    strstr(own.text, "(" NOT_ALLOWED ")") != NULL)
+	    db->failure == CF_DB_FAIL_DENIED)
 		return cf_fail(CF_E_CONFIG, why, "this login may not act as "
 		    "%s: run it as the user that the key server runs as "
 		    "(counterfoil-admin: as who ran migrate first), or grant "

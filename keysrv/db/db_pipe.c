@@ -135,6 +135,8 @@ classify(const char *state)
 		return CF_DB_FAIL_AGAIN;
 	if (strcmp(state, "23505") == 0)
 		return CF_DB_FAIL_THERE;
+	if (strcmp(state, "42501") == 0)
+		return CF_DB_FAIL_DENIED;
 	/* As one that was demoted. */
 	if (strcmp(state, "25006") == 0)
 		return CF_DB_FAIL_MOVED;
@@ -299,6 +301,7 @@ cf_db_flush(struct cf_db *db, struct cf_why *why)
 	rc = receive(db, why);
 	if (rc == CF_OK && db->failure != CF_DB_FAIL_NONE) {
 		rc = db->failure == CF_DB_FAIL_HARD ||
+		    db->failure == CF_DB_FAIL_DENIED ||
 		    db->failure == CF_DB_FAIL_THERE ? CF_E_INTERNAL
 		    : CF_E_DATABASE;
 		if (db->failure == CF_DB_FAIL_LOST ||

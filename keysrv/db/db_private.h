@@ -24,6 +24,7 @@ enum cf_db_failure {
 	CF_DB_FAIL_THERE,	/* a row was there before; likewise */
 	CF_DB_FAIL_MOVED,	/* it takes no writes any more; likewise */
 	CF_DB_FAIL_TEMP,	/* the server cannot at present */
+	CF_DB_FAIL_DENIED,	/* this login may not */
 	CF_DB_FAIL_HARD		/* the statement is wrong for this data */
 };
 

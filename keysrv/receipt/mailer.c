@@ -427,8 +427,9 @@ converse(CURL *curl, struct transfer *t, const char *recipient,
 	if (rc == CF_OK)
 		rc = command(curl, t, line, why);
 	if (rc == CF_OK && t->code != 200)
-		rc = cf_fail(t->code == 500 ? CF_E_MAIL_REFUSED :
-		    CF_E_MAIL_DEFERRED, why, "%s", t->reply);
+		rc = cf_fail(t->code != 500 ? CF_E_MAIL_DEFERRED :
+		    is_about_us(t->reply) ? CF_E_UNAUTHORIZED :
+		    CF_E_MAIL_REFUSED, why, "%s", t->reply);
 	(void)say_line(curl, "RSET\r\nQUIT\r\n");
 	return rc;
 }

@@ -67,6 +67,7 @@ CF_MUST_USE enum cf_err cf_mailer_send(struct cf_mailer *mailer,
  *
  * CF_E_ADDRESS        as above
  * CF_E_MAIL_REFUSED   5xx to this recipient;  CF_E_MAIL_DEFERRED  4xx
+ * CF_E_UNAUTHORIZED   5xx that is about us, as where it does not relay
  * CF_E_MAIL_AWAY      as above
  */
 CF_MUST_USE enum cf_err cf_mailer_try(struct cf_mailer *mailer,

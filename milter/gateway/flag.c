@@ -279,14 +279,12 @@ decide_triggered(const struct cf_snapshot *s, const struct cf_facts *facts,
 	if (d.action == CF_ACTION_SEAL && s->conf.dry_run) {
 		d.action = CF_ACTION_PASS;
 		d.cause = "dry-run";
-		cf_why_set(&d.note, "%s: it would be sealed",
-		    trigger);
+		cf_why_set(&d.note, "%s: it would be sealed", trigger);
 	} else if (d.action == CF_ACTION_SEAL) {
 		d.cause = trigger;
 	} else {
 		d.action = CF_ACTION_PASS;
-		cf_why_set(&d.note, "%s: %s", trigger,
-		    d.reply.text);
+		cf_why_set(&d.note, "%s: %s", trigger, d.reply.text);
 	}
 	d.trigger = trigger;
 	return d;

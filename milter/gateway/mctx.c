@@ -219,8 +219,7 @@ cf_mctx_decide(struct cf_mctx *m, struct cf_why *why)
 		make_fields(m);
 		/* Left alone as too large; the flag may have to go. */
 		if (m->facts.header_over) {
-			cf_why_set(&m->left,
-			    "its header is too large");
+			cf_why_set(&m->left, "its header is too large");
 			return CF_OK;
 		}
 		return leave_alone(m, cf_inbound_begin(m->snapshot, m->sender,

@@ -247,6 +247,7 @@ def t_relay():
 	for refuse, words, finding in (
 	    ("MAIL 550 5.7.1 not you", "not you", "error"),
 	    ("RCPT 550 5.7.1 relaying denied", "relaying denied", "error"),
+	    ("RCPT 554 no relay for you", "no relay", "error"),
 	    ("RCPT 550 5.1.1 no mailbox", "no mailbox", "warning"),
 	    ("RCPT 450 4.2.1 greylisted", "greylisted", "warning"),
 	    ("EHLO 421 4.3.2 go away", "go away", "error")):
