@@ -2,12 +2,13 @@
 /*
  * Builds dist/: the page as the reader serves it (index.html, page.js,
  * page.css), the same in one file for use from disk (counterfoil.html),
- * and the licences of the libraries in them.
+ * each also compressed (.gz, .br), and the licences of the libraries in them.
  */
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import esbuild from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -70,6 +71,32 @@ function fill(template, parts)
 		(_, name) => parts[name] === "" ? "" : `${parts[name]}\n`);
 }
 
+/* As the reader names it, which keeps it for good: cf_reader_name(). */
+function hashed(name, data)
+{
+	const hash = createHash("sha256").update(data).digest("base64url");
+
+	return `/${name.replace(".", `.${hash.slice(0, 16)}.`)}`;
+}
+
+/* RFC 1952: byte 9 names the system; 255 is none.  Node writes no time. */
+function gzipped(text)
+{
+	const data = gzipSync(text, { level: constants.Z_BEST_COMPRESSION });
+
+	data[9] = 255;
+	return data;
+}
+
+/* The same bytes each time. */
+const compressed = text => ({
+	".gz": gzipped(text),
+	".br": brotliCompressSync(text, { params: {
+		[constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+		[constants.BROTLI_PARAM_SIZE_HINT]: Buffer.byteLength(text),
+	} }),
+});
+
 function servedPage(template, script, style)
 {
 	const integrity = data => digest("sha384", data);
@@ -77,9 +104,11 @@ function servedPage(template, script, style)
 	/* Its policy is the reader's: it names the key servers of a list. */
 	return fill(template, {
 		policy: "<meta name=\"key-servers\" content=\"listed\">",
-		style: `<link rel="stylesheet" href="/page.css" integrity="${
+		style: `<link rel="stylesheet" href="${
+			hashed("page.css", style)}" integrity="${
 			integrity(style)}">`,
-		script: `<script src="/page.js" integrity="${
+		script: `<script src="${
+			hashed("page.js", script)}" integrity="${
 			integrity(script)}"></script>`,
 	});
 }
@@ -107,13 +136,19 @@ const { code: style } = await esbuild.transform(
 	await readFile(join(here, "src/page.css"), "utf8"),
 	{ loader: "css", minify: true });
 const template = await readFile(join(here, "src/index.html"), "utf8");
-/* index.html comes last: it is what make looks at. */
-const files = {
+const pages = {
 	"page.js": script,
 	"page.css": style,
 	"counterfoil.html": singleFile(template, script, style),
-	"LICENSES.txt": await licences(libraries),
 	"index.html": servedPage(template, script, style),
+};
+/* index.html comes last: it is what make looks at. */
+const files = {
+	"LICENSES.txt": await licences(libraries),
+	...Object.fromEntries(Object.entries(pages).flatMap(([name, text]) => [
+		...Object.entries(compressed(text)).map(([suffix, data]) =>
+			[name + suffix, data]),
+		[name, text]])),
 };
 
 await mkdir(dist, { recursive: true });

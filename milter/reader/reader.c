@@ -2,9 +2,12 @@
 /* cf_reader - see reader.h. */
 #include "milter/reader/reader.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "common/b64url.h"
 #include "common/container.h"
+#include "common/digest.h"
 #include "common/wire.h"
 
 #define HTML "text/html; charset=utf-8"
@@ -69,14 +72,11 @@ static const struct {
 	enum cf_reader_body body;
 } routes[] = {
 	{ "/", CF_READER_PAGE },
-	{ "/page.js", CF_READER_SCRIPT },
-	{ "/page.css", CF_READER_STYLE },
 	{ "/counterfoil.html", CF_READER_SINGLE },
 	{ CF_PATH_HEALTH, CF_READER_HEALTH },
 };
 
 static const struct cf_reader_header headers[] = {
-	{ "Cache-Control", "no-store" },
 	{ "Referrer-Policy", "no-referrer" },
 	{ "X-Content-Type-Options", "nosniff" },
 	{ "Cross-Origin-Opener-Policy", "same-origin" },
@@ -99,6 +99,27 @@ const struct cf_reader_header *
 cf_reader_headers(void)
 {
 	return headers;
+}
+
+/* common/web/build.mjs makes the same, and has it in the page. */
+void
+cf_reader_name(const char *name, const void *content, size_t len,
+    char ret[CF_READER_NAME_MAX + 1])
+{
+	const char *dot = strchr(name, '.');
+	unsigned char digest[CF_DIGEST_LEN];
+	char hash[CF_READER_HASH_LEN + 1];
+
+	cf_digest_of(content, len, digest);
+	cf_b64url_encode(digest, CF_READER_HASH_LEN / 4 * 3, hash);
+	(void)snprintf(ret, CF_READER_NAME_MAX + 1, "/%.*s.%s%s",
+	    (int)(dot - name), name, hash, dot);
+}
+
+bool
+cf_reader_is_hashed(enum cf_reader_body body)
+{
+	return body == CF_READER_SCRIPT || body == CF_READER_STYLE;
 }
 
 /* RFC 9112 3.2.2: a server takes http://host/path as well as /path. */
@@ -131,7 +152,7 @@ take_blob(const char *path, const char *prefix, bool (*fits)(const char *),
 }
 
 static enum cf_reader_body
-route(const char *path, char *ret_blob)
+route(const struct cf_reader_names *names, const char *path, char *ret_blob)
 {
 	size_t i;
 
@@ -141,6 +162,10 @@ route(const char *path, char *ret_blob)
 	for (i = 0; i < sizeof routes / sizeof routes[0]; i++)
 		if (strcmp(path, routes[i].path) == 0)
 			return routes[i].body;
+	if (strcmp(path, names->script) == 0)
+		return CF_READER_SCRIPT;
+	if (strcmp(path, names->style) == 0)
+		return CF_READER_STYLE;
 	/* The page finds L in its own address, too. */
 	if (take_blob(path, CF_PATH_PAGE, cf_link_begins_blob, ret_blob))
 		return CF_READER_PAGE;
@@ -150,8 +175,8 @@ route(const char *path, char *ret_blob)
 }
 
 void
-cf_reader_decide(const char *method, const char *path, bool has_body,
-    struct cf_reader_answer *ret)
+cf_reader_decide(const struct cf_reader_names *names, const char *method,
+    const char *path, bool has_body, struct cf_reader_answer *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
@@ -159,7 +184,7 @@ cf_reader_decide(const char *method, const char *path, bool has_body,
 	else if (has_body)
 		ret->body = CF_READER_LARGE;
 	else
-		ret->body = route(path, ret->blob);
+		ret->body = route(names, path, ret->blob);
 }
 
 enum cf_err

@@ -56,13 +56,30 @@ struct cf_reader_header {
 	const char *name, *value;
 };
 
+/*
+ * A file that is kept for good has a hash of its content in its name:
+ * /page.HASH.js.
+ */
+#define CF_READER_HASH_LEN 16		/* characters of base64url */
+#define CF_READER_NAME_MAX 40
+struct cf_reader_names {
+	char script[CF_READER_NAME_MAX + 1];
+	char style[CF_READER_NAME_MAX + 1];
+};
+
 /* Lends: static. */
 const struct cf_reader_kind *cf_reader_kind(enum cf_reader_body body);
+/* The path of the file `name` ("page.js") with this content. */
+void cf_reader_name(const char *name, const void *content, size_t len,
+    char ret[CF_READER_NAME_MAX + 1]);
+/* May it be kept for good?  Then it has such a path. */
+bool cf_reader_is_hashed(enum cf_reader_body body);
 /*
  * Decide.  `path` is the raw request target without query, not percent-
  * decoded, untrusted; `has_body`: the request announces a body.
  */
-void cf_reader_decide(const char *method, const char *path, bool has_body,
+void cf_reader_decide(const struct cf_reader_names *names,
+    const char *method, const char *path, bool has_body,
     struct cf_reader_answer *ret);
 /* What every answer carries beside the policy; ends with a NULL name. */
 const struct cf_reader_header *cf_reader_headers(void);

@@ -16,10 +16,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/wire.h"
+#include "milter/reader/encoding.h"
 #include "milter/reader/reader.h"
 #include "milter/store/store.h"
 
 #define FILE_MAX (16 * 1024 * 1024)	/* a page */
+#define KEEP_FOR_GOOD "public, max-age=31536000, immutable"
 #define HEADER_MEMORY (24 * 1024)	/* bytes of header blocks, in and out */
 
 /* A request, from its header block to the end of its answer. */
@@ -36,7 +38,8 @@ struct cf_reader_http {
 	struct cf_reader_metrics *metrics;
 	struct cf_httpd_options options;
 	struct cf_httpd *httpd;
-	struct cf_httpd_response *fixed[CF_READER__COUNT];
+	struct cf_reader_names names;
+	struct cf_httpd_response *fixed[CF_READER__COUNT][CF_ENCODING__COUNT];
 	struct cf_buf policy;
 };
 
@@ -53,6 +56,8 @@ add_headers(const struct cf_reader_http *http,
 	cf_httpd_response_add(response, "Content-Type", kind->type);
 	cf_httpd_response_add(response, "Content-Security-Policy",
 	    cf_buf_str(&http->policy));
+	cf_httpd_response_add(response, "Cache-Control",
+	    cf_reader_is_hashed(body) ? KEEP_FOR_GOOD : "no-store");
 	for (h = cf_reader_headers(); h->name != NULL; h++)
 		cf_httpd_response_add(response, h->name, h->value);
 	if (http->conf->hsts)
@@ -95,12 +100,27 @@ sealed_response(const struct cf_reader_http *http, const char *blob)
 	return response;
 }
 
+/* What was made at the start, as the browser takes it. */
+static struct cf_httpd_response *
+fixed_response(const struct cf_httpd_req *req, enum cf_reader_body body)
+{
+	const struct cf_reader_http *http = req->server;
+	struct cf_httpd_response *const *as = http->fixed[body];
+	bool there[CF_ENCODING__COUNT];
+	int i;
+
+	for (i = 0; i < CF_ENCODING__COUNT; i++)
+		there[i] = as[i] != NULL;
+	return as[cf_encoding_choose(cf_httpd_field(req, "Accept-Encoding"),
+	    there)];
+}
+
 static void
 answer(struct cf_httpd_req *req)
 {
 	const struct cf_reader_http *http = req->server;
 	struct request *r = req->own;
-	struct cf_httpd_response *response = NULL;
+	struct cf_httpd_response *response = NULL, *fixed;
 
 	if (r->answer.body == CF_READER_SEALED) {
 		response = sealed_response(http, r->answer.blob);
@@ -108,12 +128,12 @@ answer(struct cf_httpd_req *req)
 			r->answer.body = CF_READER_NOT_FOUND;
 	}
 	r->status = cf_reader_kind(r->answer.body)->status;
-	r->len = cf_httpd_response_len(response != NULL ? response :
-	    http->fixed[r->answer.body]);
+	fixed = fixed_response(req, r->answer.body);
+	r->len = cf_httpd_response_len(response != NULL ? response : fixed);
 	if (response != NULL)
 		cf_httpd_answer(req, &response);
 	else
-		cf_httpd_answer_fixed(req, http->fixed[r->answer.body]);
+		cf_httpd_answer_fixed(req, fixed);
 }
 
 /* ---- requests ---- */
@@ -142,10 +162,11 @@ request_new(struct cf_httpd_req *req)
 static void
 begin(struct cf_httpd_req *req)
 {
+	const struct cf_reader_http *http = req->server;
 	struct request *r = request_new(req);
 
-	cf_reader_decide(req->method, req->path, announces_body(req),
-	    &r->answer);
+	cf_reader_decide(&http->names, req->method, req->path,
+	    announces_body(req), &r->answer);
 	/* A body is not waited for: the refusal goes out at once. */
 	if (r->answer.body == CF_READER_METHOD ||
 	    r->answer.body == CF_READER_LARGE)
@@ -201,14 +222,62 @@ static const struct cf_httpd_handler handler = {
 /* ---- life ---- */
 
 static enum cf_err
-load_file(const char *path, struct cf_buf *buf, struct cf_why *why)
+load_file(const struct cf_reader_http *http, const char *name,
+    enum cf_encoding encoding, struct cf_buf *ret, struct cf_why *why)
 {
+	CF_AUTO(cf_free) char *path = cf_asprintf("%s/%s%s",
+	    http->conf->page_directory, name, cf_encoding_suffix(encoding));
 	struct cf_why inner = { "" };
 
-	buf->max = FILE_MAX;
-	if (cf_file_read(path, buf, &inner) != CF_OK)
+	/* What was not compressed goes out as it is. */
+	if (encoding != CF_ENCODING_NONE && cf_file_is_absent(path))
+		return CF_OK;
+	if (cf_file_read(path, ret, &inner) != CF_OK)
 		return cf_fail(CF_E_CONFIG, why, "%s", inner.text);
 	return CF_OK;
+}
+
+static void
+make_response(struct cf_reader_http *http, enum cf_reader_body body,
+    enum cf_encoding encoding, struct cf_buf *content)
+{
+	struct cf_httpd_response *response = cf_httpd_response_new(
+	    cf_reader_kind(body)->status, content);
+
+	http->fixed[body][encoding] = response;
+	add_headers(http, response, body);
+	if (cf_reader_kind(body)->file != NULL)
+		cf_httpd_response_add(response, "Vary", "Accept-Encoding");
+	if (encoding != CF_ENCODING_NONE)
+		cf_httpd_response_add(response, "Content-Encoding",
+		    cf_encoding_name(encoding));
+}
+
+/* One file, in each encoding that there is of it. */
+static enum cf_err
+make_file(struct cf_reader_http *http, enum cf_reader_body body,
+    struct cf_why *why)
+{
+	const char *name = cf_reader_kind(body)->file;
+	enum cf_err rc = CF_OK;
+	int i;
+
+	for (i = 0; i < CF_ENCODING__COUNT && rc == CF_OK; i++) {
+		CF_AUTO(cf_buf_free) struct cf_buf content =
+		    CF_BUF_INIT(FILE_MAX);
+
+		rc = load_file(http, name, (enum cf_encoding)i, &content, why);
+		if (rc == CF_OK && i == CF_ENCODING_NONE &&
+		    cf_reader_is_hashed(body))
+			cf_reader_name(name, cf_buf_str(&content),
+			    content.len, body == CF_READER_SCRIPT ?
+			    http->names.script : http->names.style);
+		if (rc == CF_OK && (i == CF_ENCODING_NONE ||
+		    content.len > 0))
+			make_response(http, body, (enum cf_encoding)i,
+			    &content);
+	}
+	return rc;
 }
 
 static enum cf_err
@@ -216,21 +285,32 @@ make_fixed(struct cf_reader_http *http, enum cf_reader_body body,
     struct cf_why *why)
 {
 	const struct cf_reader_kind *kind = cf_reader_kind(body);
-	CF_AUTO(cf_buf_free) struct cf_buf content = CF_BUF_INIT(FILE_MAX);
-	CF_AUTO(cf_free) char *path = NULL;
+	struct cf_buf content = CF_BUF_INIT(FILE_MAX);
+
+	if (kind->file != NULL)
+		return make_file(http, body, why);
+	cf_buf_adds(&content, kind->text);
+	make_response(http, body, CF_ENCODING_NONE, &content);
+	return CF_OK;
+}
+
+/* A page that names other files than there are would stay empty. */
+static enum cf_err
+check_page(const struct cf_reader_http *http, struct cf_why *why)
+{
+	const char *name = cf_reader_kind(CF_READER_PAGE)->file;
+	CF_AUTO(cf_buf_free) struct cf_buf page = CF_BUF_INIT(FILE_MAX);
 	enum cf_err rc;
 
-	if (kind->file != NULL) {
-		path = cf_asprintf("%s/%s", http->conf->page_directory,
-		    kind->file);
-		rc = load_file(path, &content, why);
-		if (rc != CF_OK)
-			return rc;
-	} else {
-		cf_buf_adds(&content, kind->text);
-	}
-	http->fixed[body] = cf_httpd_response_new(kind->status, &content);
-	add_headers(http, http->fixed[body], body);
+	rc = load_file(http, name, CF_ENCODING_NONE, &page, why);
+	if (rc != CF_OK)
+		return rc;
+	if (strstr(cf_buf_str(&page), http->names.script) == NULL ||
+	    strstr(cf_buf_str(&page), http->names.style) == NULL)
+		return cf_fail(CF_E_CONFIG, why, "%s/%s is not of one build "
+		    "with the files beside it: it does not name %s and %s",
+		    http->conf->page_directory, name, http->names.script + 1,
+		    http->names.style + 1);
 	return CF_OK;
 }
 
@@ -245,7 +325,7 @@ load_all(struct cf_reader_http *http, struct cf_why *why)
 	for (body = 0; body < CF_READER__COUNT && rc == CF_OK; body++)
 		if (body != CF_READER_SEALED)
 			rc = make_fixed(http, (enum cf_reader_body)body, why);
-	return rc;
+	return rc == CF_OK ? check_page(http, why) : rc;
 }
 
 enum cf_err
@@ -306,13 +386,14 @@ void
 cf_reader_http_free(struct cf_reader_http **http)
 {
 	struct cf_reader_http *h = *http;
-	int i;
+	int i, k;
 
 	if (h == NULL)
 		return;
 	cf_httpd_free(&h->httpd);
 	for (i = 0; i < CF_READER__COUNT; i++)
-		cf_httpd_response_free(&h->fixed[i]);
+		for (k = 0; k < CF_ENCODING__COUNT; k++)
+			cf_httpd_response_free(&h->fixed[i][k]);
 	cf_buf_free(&h->policy);
 	free(h);
 	*http = NULL;

@@ -40,6 +40,14 @@ export function documentedHeaders(web, keyServers)
 	return headers;
 }
 
+/* Of the script ("js") or the style ("css"), as the page names it. */
+export function assetPath(dist, kind)
+{
+	const page = readFileSync(join(dist, "index.html"), "utf8");
+
+	return new RegExp(`/page\\.[\\w-]{16}\\.${kind}(?=")`).exec(page)[0];
+}
+
 function readerHandler(state)
 {
 	return (request, response) => {
@@ -55,8 +63,9 @@ function readerHandler(state)
 		state.readerRequests.push(`${request.method} ${request.url}`);
 		if (path === "/" || /^\/m\/[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])/.test(path))
 			return file("index.html");
-		if (["/page.js", "/page.css"].includes(path))
-			return file(path.slice(1));
+		for (const kind of ["js", "css"])
+			if (path === assetPath(state.dist, kind))
+				return file(`page.${kind}`);
 		if (state.more.has(path))
 			return send(200, TYPES[path.split(".")[1] ?? "html"],
 				state.more.get(path));

@@ -11,6 +11,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { launch, openMessage } from "./driver.mjs";
+import { assetPath } from "./fake.mjs";
 import { htmlLetter } from "./letters.mjs";
 import { assert, run, test } from "./tap.mjs";
 import { aMoment, fake, heard, home, RULES, send, stand, stop, temp }
@@ -103,7 +104,8 @@ const BY_ITSELF = [
 	"<div style='position:fixed;inset:0;z-index:2147483647'>over</div>",
 	/* scripts */
 	"<script>SCRIPT</script>", "<script src=https://HOST/></script>",
-	"<script src=/page.js></script>", "<script type=module>SCRIPT</script>",
+	`<script src=${assetPath(fake.state.dist, "js")}></script>`,
+	"<script type=module>SCRIPT</script>",
 	"<script src='data:text/javascript,SCRIPT'></script>",
 	"<script type=speculationrules>{\"prefetch\":[{\"source\":\"list\","
 		+ "\"urls\":[\"https://HOST/\"]}]}</script>",

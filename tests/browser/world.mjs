@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeAuthority } from "./authority.mjs";
 import { fullPicture, launch, openMessage } from "./driver.mjs";
-import { startFake } from "./fake.mjs";
+import { assetPath, startFake } from "./fake.mjs";
 import * as seal from "./seal.mjs";
 
 export const here = dirname(fileURLToPath(import.meta.url));
@@ -128,7 +128,8 @@ window.show = html => new Promise(resolve => {
 
 	fake.state.more.set(`/${how}.js`, outputFiles[0].text);
 	fake.state.more.set(`/${how}`, "<!doctype html><html><head><title>stand"
-		+ "</title><link rel=stylesheet href=/page.css></head>"
+		+ "</title><link rel=stylesheet href="
+		+ `${assetPath(fake.state.dist, "css")}></head>`
 		+ `<body class=message><script src=/${how}.js></script></body>`);
 	await page.goto(`${fake.url.reader}/${how}`);
 }

@@ -3,6 +3,9 @@
 """counterfoil-reader on the wire: what it answers, refuses and survives."""
 
 import http.client
+import base64
+import gzip
+import hashlib
 import os
 import pwd
 import re
@@ -51,6 +54,7 @@ COMMON = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 HTML = "text/html; charset=utf-8"
+FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 class World:
@@ -138,6 +142,14 @@ def parse(reply):
 	return int(lines[0].split()[1]), headers, body
 
 
+def hashed(name):
+	"""The path of a file that may be kept for good."""
+	digest = hashlib.sha256(page_file(name)).digest()
+	stem, _, kind = name.partition(".")
+	return "/%s.%s.%s" % (stem, base64.urlsafe_b64encode(digest)[:16]
+	    .decode(), kind)
+
+
 def pages():
 	"""(path, status, type, content, other headers) of all there is."""
 	return [
@@ -146,10 +158,10 @@ def pages():
 	    ("/m/" + SMALL + "%2523" + TOKEN, 200, HTML,
 	        page_file("index.html"), {}),
 	    ("/m/" + ABSENT, 200, HTML, page_file("index.html"), {}),
-	    ("/page.js", 200, "text/javascript; charset=utf-8",
-	        page_file("page.js"), {}),
-	    ("/page.css", 200, "text/css; charset=utf-8",
-	        page_file("page.css"), {}),
+	    (hashed("page.js"), 200, "text/javascript; charset=utf-8",
+	        page_file("page.js"), {"Cache-Control": FOR_GOOD}),
+	    (hashed("page.css"), 200, "text/css; charset=utf-8",
+	        page_file("page.css"), {"Cache-Control": FOR_GOOD}),
 	    ("/counterfoil.html", 200, HTML, page_file("counterfoil.html"),
 	        {"Content-Disposition":
 	            'attachment; filename="counterfoil.html"'}),
@@ -172,9 +184,73 @@ def t_paths():
 		for name in ("Date", "Connection"):
 			headers.pop(name, None)
 		wanted = dict(COMMON, **other)
+		if not path.startswith(("/healthz", "/e/")):
+			wanted["Vary"] = "Accept-Encoding"
 		wanted["Content-Type"] = kind
 		wanted["Content-Length"] = str(len(content))
 		tap.equal(headers, wanted, "headers of " + path)
+
+
+def unpack(encoding, body):
+	if encoding == "br":
+		return proc.run(["node", "-e", "process.stdin.pipe(require("
+		    "'zlib').createBrotliDecompress()).pipe(process.stdout)"],
+		    input=body).stdout
+	return gzip.decompress(body) if encoding == "gzip" else body
+
+
+@tap.case("each file of the page goes out compressed, as the browser takes it")
+def t_encodings():
+	for path, _, _, content, _ in pages():
+		encoded = not path.startswith(("/healthz", "/e/"))
+		sizes = []
+		for accept, wanted in (("gzip, deflate, br, zstd", "br"),
+		    ("gzip", "gzip"), ("br;q=0, gzip;q=0.5", "gzip"),
+		    ("br;q=0, gzip;q=0", None), ("br;q=0.1, identity", None),
+		    ("deflate", None)):
+			more = b"Accept-Encoding: %s\r\n" % accept.encode()
+			status, headers, body = ask("GET", path, more=more)
+			wanted = wanted if encoded else None
+			tap.equal((status, headers.get("Content-Encoding"),
+			    headers.get("Vary")), (200, wanted,
+			    "Accept-Encoding" if encoded else None),
+			    "%s, %s" % (path, accept))
+			tap.equal(unpack(wanted, body), content, path)
+			tap.equal(headers["Content-Length"], str(len(body)),
+			    "length")
+			sizes.append(len(body))
+			s2, h2, none = ask("HEAD", path, more=more)
+			headers.pop("Date"), h2.pop("Date")
+			tap.equal((s2, h2, none), (status, headers, b""),
+			    "HEAD")
+		if encoded:
+			tap.true(sizes[0] < sizes[1] < sizes[3],
+			    "smaller each time: %s" % sizes)
+	tap.true(len(page_file("page.js.br")) < 0.4 * len(page_file(
+	    "page.js")), "the script")
+
+
+@tap.case("without compressed files the page goes out as it is; mixed, not")
+def t_other_pages():
+	folder = os.path.join(World.folder, "page")
+	os.makedirs(folder)
+	for name in ("page.js", "page.css", "index.html",
+	    "counterfoil.html"):
+		proc.write_file(os.path.join(folder, name), page_file(name))
+	r = new_reader("plain", page_directory=folder).start()
+	try:
+		_, headers, body = ask("GET", hashed("page.js"), r.port,
+		    b"Accept-Encoding: br, gzip\r\n")
+		tap.equal((headers.get("Content-Encoding"), body),
+		    (None, page_file("page.js")), "as it is")
+	finally:
+		r.stop()
+	proc.write_file(os.path.join(folder, "page.js"), b"another();")
+	done = proc.run([proc.program("counterfoil-reader"), "-n", "-c",
+	    r.config], check=False)
+	tap.equal(done.returncode, 1, "exit status of -n")
+	tap.contains(done.stderr + done.stdout, b"not of one build",
+	    "what it says")
 
 
 @tap.case("the policy is the one the page was written for")
@@ -233,7 +309,8 @@ def t_traversal():
 	    "/e//" + SMALL, "/e/" + SMALL[:21], "/e/" + SMALL + "A",
 	    "/e/%41" + SMALL[1:], "/e/" + SMALL.replace("A", "\\"),
 	    "/e/" + link, "/e/" + folder, "/e/" + fifo, "/E/" + SMALL,
-	    "/e/Ab", "/e/Ab/", "/Ab/" + SMALL, "/e/Ab/" + SMALL, "/index.html", "/page.js.map", "/LICENSES.txt", "/page.js/",
+	    "/e/Ab", "/e/Ab/", "/Ab/" + SMALL, "/e/Ab/" + SMALL, "/index.html",
+	    "/page.js.map", "/page.js", "/page.css", hashed("page.js") + ".br", "/LICENSES.txt", "/page.js/",
 	    "/e/" + SMALL + "%23x", "/e/" + SMALL + ";x", "/etc/passwd"]
 	for path in paths:
 		status, headers, body = ask("GET", path)
@@ -857,7 +934,7 @@ def t_metrics():
 		proc.wait_for(lambda: value("requests_total", **labels) ==
 		    number, LIMIT_S, "%d times %s" % (number, labels))
 	try:
-		for asked in ("/", "/m/" + SMALL, "/page.js", "/e/" + SMALL,
+		for asked in ("/", "/m/" + SMALL, hashed("page.js"), "/e/" + SMALL,
 		    "/e/" + ABSENT, "/x", "/e/" + "a" * 3000):
 			r.request("GET", asked)
 		r.request("POST", "/")

@@ -13,17 +13,21 @@
 
 #include "common/listen.h"
 #include "common/mem.h"
+#include "milter/reader/encoding.h"
 #include "milter/reader/reader.h"
 #include "milter/reader/reader_conf.h"
 
 #define BLOB "AbCdEfGhIjKlMnOpQrStUg"
+
+static const struct cf_reader_names names = {
+	"/page.ungWv48Bz-pBQUDe.js", "/page.-DeXiK7bzrLc2lSR.css" };
 
 static enum cf_reader_body
 decide(const char *method, const char *path)
 {
 	struct cf_reader_answer a;
 
-	cf_reader_decide(method, path, false, &a);
+	cf_reader_decide(&names, method, path, false, &a);
 	return a.body;
 }
 
@@ -34,14 +38,14 @@ t_decide_knows_its_paths(void **state)
 
 	(void)state;
 	assert_int_equal(decide("GET", "/"), CF_READER_PAGE);
-	assert_int_equal(decide("GET", "/page.js"), CF_READER_SCRIPT);
-	assert_int_equal(decide("GET", "/page.css"), CF_READER_STYLE);
+	assert_int_equal(decide("GET", names.script), CF_READER_SCRIPT);
+	assert_int_equal(decide("GET", names.style), CF_READER_STYLE);
 	assert_int_equal(decide("GET", "/counterfoil.html"), CF_READER_SINGLE);
 	assert_int_equal(decide("HEAD", "/healthz"), CF_READER_HEALTH);
-	cf_reader_decide("GET", "/m/" BLOB, false, &a);
+	cf_reader_decide(&names, "GET", "/m/" BLOB, false, &a);
 	assert_int_equal(a.body, CF_READER_PAGE);
 	assert_string_equal(a.blob, BLOB);
-	cf_reader_decide("HEAD", "/e/" BLOB, false, &a);
+	cf_reader_decide(&names, "HEAD", "/e/" BLOB, false, &a);
 	assert_int_equal(a.body, CF_READER_SEALED);
 	assert_string_equal(a.blob, BLOB);
 	assert_int_equal(decide("GET", "http://reader.test/e/" BLOB),
@@ -64,7 +68,7 @@ t_decide_knows_what_becomes_of_the_page(void **state)
 	(void)state;
 	for (i = 0; i < sizeof behind / sizeof behind[0]; i++) {
 		(void)snprintf(path, sizeof path, "/m/" BLOB "%s", behind[i]);
-		cf_reader_decide("GET", path, false, &a);
+		cf_reader_decide(&names, "GET", path, false, &a);
 		if (a.body != CF_READER_PAGE)
 			fail_msg("%s is answered with %d", path, (int)a.body);
 		assert_string_equal(a.blob, BLOB);
@@ -76,7 +80,10 @@ t_decide_refuses_other_paths(void **state)
 {
 	static const char *const paths[] = {
 		"", "*", "//", "/.", "/..", "/m", "/m/", "/e/", "/e", "/x",
-		"/index.html", "/page.js/", "/page.jsx", "/page.js%00",
+		"/index.html", "/page.js", "/page.css", "/page.js/",
+		"/page.ungWv48Bz-pBQUDE.js", "/page.ungWv48Bz-pBQUDe.css",
+		"/page.ungWv48Bz-pBQUDe.js.br", "/page..js",
+		 "/page.jsx", "/page.js%00",
 		"/e/../e/" BLOB, "/e/" BLOB "/", "/e/" BLOB "x", "/e/ab/" BLOB,
 		"/e/..%2f..%2fetc%2fpasswd", "/e/../../../../etc/passwd",
 		"/e/.bCdEfGhIjKlMnOpQrStUg", "/e/%41bCdEfGhIjKlMnOpQrStUg",
@@ -92,7 +99,7 @@ t_decide_refuses_other_paths(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-		cf_reader_decide("GET", paths[i], false, &a);
+		cf_reader_decide(&names, "GET", paths[i], false, &a);
 		if (strcmp(paths[i], "https://") == 0) {
 			assert_int_equal(a.body, CF_READER_PAGE);
 			continue;
@@ -120,7 +127,7 @@ t_decide_refuses_other_methods_bodies_and_lengths(void **state)
 		assert_int_equal(decide(methods[i], "/"), CF_READER_METHOD);
 		assert_int_equal(decide(methods[i], "/x"), CF_READER_METHOD);
 	}
-	cf_reader_decide("GET", "/", true, &a);
+	cf_reader_decide(&names, "GET", "/", true, &a);
 	assert_int_equal(a.body, CF_READER_LARGE);
 	memset(path, 'a', sizeof path);
 	path[0] = '/';
@@ -128,6 +135,75 @@ t_decide_refuses_other_methods_bodies_and_lengths(void **state)
 	assert_int_equal(decide("GET", path), CF_READER_LONG);
 	path[CF_READER_PATH_MAX] = '\0';
 	assert_int_equal(decide("GET", path), CF_READER_NOT_FOUND);
+}
+
+/* The digests are those of `printf abc | sha256sum` and of nothing. */
+static void
+t_a_name_has_the_hash_of_the_content(void **state)
+{
+	char name[CF_READER_NAME_MAX + 1];
+
+	(void)state;
+	cf_reader_name("page.js", "abc", 3, name);
+	assert_string_equal(name, "/page.ungWv48Bz-pBQUDe.js");
+	cf_reader_name("page.css", "", 0, name);
+	assert_string_equal(name, "/page.47DEQpj8HBSa-_TI.css");
+}
+
+static void
+t_an_encoding_is_chosen(void **state)
+{
+	static const struct {
+		const char *accept;
+		enum cf_encoding best, without_br, without;
+	} cases[] = {
+#define NONE CF_ENCODING_NONE
+#define GZIP CF_ENCODING_GZIP
+#define BR CF_ENCODING_BROTLI
+		{ NULL, NONE, NONE, NONE },
+		{ "", NONE, NONE, NONE },
+		{ "gzip, deflate, br, zstd", BR, GZIP, NONE },
+		{ "gzip", GZIP, GZIP, NONE },
+		{ "GZip,Br", BR, GZIP, NONE },
+		{ "x-gzip", GZIP, GZIP, NONE },
+		{ "deflate, zstd", NONE, NONE, NONE },
+		{ "br;q=0, gzip", GZIP, GZIP, NONE },
+		{ "br;q=0.0, gzip;q=0.000", NONE, NONE, NONE },
+		{ "br;q=0.5, gzip;q=0.9", GZIP, GZIP, NONE },
+		{ "br;q=0.9 ,\tgzip ; q=0.9", BR, GZIP, NONE },
+		{ "br;q=0.001", BR, NONE, NONE },
+		{ "identity, br;q=0.5", NONE, NONE, NONE },
+		{ "identity;q=0.5, br;q=0.5", BR, NONE, NONE },
+		{ "*", BR, GZIP, NONE },
+		{ "*;q=0", NONE, NONE, NONE },
+		{ "gzip;q=0, *", BR, NONE, NONE },
+		{ "*;q=0, gzip", GZIP, GZIP, NONE },
+		/* Nothing that we have: as it is all the same. */
+		{ "identity;q=0, zstd", NONE, NONE, NONE },
+		/* Not of the grammar: not asked for. */
+		{ "br;q=2, gzip;q=1.001", NONE, NONE, NONE },
+		{ "br;q=, gzip;q=x", NONE, NONE, NONE },
+		{ "br;level=1, gzip;", NONE, NONE, NONE },
+		{ "br;q=0.1234", NONE, NONE, NONE },
+		{ "brotli, gzipped, br gzip", NONE, NONE, NONE },
+		{ ",, ,gzip,,", GZIP, GZIP, NONE },
+		{ "gzip;Q=1", GZIP, GZIP, NONE },
+#undef NONE
+#undef GZIP
+#undef BR
+	};
+	static const bool all[] = { true, true, true };
+	static const bool gzip[] = { true, true, false };
+	static const bool none[] = { true, false, false };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		if (cf_encoding_choose(cases[i].accept, all) !=
+		    cases[i].best || cf_encoding_choose(cases[i].accept,
+		    gzip) != cases[i].without_br || cf_encoding_choose(
+		    cases[i].accept, none) != cases[i].without)
+			fail_msg("%s", cases[i].accept);
 }
 
 static void
@@ -285,6 +361,8 @@ main(void)
 		cmocka_unit_test(t_decide_refuses_other_paths),
 		cmocka_unit_test(
 		    t_decide_refuses_other_methods_bodies_and_lengths),
+		cmocka_unit_test(t_a_name_has_the_hash_of_the_content),
+		cmocka_unit_test(t_an_encoding_is_chosen),
 		cmocka_unit_test(t_kinds_are_complete),
 		cmocka_unit_test(t_policy_names_the_key_servers),
 		cmocka_unit_test(t_conf_takes_loopback_without_tls),
