@@ -57,8 +57,17 @@ function readerHandler(state)
 				"Content-Type": type });
 			response.end(request.method === "HEAD" ? undefined : body);
 		};
-		const file = name => send(200, TYPES[name.split(".").pop()],
-			readFileSync(join(state.dist, name)));
+		/* Compressed, as the reader does it; br is not for plain HTTP. */
+		const file = name => {
+			const isBrotli = /\bbr\b/.test(
+				request.headers["accept-encoding"]);
+
+			response.setHeader("Content-Encoding",
+				isBrotli ? "br" : "gzip");
+			send(200, TYPES[name.split(".").pop()],
+				readFileSync(join(state.dist,
+					`${name}.${isBrotli ? "br" : "gz"}`)));
+		};
 
 		state.readerRequests.push(`${request.method} ${request.url}`);
 		if (path === "/" || /^\/m\/[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])/.test(path))
@@ -134,7 +143,7 @@ function registered(key)
 const VERBS = {
 	challenge(state, key, body) {
 		members(body, ["handle", "token"]);
-		return { challenge: challengeFor(body.handle), expires_in: 300 };
+		return { challenge: challengeFor(body.handle), expires_in: state.expiresIn };
 	},
 	describe(state, key, body, origin) {
 		signed("describe", key, body, origin);
@@ -273,7 +282,7 @@ export async function startFake({ web, tls, names })
 {
 	const state = { dist: join(web, "dist"), store: new Map(),
 		more: new Map(),	/* what the reader has besides, by path */
-		keys: new Map(), challenges: new Set(), events: [], calls: [],
+		keys: new Map(), challenges: new Set(), expiresIn: 300, events: [], calls: [],
 		readerRequests: [], keyRequests: [], strangerRequests: [],
 		strangerReferers: [] };
 	const stranger = (request, response) => {

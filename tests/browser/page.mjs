@@ -96,13 +96,50 @@ test("a message is described, opened, shown and reported", async () => {
 	assert.match(shown, /Opening recorded on 23 November 2026/);
 	assert.equal(await page.locator("#warning").count(), 0);
 	assert.deepEqual(state.calls.slice(callsBefore), ["challenge",
-		"describe", "challenge", "retrieve", "open"]);
+		"describe", "retrieve", "open"]);
 	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
 	assert.equal(await page.evaluate(() => document.activeElement?.tagName),
 		"H1");
 	assert.deepEqual(page.complaints, []);
 	assert.ok(state.readerRequests.every(line =>
 		!line.includes(seal.b64(sealed.token))), "no token at the reader");
+	await close(page);
+});
+
+test("the key server is asked while the sealed message is on its way",
+	async () => {
+		const { sealed, link } = send(plain());
+		const page = await newPage();
+		const callsBefore = state.calls.length;
+
+		await page.route("**/e/*", async route => {
+			while (state.calls.length === callsBefore)
+				await new Promise(resolve => setTimeout(resolve, 10));
+			await route.continue();
+		});
+		await page.goto(link);
+		await waitForState(page, ["ready"]);
+		assert.deepEqual(state.calls.slice(callsBefore),
+			["challenge", "describe"]);
+		assert.deepEqual(eventsOf(sealed), []);
+		await close(page);
+	});
+
+test("a challenge near its end is not signed", async () => {
+	const { sealed, link } = send(plain());
+	const page = await newPage();
+	const callsBefore = state.calls.length;
+
+	state.expiresIn = 5;
+	try {
+		await page.goto(link);
+		await openMessage(page);
+	} finally {
+		state.expiresIn = 300;
+	}
+	assert.deepEqual(state.calls.slice(callsBefore), ["challenge",
+		"challenge", "describe", "challenge", "retrieve", "open"]);
+	assert.deepEqual(eventsOf(sealed), ["released", "opened"]);
 	await close(page);
 });
 

@@ -47,6 +47,7 @@ type Json = Record<string, unknown>;
 const TIMEOUT_MS = 30_000;
 const MAX_DETAIL = 400;
 const TRIES = 3;
+const SPARE_MS = 10_000;	/* of a challenge's life, for the way */
 
 /*
  * Hosts that this page's own policy has kept it from asking.  The failed
@@ -216,15 +217,63 @@ function issuerOf(from: Json): Issuer
 	};
 }
 
-/* Ask for a challenge, sign it with the possession key, and ask. */
+interface Challenge {
+	text: string;
+	until: number;		/* by performance.now() */
+}
+
+/*
+ * The challenge at hand, or on its way: one is good for a description and
+ * for one release.  So it can be asked for before the sealed message is
+ * there, and the click need not wait for another.
+ */
+export interface AtHand {
+	challenge: Promise<Challenge> | null;
+}
+
+async function askChallenge(locator: Locator): Promise<Challenge>
+{
+	const { handle, token } = locator;
+	const asked = performance.now();
+	const answer = await post(locator, "challenge", { handle, token });
+	const seconds = Number(answer["expires_in"]);
+
+	return { text: bytesText(answer, "challenge", 56),
+		until: asked + 1000 * (seconds > 0 ? seconds : 0) - SPARE_MS };
+}
+
+/* Ask ahead.  Records nothing; what goes wrong is said when it is needed. */
+export function askAhead(locator: Locator): AtHand
+{
+	const challenge = askChallenge(locator);
+
+	challenge.catch(() => undefined);
+	return { challenge };
+}
+
+async function takeChallenge(verb: RequestVerb, locator: Locator,
+	atHand: AtHand): Promise<string>
+{
+	const given = atHand.challenge;
+
+	atHand.challenge = null;
+	let challenge = await given;
+
+	if (challenge === null || performance.now() > challenge.until)
+		challenge = await askChallenge(locator);
+	if (verb === "describe")
+		atHand.challenge = Promise.resolve(challenge);
+	return challenge.text;
+}
+
+/* Sign a challenge with the possession key, and ask. */
 async function signedOnce(verb: RequestVerb, locator: Locator,
-	possession: Signer): Promise<Json>
+	possession: Signer, atHand: AtHand): Promise<Json>
 {
 	const { handle, token } = locator;
 	const origin = ownOrigin();
+	const challenge = await takeChallenge(verb, locator, atHand);
 	const time = agentTime(new Date());
-	const challenge = bytesText(await post(locator, "challenge",
-		{ handle, token }), "challenge", 56);
 	const signature = await possession.sign(
 		requestText(verb, handle, challenge, origin, time));
 	const answer = await post(locator, verb,
@@ -240,22 +289,24 @@ async function signedOnce(verb: RequestVerb, locator: Locator,
  * may send a request again by itself.  Then a new one is signed.
  */
 async function signedRequest(verb: RequestVerb, locator: Locator,
-	possession: Signer): Promise<Json>
+	possession: Signer, atHand: AtHand): Promise<Json>
 {
 	try {
-		return await signedOnce(verb, locator, possession);
+		return await signedOnce(verb, locator, possession, atHand);
 	} catch (error) {
+		atHand.challenge = null;
 		if (error instanceof Trouble && error.kind === "stale")
-			return signedOnce(verb, locator, possession);
+			return signedOnce(verb, locator, possession, atHand);
 		throw error;
 	}
 }
 
 /* Who sent it and how the person will be checked.  Records nothing. */
-export async function describe(locator: Locator, possession: Signer):
-	Promise<Description>
+export async function describe(locator: Locator, possession: Signer,
+	atHand: AtHand): Promise<Description>
 {
-	const answer = await signedRequest("describe", locator, possession);
+	const answer = await signedRequest("describe", locator, possession,
+		atHand);
 
 	return {
 		issuer: issuerOf(answer),
@@ -269,10 +320,11 @@ export async function describe(locator: Locator, possession: Signer):
 }
 
 /* Ask for the key.  The server records the release before it answers. */
-export async function retrieve(locator: Locator, possession: Signer):
-	Promise<Release>
+export async function retrieve(locator: Locator, possession: Signer,
+	atHand: AtHand): Promise<Release>
 {
-	const answer = await signedRequest("retrieve", locator, possession);
+	const answer = await signedRequest("retrieve", locator, possession,
+		atHand);
 
 	return {
 		releaseId: bytesText(answer, "release_id", 16),

@@ -6,7 +6,7 @@
  *
  * Nothing that is recorded happens before the click.
  */
-import { describe, watchPolicy, type Description }
+import { askAhead, describe, watchPolicy, type Description }
 	from "./api";
 import type { Bytes } from "./bytes";
 import { findSealed, type Contents, type Found } from "./composite";
@@ -169,10 +169,10 @@ async function openAndShow(mine: number, sealed: Sealed,
 
 async function describeAndShow(mine: number, sealed: Sealed): Promise<void>
 {
-	const { locator, possession } = sealed;
+	const { locator, possession, atHand } = sealed;
 
 	view.showBusy("Asking the key server who sent this message …");
-	const description = await describe(locator, possession);
+	const description = await describe(locator, possession, atHand);
 
 	if (mine !== run)
 		return;
@@ -358,8 +358,10 @@ function start(isFirst: boolean): void
 		if (blob === null)
 			throw new Trouble("link-unknown");
 		view.showBusy("Loading the sealed message …");
+		const atHand = askAhead(locator);
+
 		await describeAndShow(mine,
-			await prepare(await fetchSealed(blob), locator));
+			await prepare(await fetchSealed(blob), locator, atHand));
 	});
 }
 

@@ -8,7 +8,7 @@
  *
  * Knows: the order of the steps.   Does not know: pages.
  */
-import { report, retrieve, type Release } from "./api";
+import { report, retrieve, type AtHand, type Release } from "./api";
 import { decode, encode } from "./b64url";
 import type { Bytes } from "./bytes";
 import { readContainer, type Container } from "./container";
@@ -26,6 +26,7 @@ export interface Sealed {
 	locator: Locator;
 	container: Container;
 	possession: Signer;
+	atHand: AtHand;
 }
 
 export interface Opened {
@@ -36,7 +37,8 @@ export interface Opened {
 }
 
 /* Uses up `e`.  Throws Trouble. */
-export async function prepare(e: Bytes, locator: Locator): Promise<Sealed>
+export async function prepare(e: Bytes, locator: Locator,
+	atHand: AtHand = { challenge: null }): Promise<Sealed>
 {
 	let container: Container;
 
@@ -47,7 +49,7 @@ export async function prepare(e: Bytes, locator: Locator): Promise<Sealed>
 	}
 	if (encode(container.keyId) !== locator.handle)
 		throw new Trouble("not-together");
-	return { locator, container,
+	return { locator, container, atHand,
 		possession: await possessionSigner(container) };
 }
 
@@ -117,8 +119,8 @@ async function mismatch(sealed: Sealed, release: Release, secret: string):
 /* Ask for the key and open the message.  Throws Trouble. */
 export async function open(sealed: Sealed): Promise<Opened>
 {
-	const { locator, container, possession } = sealed;
-	const release = await retrieve(locator, possession);
+	const { locator, container, possession, atHand } = sealed;
+	const release = await retrieve(locator, possession, atHand);
 	const kd = decode(release.key, 32);
 	const releaseSecret = decode(release.releaseSecret, 32);
 
