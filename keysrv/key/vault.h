@@ -2,13 +2,14 @@
 /*
  * cf_vault - the wall around decryption keys.
  *
- * The only file that sees a decryption key Kd in clear; outside it appears
- * once, as text in the wiped body of the answer that carries it.  Stored it
- * is wrapped twice: inside by AES-256-KWP under HKDF(token of the link),
- * outside by AES-256-GCM under HKDF(master key, salt of the row) with key id,
- * account and master key as associated data.
+ * vault.c alone sees a decryption key Kd in clear; outside it appears once, as
+ * text in the wiped body of the answer that carries it.  Stored it is wrapped
+ * twice: inside by AES-256-KWP under HKDF(token of the link), outside by
+ * AES-256-GCM under HKDF(master key, salt of the row) with key id, account and
+ * master key as associated data.
  * A master key is known by a random name and a check value, both in the
- * database, so that no other key is ever taken for it.
+ * database, so that no other key is ever taken for it; vault_file.c keeps
+ * them.
  *
  * Knows: the master key file, OpenSSL.   Does not know: SQL, HTTP, criteria
  * (release.c asks only after they hold).
