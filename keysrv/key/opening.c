@@ -80,7 +80,7 @@ once_of(const struct cf_opening_item *item)
 /* ---- find ---- */
 
 static enum cf_err
-find(struct cf_batch *batch, struct cf_why *why)
+opening_find(struct cf_batch *batch, struct cf_why *why)
 {
 	struct cf_opening_item *item;
 	struct cf_db_args args;
@@ -125,7 +125,7 @@ knows_secret(const struct cf_opening_item *item)
 }
 
 static enum cf_err
-check(struct cf_opening_item *item)
+opening_check(struct cf_opening_item *item)
 {
 	char release_id[CF_RELEASE_ID_TEXT_LEN + 1];
 	struct cf_buf text = CF_BUF_INIT(1000);
@@ -167,7 +167,7 @@ take_seen(struct cf_batch *batch, const size_t *position)
 }
 
 static enum cf_err
-lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
+opening_lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 {
 	size_t position[CF_BATCH_MAX], count = 0, now, i;
 	struct cf_opening_item *item;
@@ -207,7 +207,7 @@ lock(struct cf_batch *batch, int64_t *ret_now_ms, struct cf_why *why)
 
 /* What requests before this one in the same batch have recorded. */
 static void
-look_back(const struct cf_batch *batch, size_t i, int64_t now_ms)
+opening_look_back(const struct cf_batch *batch, size_t i, int64_t now_ms)
 {
 	struct cf_opening_item *item = item_of(batch, i);
 	const struct cf_opening_item *before;
@@ -237,7 +237,7 @@ struct writes {
 };
 
 static void
-write_record(struct cf_buf *rec, const struct cf_opening_item *item,
+opening_write_record(struct cf_buf *rec, const struct cf_opening_item *item,
     int64_t now_ms)
 {
 	cf_record_begin(rec, event_of(item), item->event_id, item->key_id,
@@ -252,7 +252,7 @@ write_record(struct cf_buf *rec, const struct cf_opening_item *item,
 }
 
 static void
-add_notice(struct writes *w, const struct cf_opening_item *item,
+opening_add_notice(struct writes *w, const struct cf_opening_item *item,
     int64_t now_ms)
 {
 	const struct cf_notice_row row = {
@@ -282,7 +282,7 @@ add_item(struct writes *w, struct cf_opening_item *item, int64_t now_ms)
 	cf_random(item->event_id, sizeof item->event_id);
 	cf_db_once_add(&w->once, item->key_id, once_of(item),
 	    item->release_id, sizeof item->release_id, now_ms);
-	write_record(&w->rec, item, now_ms);
+	opening_write_record(&w->rec, item, now_ms);
 	cf_db_event_add(&w->event, item->event_id, event_of(item),
 	    item->key_id, item->release_id, &w->rec);
 	w->events++;
@@ -294,12 +294,12 @@ add_item(struct writes *w, struct cf_opening_item *item, int64_t now_ms)
 		return;
 	cf_db_once_add(&w->once, item->key_id, "first-opening", principal,
 	    strlen(principal), now_ms);
-	add_notice(w, item, now_ms);
+	opening_add_notice(w, item, now_ms);
 }
 
 /* Queues what COMMIT goes out with. */
 static void
-record(struct cf_batch *batch, int64_t now_ms)
+opening_record(struct cf_batch *batch, int64_t now_ms)
 {
 	struct writes w = { .events = 0 };
 	struct cf_opening_item *item;
@@ -314,7 +314,7 @@ record(struct cf_batch *batch, int64_t now_ms)
 		item = item_of(batch, i);
 		if (item->rc != CF_OK)
 			continue;
-		look_back(batch, i, now_ms);
+		opening_look_back(batch, i, now_ms);
 		if (item->seen_at_ms < 0)
 			add_item(&w, item, now_ms);
 	}
@@ -339,7 +339,7 @@ record(struct cf_batch *batch, int64_t now_ms)
 /* ---- reply ---- */
 
 static void
-reply(struct cf_req *req, int64_t now_ms)
+opening_reply(struct cf_req *req, int64_t now_ms)
 {
 	const struct cf_opening_item *item = req->item;
 	struct cf_jout out;
@@ -366,14 +366,14 @@ opening_all(struct cf_db *db, void *arg, struct cf_why *why)
 
 	(void)db;
 	cf_fault("open.begin");
-	rc = find(batch, why);
+	rc = opening_find(batch, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("open.found");
 	for (i = 0; i < batch->count; i++)
-		item_of(batch, i)->rc = check(item_of(batch, i));
+		item_of(batch, i)->rc = opening_check(item_of(batch, i));
 	cf_fault("open.checked");
-	rc = lock(batch, &now_ms, why);
+	rc = opening_lock(batch, &now_ms, why);
 	if (rc != CF_OK)
 		return rc;
 	cf_fault("open.locked");
@@ -383,15 +383,15 @@ opening_all(struct cf_db *db, void *arg, struct cf_why *why)
 		if (item_of(batch, i)->found &&
 		    item_of(batch, i)->release.released_at_ms > now_ms)
 			now_ms = item_of(batch, i)->release.released_at_ms;
-	record(batch, now_ms);
+	opening_record(batch, now_ms);
 	for (i = 0; i < batch->count; i++)
-		reply(batch->req[i], now_ms);
+		opening_reply(batch->req[i], now_ms);
 	cf_fault("open.commit");
 	return CF_OK;
 }
 
 static void
-after(const struct cf_batch *batch)
+opening_after(const struct cf_batch *batch)
 {
 	const struct cf_opening_item *item;
 	size_t i;
@@ -415,5 +415,5 @@ const struct cf_kind cf_kind_opening = {
 	.name = "open",
 	.mode = CF_DB_WRITE,
 	.fn = opening_all,
-	.after = after,
+	.after = opening_after,
 };

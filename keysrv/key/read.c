@@ -27,7 +27,7 @@ cf_read_item_free(void *arg)
 }
 
 static void
-take_rows(struct cf_batch *batch, size_t result, bool token_only)
+read_take_rows(struct cf_batch *batch, size_t result, bool token_only)
 {
 	struct cf_read_item *item;
 	size_t row;
@@ -47,7 +47,7 @@ take_rows(struct cf_batch *batch, size_t result, bool token_only)
 
 /* A wrong token and an unknown key take the same path to the same answer. */
 static void
-answer(struct cf_req *req)
+read_answer(struct cf_req *req)
 {
 	const struct cf_read_item *item = req->item;
 
@@ -85,11 +85,11 @@ read_all(struct cf_db *db, void *arg, struct cf_why *why)
 	if (rc != CF_OK)
 		return rc;
 	if (count[false] > 0)
-		take_rows(batch, whole, false);
+		read_take_rows(batch, whole, false);
 	if (count[true] > 0)
-		take_rows(batch, tokens, true);
+		read_take_rows(batch, tokens, true);
 	for (i = 0; i < batch->count; i++)
-		answer(batch->req[i]);
+		read_answer(batch->req[i]);
 	return CF_OK;
 }
 
