@@ -10,6 +10,7 @@
 #include "common/crypto_cert.h"
 #include "common/mem.h"
 #include "common/prom.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/request.h"
 
 static const char *const outcomes[] = { "sent", "waits", "undeliverable" };

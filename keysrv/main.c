@@ -23,6 +23,7 @@
 #include "keysrv/counts.h"
 #include "keysrv/health.h"
 #include "keysrv/http/http.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/queue.h"
 #include "keysrv/key/match.h"
 #include "keysrv/receipt/outbox.h"

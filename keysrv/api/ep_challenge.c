@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/key/read.h"
 
 static void

@@ -5,6 +5,7 @@
  */
 #include "common/clock.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/key/criteria.h"
 #include "keysrv/key/read.h"
 

@@ -11,6 +11,7 @@
 #include "common/fault.h"
 #include "common/mem.h"
 #include "keysrv/http/fields.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/key/issue.h"
 
 /* Better than that, nobody who asks for a key is known here. */

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 #include "keysrv/db/db_status.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/request.h"
 #include "keysrv/key/issue.h"
 

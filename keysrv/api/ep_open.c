@@ -5,6 +5,8 @@
  */
 #include "keysrv/key/opening.h"
 
+#include "keysrv/http/kind.h"
+
 static enum cf_err
 parse(struct cf_req *req, struct cf_why *why)
 {

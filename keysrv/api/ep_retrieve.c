@@ -5,6 +5,7 @@
  */
 #include "common/fault.h"
 #include "common/mem.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/key/release.h"
 
 static enum cf_err

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "keysrv/db/db_master.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/request.h"
 #include "keysrv/key/match.h"
 

@@ -3,6 +3,7 @@
 #include "keysrv/db/db_who.h"
 
 #include "keysrv/db/db_row.h"
+#include "keysrv/who/caller.h"
 
 struct claim {
 	struct cf_db_span claim;

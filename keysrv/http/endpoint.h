@@ -12,8 +12,7 @@
 
 #include "common/err.h"
 #include "keysrv/db/db.h"
-#include "keysrv/http/kind.h"
-#include "keysrv/who/who.h"
+#include "keysrv/who/caller.h"
 
 enum cf_body {
 	CF_BODY_NONE,
@@ -24,6 +23,7 @@ enum cf_body {
 	CF_BODY__COUNT
 };
 
+struct cf_kind;
 struct cf_req;
 
 /* What an endpoint does. */

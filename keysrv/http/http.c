@@ -14,7 +14,9 @@
 #include "common/mem.h"
 #include "keysrv/http/body.h"
 #include "keysrv/http/http_reply.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/queue.h"
+#include "keysrv/who/who.h"
 
 #define HEADER_MEMORY 16384	/* request line and header fields, bytes */
 #define REPLY_MAX (4u << 20)

@@ -18,16 +18,7 @@
 #include "common/err.h"
 #include "keysrv/db/db.h"
 
-struct cf_ks;
-struct cf_req;
-
-/* What a worker took from the queue: requests of one kind. */
-struct cf_batch {
-	const struct cf_ks *ks;
-	struct cf_db *db;
-	struct cf_req **req;
-	size_t count;
-};
+struct cf_batch;
 
 struct cf_kind {
 	const char *name;	/* in the counters and in the log */
@@ -42,9 +33,6 @@ struct cf_kind {
 	/* Instead of all that: the kind makes its transactions itself. */
 	void (*run)(struct cf_batch *batch);
 };
-
-/* By kind->run(), or as one transaction. */
-void cf_kind_run(const struct cf_kind *kind, struct cf_batch *batch);
 
 enum {
 #define KIND(name) + 1

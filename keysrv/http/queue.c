@@ -9,6 +9,8 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "keysrv/counts.h"
+#include "keysrv/http/batch.h"
+#include "keysrv/http/kind.h"
 
 /* A client has given up by then; its key must not be released to nobody. */
 #define WAIT_MAX_MS 25000
@@ -309,7 +311,7 @@ work(void *arg)
 		if (batch.count == 0)
 			continue;
 		cf_counts_batch(q->ks->counts, line->kind, batch.count);
-		cf_kind_run(line->kind, &batch);
+		cf_batch_do(&batch, line->kind);
 		give_back(q, taken, batch.count);
 	}
 	return NULL;

@@ -115,14 +115,4 @@ void cf_req_drop_fields(struct cf_req *req);
 /* A bad one.  `why` may be NULL or empty: the table's sentence is sent. */
 void cf_req_fail(struct cf_req *req, enum cf_err rc, const struct cf_why *why);
 
-/*
- * Run `fn` over the batch as one transaction; `fn` decides every request.
- * If the transaction is refused for what one of them says, each is run
- * alone; if it fails otherwise, or its outcome is not known, all are told
- * 503 and whatever fn decided is forgotten.
- */
-void cf_batch_run(struct cf_batch *batch, enum cf_db_mode mode,
-    const char *name, enum cf_err (*fn)(struct cf_db *db, void *batch,
-    struct cf_why *why));
-
 #endif

@@ -19,7 +19,10 @@
 #include "common/wire.h"
 #include "keysrv/db/db_master.h"
 #include "keysrv/db/db_upkeep.h"
+#include "keysrv/http/batch.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
+#include "keysrv/who/who.h"
 
 #define KEYS_IN_BATCH 2048	/* keys in one transaction */
 #define POSTPONE_MAX 3

@@ -12,6 +12,7 @@
 #include "common/assurance.h"
 #include "common/wire.h"
 #include "keysrv/db/db_receipt.h"
+#include "keysrv/http/batch.h"
 #include "keysrv/http/request.h"
 
 /* One key of a request. */

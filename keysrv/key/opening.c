@@ -13,8 +13,10 @@
 #include "common/mem.h"
 #include "common/secret.h"
 #include "keysrv/db/db_upkeep.h"
+#include "keysrv/http/batch.h"
 #include "keysrv/http/fields.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
 
 #define AT(member) offsetof(struct cf_opening_item, member)
 static const struct cf_member fields[] = {

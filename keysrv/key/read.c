@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "common/mem.h"
+#include "keysrv/http/batch.h"
+#include "keysrv/http/kind.h"
 
 struct cf_read_item *
 cf_read_item_new(struct cf_req *req)

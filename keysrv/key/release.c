@@ -18,9 +18,12 @@
 #include "common/mem.h"
 #include "common/secret.h"
 #include "keysrv/db/db_upkeep.h"
+#include "keysrv/http/batch.h"
 #include "keysrv/http/json_out.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/key/criteria.h"
 #include "keysrv/key/release.h"
+#include "keysrv/who/who.h"
 
 static bool
 release_knows_key(const struct cf_release_item *item)

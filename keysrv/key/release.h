@@ -9,6 +9,7 @@
 #ifndef CF_KEYSRV_RELEASE_H
 #define CF_KEYSRV_RELEASE_H
 
+#include "keysrv/http/batch.h"
 #include "keysrv/key/ask.h"
 
 struct cf_release_item {

@@ -8,6 +8,7 @@
 #include "common/fault.h"
 #include "common/secret.h"
 #include "keysrv/db/db_receipt.h"
+#include "keysrv/http/batch.h"
 #include "keysrv/key/release.h"
 
 static void

@@ -6,6 +6,7 @@
  */
 #include "common/link.h"
 #include "common/mem.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/key/read.h"
 
 /* Where else a saved mail can be opened: at the sender's reader. */

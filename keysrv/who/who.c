@@ -10,6 +10,8 @@
 
 #include "keysrv/db/db_row.h"
 #include "keysrv/db/db_who.h"
+#include "keysrv/http/batch.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/request.h"
 
 static const struct cf_method *const methods[CF_METHOD__COUNT] = {

@@ -2,6 +2,7 @@
 /* Which path leads to which endpoint, and what bodies endpoints take. */
 #include "common/json.h"
 #include "keysrv/http/body.h"
+#include "keysrv/http/kind.h"
 #include "tests/unit/fixture.h"
 
 static void

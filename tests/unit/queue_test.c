@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "keysrv/http/batch.h"
+#include "keysrv/http/kind.h"
 #include "tests/unit/fixture.h"
 
 static void

@@ -4,6 +4,8 @@
 
 #include "keysrv/db/db_row.h"
 #include "keysrv/db/db_who.h"
+#include "keysrv/http/batch.h"
+#include "keysrv/http/kind.h"
 #include "keysrv/http/request.h"
 #include "tests/unit/fixture.h"
 
