@@ -8,12 +8,13 @@
 #include "common/link_find.h"
 #include "common/mem.h"
 #include "common/scan.h"
+#include "common/wire.h"
 
 #define WORD_MIN 60		/* no L is shorter */
 #define WORD_MAX 8192
 #define LINES_MAX 2048		/* bytes of a link that was broken */
 
-static const char field[] = "Counterfoil-Locator:";
+static const char field[] = CF_LOCATOR_FIELD ":";
 static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -92,7 +93,7 @@ take_link(struct cf_scan *s, const char *text, bool in_field)
 		break;
 	}
 	if (in_field)
-		lose_link(s, CF_LOST_NONE, "its Counterfoil-Locator holds no "
+		lose_link(s, CF_LOST_NONE, "its " CF_LOCATOR_FIELD " holds no "
 		    "whole link", "");
 	return false;
 }

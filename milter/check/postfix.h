@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/wire.h"
 #include "milter/check/check.h"
 #include "milter/check/postfix_conf.h"
 
@@ -92,7 +93,7 @@ void cf_pf_check_filter(const struct cf_pf *p,
 /* ---- postfix_rules.c: what header_checks and body_checks do ---- */
 
 /* The flag as most people write it. */
-#define CF_PF_FLAG "X-Return-Receipt: yes"
+#define CF_PF_FLAG CF_FLAG_FIELD ": yes"
 
 /*
  * Does every way to write the flag, a near flag and what a trigger needs get

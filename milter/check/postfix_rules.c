@@ -8,16 +8,17 @@
 #include <strings.h>
 
 #include "common/mem.h"
+#include "common/wire.h"
 #include "milter/gateway/trigger.h"
 
 /* To be compared with what CF_PF_FLAG gets. */
 static const struct cf_pf_question questions[] = {
 	{ "x-return-receipt:yes", true, NULL },
-	{ "X-Return-Receipt: require=account; expires=7d", true, NULL },
+	{ CF_FLAG_FIELD ": require=account; expires=7d", true, NULL },
 	{ "X-RETURN-RECEIPT : yes", true, NULL },
-	{ "X-Return-Receipt\t: yes", true, NULL },
-	{ "Subject: X-Return-Receipt: yes", false, NULL },
-	{ "X-Return-Receipt-To: yes", false, NULL },
+	{ CF_FLAG_FIELD "\t: yes", true, NULL },
+	{ "Subject: " CF_FLAG_FIELD ": yes", false, NULL },
+	{ CF_FLAG_FIELD "-To: yes", false, NULL },
 	{ "X-Return-Path: yes", false, NULL },
 };
 #define QUESTIONS (sizeof questions / sizeof questions[0])
@@ -98,7 +99,7 @@ check_near_flags(const struct cf_pf *p, const char *action)
 	static const char *const in_header[] = { "X_Return_Receipt: yes",
 	    "X-Return-Reciept: yes", "X-Return-Rceiot: yes",
 	    "X-Rterun-Receipt: yes", "X-Retrun-Receit: yes", NULL };
-	static const char *const in_body[] = { "X-Return-Receipt: yes",
+	static const char *const in_body[] = { CF_FLAG_FIELD ": yes",
 	    "X-Return Receipt: yes", NULL };
 
 	check_near(p, "header_checks", "header_checks sends a flag that is "
