@@ -3,6 +3,7 @@
 
 import random
 import shutil
+from concurrent import futures
 
 from lab import proc
 
@@ -21,9 +22,11 @@ def spread_keys(side, rows, total, wanted):
 	"""
 	lines, pieces = [], max(10, total // 250000)
 	for n in range(pieces):
-		for released in (False, True):
-			rows.fill((total - wanted) // pieces // 2,
-			    released=released)
+		share = (total - wanted) // pieces // 2
+		with futures.ThreadPoolExecutor(2) as pool:
+			for half in [pool.submit(rows.fill, share, released=r)
+			    for r in (False, True)]:
+				half.result()
 		note("  %d of %d keys" % (total // pieces * (n + 1), total))
 		lines += proc.read_text(side.issue_keys(wanted // pieces)
 		    ).splitlines(True)
