@@ -37,18 +37,33 @@ def stat_of(pid):
 	    (int(words[13]) + int(words[14])) / TICK)
 
 
-def cpu(root):
-	"""Processor seconds of a process and all that came out of it."""
+def tree(root):
+	"""{pid: (seconds of its own, of its ended children)}"""
 	stats = {int(p): stat_of(int(p)) for p in os.listdir("/proc")
 	    if p.isdigit()}
-	total = 0.0
+	found = {}
 	for pid, s in stats.items():
 		at = pid
 		while s and at != root and at in stats and stats[at]:
 			at = stats[at][0]
 		if s and at == root:
-			total += s[1] + s[2]
-	return total
+			found[pid] = s[1:]
+	return found
+
+
+def cpu(root):
+	"""Processor seconds of a process and all that came out of it.
+
+	One that ends while the others are read would be missing, or be there
+	twice: then they are read again.
+	"""
+	found = tree(root)
+	for _ in range(50):
+		before, found = found, tree(root)
+		if before.keys() == found.keys() and all(before[pid][1] ==
+		    found[pid][1] for pid in found):
+			break
+	return sum(own + ended for own, ended in found.values())
 
 
 def _client():

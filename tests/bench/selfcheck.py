@@ -5,7 +5,9 @@
 import contextlib
 import io
 import os
+import subprocess
 import sys
+import tempfile
 import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
@@ -14,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
 from lab import proc, tap  # noqa: E402
 
 import figures  # noqa: E402
+import meters  # noqa: E402
 import turns  # noqa: E402
 from figures import Goal, Sample  # noqa: E402
 
@@ -202,6 +205,34 @@ def t_stop():
 		run.stop()
 	tap.equal([lab.stopped for lab in labs], [True, True], "stopped")
 	tap.equal(run.table.failures, ["at the end of 0: it hangs"], "failures")
+
+
+BURN = "i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done"
+
+
+@tap.case("processor time of children counts when they have ended, too")
+def t_cpu():
+	root = subprocess.Popen(["sh", "-c", "sh -c '%s'; echo; read line"
+	    % BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+	try:
+		root.stdout.readline()	# the child has ended, and is waited for
+		tap.equal(list(meters.tree(root.pid)), [root.pid], "processes")
+		tap.true(meters.cpu(root.pid) >= 1 / meters.TICK,
+		    "a tick at least")
+	finally:
+		root.communicate()
+	tap.equal(meters.cpu(root.pid), 0, "of what is gone")
+
+
+@tap.case("the peak of a program is its own, not ours")
+def t_peak():
+	mine = b"x" * 60000000	# so that each page is there
+	with tempfile.TemporaryDirectory() as folder:
+		_, peak = meters.run_with_peak(["/bin/true"], folder)
+		tap.true(0.5 < peak < len(mine) / 2e6, "MB: %g" % peak)
+		tap.contains(sentence(lambda: meters.run_with_peak(
+		    ["/bin/sh", "-c", "echo no >&2; exit 3"], folder)),
+		    "ended with 3: no", "of one that fails")
 
 
 tap.main()
