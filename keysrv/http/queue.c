@@ -17,8 +17,11 @@
 /*
  * The fewer batches, the less each request costs: a batch shares statements
  * and one commit.  So this many workers do one kind at a time, and what comes
- * meanwhile makes the next batch.  Another worker helps when the line is long
- * or when somebody has waited, be it for a lock or for a slow disk.
+ * meanwhile makes the next batch.  The second one begins when as many wait as
+ * the first has taken: those who have just been answered ask again one by one,
+ * and the first of them would be a batch of its own.  Another worker helps
+ * when the line is long or when somebody has waited, be it for a lock or for a
+ * slow disk.
  */
 #define CALM_WORKERS 2
 #define CROWD 64		/* requests */
@@ -29,6 +32,7 @@ struct line {
 	struct cf_req *first, **last;
 	size_t count;
 	size_t running;			/* batches of this kind under way */
+	size_t taken;			/* requests of the last batch */
 };
 
 /*
@@ -108,8 +112,9 @@ cf_queue_reserve(struct cf_queue *q)
 static bool
 is_ready(const struct cf_queue *q, const struct line *l, int64_t now_ms)
 {
-	return l->first != NULL && (q->stopping ||
-	    l->running < CALM_WORKERS || l->count >= CROWD ||
+	return l->first != NULL && (q->stopping || l->running == 0 ||
+	    (l->running < CALM_WORKERS && l->count >= l->taken) ||
+	    l->count >= CROWD ||
 	    now_ms - l->first->queued_ms >= PATIENCE_MS);
 }
 
@@ -265,8 +270,10 @@ take(struct worker *w, struct line **line, struct cf_req **batch,
 	}
 	if (l != NULL && l->first == NULL)
 		l->last = &l->first;
-	if (l != NULL)
+	if (l != NULL) {
 		l->running++;
+		l->taken = n;
+	}
 	*line = l;
 	/* For what still waits: somebody to do it, or to watch it. */
 	if (oldest_ms(q) >= 0)

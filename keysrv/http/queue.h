@@ -5,7 +5,8 @@
  * Bounded: a place is reserved before the HTTP thread lets go of a request.
  * Each worker has one database connection and takes everything of one kind
  * that waits, up to CF_BATCH_MAX, oldest kind first.  Two workers do a kind
- * at a time, more only when it is long in coming; so batches stay large.
+ * at a time, the second when it has as much to do as the first, and more only
+ * when it is long in coming; so batches stay large.
  * Threads: safe.   Logging: never.
  */
 #ifndef CF_KEYSRV_QUEUE_H

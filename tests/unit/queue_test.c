@@ -158,6 +158,104 @@ t_workers_wake_for_every_request(void **state)
 	cf_queue_free(&q);
 }
 
+/* ---- when the second worker begins ---- */
+
+#define FEW 4
+
+static sem_t begun, may_end;
+static size_t sizes[2];		/* of the batches, as they began */
+static atomic_size_t batches;
+
+static void
+hold(struct cf_batch *batch)
+{
+	size_t i, n = atomic_fetch_add(&batches, 1);
+
+	for (i = 0; i < batch->count; i++)
+		batch->req[i]->rc = CF_OK;
+	if (n < 2)
+		sizes[n] = batch->count;
+	sem_post(&begun);
+	while (sem_wait(&may_end) != 0)
+		;
+	sem_post(&may_end);
+}
+
+static const struct cf_kind slow = { .name = "slow", .run = hold };
+static const struct cf_kind *const slow_kinds[] = { &slow };
+
+static void
+ignore(struct cf_req *req)
+{
+	(void)req;
+}
+
+static void
+push(struct cf_queue *q, struct cf_req *req, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		req[i] = (struct cf_req){ .kind = &slow, .rc = CF_ERR__COUNT };
+		assert_true(cf_queue_reserve(q));
+		cf_queue_push(q, &req[i]);
+	}
+}
+
+static bool
+has_begun(int64_t limit_ms)
+{
+	int64_t until_ms = cf_clock_mono_ms() + limit_ms;
+	const struct timespec until = { until_ms / 1000,
+	    until_ms % 1000 * 1000000 };
+
+	return sem_clockwait(&begun, CLOCK_MONOTONIC, &until) == 0;
+}
+
+/* One batch is under way, and as many come again; false: too slowly. */
+static bool
+second_batch_is_as_large(void)
+{
+	struct cf_settings settings = { 0 };
+	struct cf_ks ks = { .settings = &settings };
+	struct cf_queue *q = cf_queue_new(slow_kinds, 1, 100, ignore);
+	struct cf_req first[FEW], second[FEW];
+	int64_t began_ms;
+	bool in_time;
+
+	batches = 0;
+	sem_init(&begun, 0, 0);
+	sem_init(&may_end, 0, 0);
+	push(q, first, FEW);
+	assert_int_equal(cf_queue_start(q, &ks, WORKERS, NULL), CF_OK);
+	assert_true(has_begun(60000));
+	began_ms = cf_clock_mono_ms();
+	push(q, second, FEW - 1);
+	if (!has_begun(10)) {
+		push(q, second + FEW - 1, 1);
+		assert_true(has_begun(60000));
+	}
+	/* Nobody had waited so long that a worker came for that. */
+	in_time = cf_clock_mono_ms() - began_ms < 20;
+	sem_post(&may_end);
+	cf_queue_stop(q);
+	cf_queue_free(&q);
+	assert_int_equal(sizes[0], FEW);
+	if (in_time)
+		assert_int_equal(sizes[1], FEW);
+	return in_time;
+}
+
+static void
+t_second_worker_begins_with_as_many_as_the_first(void **state)
+{
+	int tries;
+
+	(void)state;
+	for (tries = 0; !second_batch_is_as_large(); tries++)
+		assert_in_range(tries, 0, 1000);
+}
+
 int
 main(void)
 {
@@ -165,6 +263,8 @@ main(void)
 		cmocka_unit_test(t_reserve_gives_as_many_places_as_there_are),
 		cmocka_unit_test(t_push_answers_when_the_workers_have_gone),
 		cmocka_unit_test(t_workers_wake_for_every_request),
+		cmocka_unit_test(
+		    t_second_worker_begins_with_as_many_as_the_first),
 	};
 
 	return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
