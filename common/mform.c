@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cf_mform - see mform.h. */
+/* cf_mform - see mform.h: the writer. */
 #include "common/mform.h"
 
 #include <glib.h>
@@ -7,31 +7,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/wire.h"
+#include "common/mform_private.h"
 
-#define FIRST_NAME CF_FORM_FIELD ": "
-#define HP_NAME "HP-Outer: "
-#define SUFFIX ";\r\n hp=\"cipher\""
-#define MADE_VERSION "MIME-Version: 1.0\r\n"
-#define MADE_TYPE "Content-Type: text/plain; charset=us-ascii; " \
-	"hp=\"cipher\"\r\n"
-#define WRAPPER "Content-Type: message/rfc822\r\n\r\n"
-
-#define LIT_LEN(s) (sizeof(s) - 1)
 #define OUTER_MAX 99999		/* fields; five digits */
 #define HP_MAX ((size_t)16 << 20)	/* bytes of all HP-Outer lines */
 /* Bytes in one RFC 2047 word: with either charset at most 75 characters. */
 #define WORD_BYTES 42
-
-enum ct { CT_SUFFIX, CT_MADE, CT_KEPT };
-
-/* What the Counterfoil-M field says. */
-struct said {
-	size_t outer;
-	enum ct ct;
-	bool mv_made;
-	bool wrapped;
-};
 
 bool
 cf_mform_drops(const char *name)
@@ -216,13 +197,13 @@ add_outer(struct cf_buf *hp, const struct cf_field *f)
 		cf_buf_adds(&value, f->value);
 	else
 		cf_mform_pre_encode(&value, f->value);
-	cf_buf_addf(hp, HP_NAME "%s:", f->name);
+	cf_buf_addf(hp, CF_MFORM_HP "%s:", f->name);
 	add_crlf(hp, cf_buf_str(&value));
 	cf_buf_adds(hp, "\r\n");
 	if (hp->full || value.full)
 		return false;
-	return cf_block_name_len(hp->data + at + LIT_LEN(HP_NAME),
-	    hp->len - at - LIT_LEN(HP_NAME)) == strlen(f->name) &&
+	return cf_block_name_len(hp->data + at + LIT_LEN(CF_MFORM_HP),
+	    hp->len - at - LIT_LEN(CF_MFORM_HP)) == strlen(f->name) &&
 	    cf_block_is_clean(hp->data + at, hp->len - at) &&
 	    cf_block_field_len(hp->data + at, hp->len - at) == hp->len - at;
 }
@@ -246,11 +227,12 @@ add_outers(struct cf_buf *hp, const struct cf_field *outer, size_t count,
 /* ---- add ---- */
 
 static void
-add_first(struct cf_buf *out, const struct said *said)
+add_first(struct cf_buf *out, const struct cf_mform_said *said)
 {
 	static const char *const ct[] = { "suffix", "made", "kept" };
 
-	cf_buf_addf(out, FIRST_NAME "v=1; outer=%zu; ct=%s; mv=%s; form=%s\r\n",
+	cf_buf_addf(out, CF_MFORM_FIRST
+	    "v=1; outer=%zu; ct=%s; mv=%s; form=%s\r\n",
 	    said->outer, ct[said->ct], said->mv_made ? "made" : "kept",
 	    said->wrapped ? "rfc822" : "plain");
 }
@@ -258,10 +240,11 @@ add_first(struct cf_buf *out, const struct said *said)
 static void
 add_wrapped(struct cf_buf *out)
 {
-	static const struct said said = { 0, CT_KEPT, false, true };
+	static const struct cf_mform_said said = { 0, CF_MFORM_KEPT, false,
+	    true };
 
 	add_first(out, &said);
-	cf_buf_adds(out, WRAPPER);
+	cf_buf_adds(out, CF_MFORM_WRAPPER);
 }
 
 /* All of M in front of the empty line. */
@@ -270,26 +253,26 @@ add_plain(struct cf_buf *out, const char *block, size_t len,
     const struct cf_buf *hp, size_t outer)
 {
 	struct cf_span type = cf_block_field(block, len, "Content-Type");
-	struct said said = { outer, CT_KEPT, false, false };
+	struct cf_mform_said said = { outer, CF_MFORM_KEPT, false, false };
 	size_t cut = 0;
 
 	if (type.p == NULL)
-		said.ct = CT_MADE;
+		said.ct = CF_MFORM_MADE;
 	else if (takes_suffix(type))
-		said.ct = CT_SUFFIX;
+		said.ct = CF_MFORM_SUFFIXED;
 	said.mv_made = cf_block_field(block, len, "MIME-Version").p == NULL;
 	add_first(out, &said);
 	cf_buf_add(out, hp->data, hp->len);
-	if (said.ct == CT_SUFFIX) {
+	if (said.ct == CF_MFORM_SUFFIXED) {
 		cut = (size_t)(type.p - block) + type.len - 2;
 		cf_buf_add(out, block, cut);
-		cf_buf_adds(out, SUFFIX);
+		cf_buf_adds(out, CF_MFORM_SUFFIX);
 	}
 	cf_buf_add(out, block + cut, len - cut);
 	if (said.mv_made)
-		cf_buf_adds(out, MADE_VERSION);
-	if (said.ct == CT_MADE)
-		cf_buf_adds(out, MADE_TYPE);
+		cf_buf_adds(out, CF_MFORM_VERSION);
+	if (said.ct == CF_MFORM_MADE)
+		cf_buf_adds(out, CF_MFORM_TYPE);
 }
 
 /*
@@ -351,161 +334,4 @@ cf_mform_add(const void *m, size_t len, const struct cf_field *outer,
 
 	return add_start(m, len, plain, block_len, outer, outer_count, ret,
 	    why);
-}
-
-/* ---- strip ---- */
-
-static bool
-eat(struct cf_span *s, const char *literal)
-{
-	size_t n = strlen(literal);
-
-	if (s->len < n || memcmp(s->p, literal, n) != 0)
-		return false;
-	s->p += n;
-	s->len -= n;
-	return true;
-}
-
-/* Decimal without leading zeros, at most five digits. */
-static bool
-eat_number(struct cf_span *s, size_t *ret)
-{
-	size_t n = 0, value = 0;
-
-	for (; n < s->len && n < 6 && s->p[n] >= '0' && s->p[n] <= '9'; n++)
-		value = value * 10 + (size_t)(s->p[n] - '0');
-	if (n == 0 || n == 6 || (n > 1 && s->p[0] == '0'))
-		return false;
-	s->p += n;
-	s->len -= n;
-	*ret = value;
-	return true;
-}
-
-static bool
-eat_first(struct cf_span *s, struct said *said)
-{
-	if (!eat(s, FIRST_NAME "v=1; outer=") ||
-	    !eat_number(s, &said->outer) || !eat(s, "; ct="))
-		return false;
-	if (eat(s, "suffix"))
-		said->ct = CT_SUFFIX;
-	else if (eat(s, "made"))
-		said->ct = CT_MADE;
-	else if (eat(s, "kept"))
-		said->ct = CT_KEPT;
-	else
-		return false;
-	said->mv_made = eat(s, "; mv=made");
-	if (!said->mv_made && !eat(s, "; mv=kept"))
-		return false;
-	said->wrapped = eat(s, "; form=rfc822\r\n");
-	return said->wrapped || eat(s, "; form=plain\r\n");
-}
-
-static bool
-eat_outers(struct cf_span *s, size_t count)
-{
-	size_t n;
-
-	for (; count > 0; count--) {
-		n = cf_block_field_len(s->p, s->len);
-		if (n == 0 || !eat(s, HP_NAME))
-			return false;
-		n -= LIT_LEN(HP_NAME);
-		if (cf_block_name_len(s->p, n) == 0)
-			return false;
-		s->p += n;
-		s->len -= n;
-	}
-	return true;
-}
-
-/* Take `line` off the end of the block.  False when it is not there. */
-static bool
-uneat_line(const char *block, size_t *len, const char *line)
-{
-	size_t n = strlen(line), at;
-
-	if (*len < n)
-		return false;
-	at = *len - n;
-	if (memcmp(block + at, line, n) != 0 ||
-	    (at > 0 && block[at - 1] != '\n'))
-		return false;
-	*len = at;
-	return true;
-}
-
-/* m in pieces: the block up to `a`, on from `b` to `end`, and the rest. */
-struct pieces {
-	size_t a, b, end, rest;
-};
-
-static bool
-find_pieces(const struct said *said, struct cf_span s, struct pieces *ret)
-{
-	struct cf_span type;
-
-	if (!cf_block_find(s.p, s.len, &ret->rest))
-		return false;
-	ret->end = ret->rest;
-	ret->a = ret->b = 0;
-	if (said->ct == CT_MADE && !uneat_line(s.p, &ret->end, MADE_TYPE))
-		return false;
-	if (said->mv_made && !uneat_line(s.p, &ret->end, MADE_VERSION))
-		return false;
-	if (said->ct != CT_SUFFIX)
-		return true;
-	type = cf_block_field(s.p, ret->end, "Content-Type");
-	if (type.p == NULL || type.len < LIT_LEN("Content-Type:" SUFFIX "\r\n")
-	    || memcmp(type.p + type.len - LIT_LEN(SUFFIX "\r\n"),
-	    SUFFIX "\r\n", LIT_LEN(SUFFIX "\r\n")) != 0)
-		return false;
-	ret->b = (size_t)(type.p - s.p) + type.len - 2;
-	ret->a = ret->b - LIT_LEN(SUFFIX);
-	return true;
-}
-
-static void
-give(struct cf_span s, const struct pieces *at,
-    struct cf_span ret[CF_MFORM_STRETCHES])
-{
-	ret[0].p = s.p;
-	ret[0].len = at->a;
-	ret[1].p = s.p + at->b;
-	ret[1].len = at->end - at->b;
-	ret[2].p = s.p + at->rest;
-	ret[2].len = s.len - at->rest;
-}
-
-enum cf_err
-cf_mform_strip(const void *mform, size_t len,
-    struct cf_span ret[CF_MFORM_STRETCHES], struct cf_why *why)
-{
-	struct cf_span s = { mform, len };
-	struct pieces at = { 0, 0, 0, 0 };
-	struct said said;
-
-	if (!eat_first(&s, &said))
-		return cf_fail(CF_E_MFORM, why,
-		    "the decrypted message does not begin with the field "
-		    CF_FORM_FIELD " of version 1");
-	if (!eat_outers(&s, said.outer))
-		return cf_fail(CF_E_MFORM, why,
-		    "the decrypted message has not the %zu HP-Outer fields "
-		    "that it claims", said.outer);
-	if (said.wrapped) {
-		if (said.ct != CT_KEPT || said.mv_made || !eat(&s, WRAPPER))
-			return cf_fail(CF_E_MFORM, why,
-			    "the wrapper of the decrypted message is not "
-			    "the one it claims");
-	} else if (!find_pieces(&said, s, &at)) {
-		return cf_fail(CF_E_MFORM, why,
-		    "what was added to the decrypted message's header is "
-		    "not there");
-	}
-	give(s, &at, ret);
-	return CF_OK;
 }
