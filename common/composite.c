@@ -24,7 +24,7 @@
 #define COLON_MAX 20000		/* lines that may be header fields */
 #define DEPTH_MAX 8		/* multiparts around the notice */
 
-#define READ_MAX (CF_B64_LINE_IN * 840)
+#define READ_MAX (CF_B64_LINE_IN * 1150)	/* 64 kB, in whole lines */
 #define PIECE_MAX 65535	/* what libmilter sends in one packet */
 
 void

@@ -22,6 +22,17 @@ cf_file_fail(struct cf_why *why, const char *what)
 }
 
 enum cf_err
+cf_file_fail_in(const char *directory, enum cf_err rc,
+    const struct cf_why *inner, struct cf_why *why)
+{
+	if (rc == CF_OK)
+		return rc;
+	if (strncmp(inner->text, directory, strlen(directory)) == 0)
+		return cf_fail(rc, why, "%s", inner->text);
+	return cf_fail(rc, why, "%s: %s", directory, inner->text);
+}
+
+enum cf_err
 cf_file_write_all(int fd, const void *data, size_t len, struct cf_why *why)
 {
 	const char *p = data;

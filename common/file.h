@@ -19,6 +19,9 @@
  * CF_E_IO.  The same wherever CF_E_IO stands below, and its likes.
  */
 enum cf_err cf_file_fail(struct cf_why *why, const char *what);
+/* `inner`, which may name no place, with the directory in front; gives `rc`. */
+CF_MUST_USE enum cf_err cf_file_fail_in(const char *directory, enum cf_err rc,
+    const struct cf_why *inner, struct cf_why *why);
 /*
  * Write `len` bytes to a new file with `mode`: temporary name in the same
  * directory, fsync, link into place, fsync of the directory.  CF_E_IO if

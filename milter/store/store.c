@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,205 +20,12 @@
 
 #define LABEL "counterfoil blob v1"
 #define BLOB_BYTES 16
-#define COPY_LEN 65536
-#define AHEAD_LEN (1u << 20)	/* the disk is busy before the end comes */
 /* The reader may run under another user of the directory's group. */
 #define BLOB_MODE 0640
 #define SHARD_MODE 0750
 /* So much of the time of a stored message may end with the power. */
 #define TIME_LOSS_S 60
 #define LINK_TRIES 5	/* against a sweep that takes it away each time */
-
-/* A sentence that names no place gets the directory in front. */
-static enum cf_err
-fail_in(const char *directory, enum cf_err rc, const struct cf_why *inner,
-    struct cf_why *why)
-{
-	if (rc == CF_OK)
-		return rc;
-	if (strncmp(inner->text, directory, strlen(directory)) == 0)
-		return cf_fail(rc, why, "%s", inner->text);
-	return cf_fail(rc, why, "%s: %s", directory, inner->text);
-}
-
-void
-cf_spool_init(struct cf_spool *spool, const char *directory,
-    size_t memory_limit)
-{
-	struct cf_buf memory = CF_BUF_INIT(memory_limit);
-
-	memset(spool, 0, sizeof *spool);
-	spool->memory = memory;
-	spool->fd = -1;
-	spool->memory_limit = memory_limit;
-	spool->directory = directory;
-}
-
-void
-cf_spool_for_store(struct cf_spool *spool, uint64_t (*head_size)(uint64_t len))
-{
-	spool->head_size = head_size;
-}
-
-static enum cf_err
-copy_spool(int fd, const struct cf_spool *spool, struct cf_why *why)
-{
-	CF_AUTO(cf_free) char *chunk = cf_calloc(COPY_LEN, 1);
-	enum cf_err rc;
-	uint64_t off = 0, left;
-	ssize_t n;
-
-	while (off < spool->len) {
-		left = spool->len - off;
-		n = pread(spool->fd, chunk, left < COPY_LEN ? (size_t)left :
-		    COPY_LEN, (off_t)(spool->base + off));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return cf_file_fail(why, "spool file");
-		rc = cf_file_write_all(fd, chunk, (size_t)n, why);
-		if (rc != CF_OK)
-			return rc;
-		off += (uint64_t)n;
-	}
-	return CF_OK;
-}
-
-/* What is in memory, or in the file before. */
-static enum cf_err
-copy_bytes(int fd, const struct cf_spool *spool, struct cf_why *why)
-{
-	if (spool->fd >= 0)
-		return copy_spool(fd, spool, why);
-	return cf_file_write_all(fd, cf_buf_str(&spool->memory),
-	    spool->memory.len, why);
-}
-
-/* A file without a name is linked by its place in /proc, which a bare chroot
- * lacks. */
-static bool
-can_link(void)
-{
-	return access("/proc/self/fd", X_OK) == 0;
-}
-
-static enum cf_err
-open_spool(const struct cf_spool *spool, uint64_t base, int *ret_fd,
-    bool *ret_linkable, struct cf_why *why)
-{
-	/* O_EXCL would mean that it never gets a name. */
-	int fd = spool->head_size == NULL ? -1 : open(spool->directory,
-	    O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	enum cf_err rc = CF_OK;
-
-	*ret_linkable = fd >= 0 && can_link();
-	if (fd < 0)
-		rc = cf_file_spool(spool->directory, &fd, why);
-	if (rc != CF_OK)
-		return rc;
-	*ret_fd = fd;
-	if (lseek(fd, (off_t)base, SEEK_SET) >= 0)
-		return CF_OK;
-	close(fd);
-	return cf_file_fail(why, spool->directory);
-}
-
-/* Into a file, or into another one with more room in front. */
-static enum cf_err
-move_spool(struct cf_spool *spool, uint64_t base, struct cf_why *why)
-{
-	bool linkable;
-	enum cf_err rc;
-	int fd;
-
-	rc = open_spool(spool, base, &fd, &linkable, why);
-	if (rc != CF_OK)
-		return rc;
-	rc = copy_bytes(fd, spool, why);
-	if (rc != CF_OK) {
-		close(fd);
-		return rc;
-	}
-	if (spool->fd >= 0)
-		close(spool->fd);
-	cf_buf_free(&spool->memory);
-	spool->fd = fd;
-	spool->base = base;
-	spool->linkable = linkable;
-	return CF_OK;
-}
-
-/* The last whole piece goes to the disk while the next ones come in. */
-static void
-write_ahead(const struct cf_spool *spool, uint64_t before)
-{
-	uint64_t from = before / AHEAD_LEN * AHEAD_LEN;
-	uint64_t to = spool->len / AHEAD_LEN * AHEAD_LEN;
-
-	/* Only to be faster: what fails here fails in fsync(), too. */
-	if (spool->linkable && to > from)
-		(void)sync_file_range(spool->fd, (off_t)(spool->base + from),
-		    (off_t)(to - from), SYNC_FILE_RANGE_WRITE);
-}
-
-enum cf_err
-cf_spool_add(struct cf_spool *spool, const void *data, size_t len,
-    struct cf_why *why)
-{
-	uint64_t before = spool->len, base = 0;
-	struct cf_why inner = { "" };
-	enum cf_err rc = CF_OK;
-
-	if (spool->fd < 0 && len <= spool->memory_limit - spool->memory.len) {
-		cf_buf_add(&spool->memory, data, len);
-		spool->len += len;
-		return CF_OK;
-	}
-	if (spool->head_size != NULL)
-		base = spool->head_size(spool->len + len);
-	if (spool->fd < 0 || base != spool->base)
-		rc = move_spool(spool, base, &inner);
-	if (rc == CF_OK)
-		rc = cf_file_write_all(spool->fd, data, len, &inner);
-	if (rc != CF_OK)
-		return fail_in(spool->directory, rc, &inner, why);
-	spool->len += len;
-	write_ahead(spool, before);
-	return CF_OK;
-}
-
-enum cf_err
-cf_spool_map(struct cf_spool *spool, const void **ret_data, struct cf_why *why)
-{
-	void *map;
-
-	if (spool->fd < 0) {
-		*ret_data = cf_buf_str(&spool->memory);
-		return CF_OK;
-	}
-	if (spool->map == NULL) {
-		map = mmap(NULL, spool->len, PROT_READ, MAP_PRIVATE,
-		    spool->fd, 0);
-		if (map == MAP_FAILED)
-			return cf_file_fail(why, "mmap");
-		spool->map = map;
-	}
-	*ret_data = spool->map;
-	return CF_OK;
-}
-
-void
-cf_spool_free(struct cf_spool *spool)
-{
-	if (spool->map != NULL)
-		munmap(spool->map, spool->len);
-	spool->map = NULL;
-	if (spool->fd >= 0)
-		close(spool->fd);
-	spool->fd = -1;
-	cf_buf_free(&spool->memory);
-	spool->len = 0;
-}
 
 void
 cf_store_name(const struct cf_secret *secret, const void *head,
@@ -286,7 +92,7 @@ fresh_open(const char *directory, const char *shard, struct fresh *f,
     struct cf_why *why)
 {
 	const int flags = O_TMPFILE | O_WRONLY | O_CLOEXEC;
-	bool link = can_link();
+	bool link = cf_spool_can_link();
 	enum cf_err rc = CF_OK;
 
 	f->fd = link ? open(shard, flags, BLOB_MODE) : -1;
@@ -417,7 +223,7 @@ cf_store_renew(const struct cf_blob *blob, bool *ret_there,
 	/* Who linked it may not have come to this yet. */
 	if (rc == CF_OK && *ret_there)
 		rc = cf_file_sync_parent(path, &inner);
-	return fail_in(blob->directory, rc, &inner, why);
+	return cf_file_fail_in(blob->directory, rc, &inner, why);
 }
 
 /* ---- store ---- */
@@ -457,7 +263,7 @@ fill(int fd, const struct cf_blob *blob, struct cf_why *why)
 
 	rc = write_buf(fd, blob->head, why);
 	if (rc == CF_OK && blob->spool != NULL)
-		rc = copy_bytes(fd, blob->spool, why);
+		rc = cf_spool_copy(blob->spool, fd, why);
 	if (rc == CF_OK)
 		rc = write_buf(fd, blob->tail, why);
 	return rc == CF_OK ? make_durable(fd, blob, why) : rc;
@@ -551,7 +357,7 @@ cf_store_put(const struct cf_blob *blob, bool *ret_made, struct cf_why *why)
 	if (rc == CF_OK)
 		rc = cf_file_sync_parent(path, &inner);
 	cf_fault("store-linked");
-	return fail_in(blob->directory, rc, &inner, why);
+	return cf_file_fail_in(blob->directory, rc, &inner, why);
 }
 
 void
