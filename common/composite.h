@@ -13,7 +13,7 @@
  *
  * Knows: MIME (reading by GMime), the structure above.
  * Does not know: what notices say, keys, milters, allow lists; how E and L
- * are found (common/reading.h).
+ * are found (common/reading.h); how its header comes about.
  * Threads: cf_composite_init() once before threads start; then no shared
  * state.   Logging: never.
  */
@@ -28,56 +28,13 @@
 #include "common/container.h"
 #include "common/err.h"
 #include "common/link.h"
-#include "common/mform.h"
 
 #define CF_BOUNDARY_LEN (5 + 22)	/* =_cf_<22> */
+/* Both texts, quoted-printable. */
+#define CF_COMPOSITE_NOTICE_MAX ((size_t)4 << 20)
 
 /* Start GMime.  Any number of times, but first before threads start. */
 void cf_composite_init(void);
-
-/* ---- outer header ---- */
-
-/*
- * One edit, to be done in the order of the list.  `index` counts from 1
- * among the fields of that name (any case) as they stand BEFORE all edits;
- * the list deletes from the highest index down, so it means the same to
- * Postfix and to Sendmail.  Values have no leading blank and no line end.
- */
-enum cf_edit_kind {
-	CF_EDIT_CHANGE,		/* set the value of the index-th `name` */
-	CF_EDIT_DELETE,		/* remove it; value is NULL */
-	CF_EDIT_ADD		/* append a field; index is 0 */
-};
-
-struct cf_edit {
-	enum cf_edit_kind kind;
-	const char *name;	/* lends: from the fields, or static */
-	unsigned index;
-	const char *value;	/* lends: from the list, or static */
-};
-
-struct cf_edits {
-	struct cf_edit *item;
-	size_t count;
-	/* The header as it will be outside, in order; lends likewise. */
-	struct cf_field *outer;
-	size_t outer_count;
-	char *content_type;	/* P's, with one leading blank */
-};
-
-/*
- * What must change in the outer header of the message with `fields`, so that
- * P stands behind it: the flag, Bcc, Resent-Bcc, Disposition-Notification-To,
- * Return-Receipt-To, DKIM-Signature and every Content-* field but one
- * Content-Type go;
- * MIME-Version, Content-Type and Counterfoil-Version are there once, with
- * P's values.  All else stays.  `boundary` is CF_BOUNDARY_LEN characters.
- * ret->outer is what cf_mform_head() wants as `outer`.
- * Fills *ret; free with cf_edits_free().  `fields` must live as long.
- */
-void cf_composite_edits(const struct cf_field *fields, size_t count,
-    const char *boundary, struct cf_edits *ret);
-void cf_edits_free(struct cf_edits *edits);
 
 /* ---- writing the body of P ---- */
 

@@ -53,7 +53,7 @@ void cf_mform_pre_encode(struct cf_buf *buf, const char *value);
  * line, for the fields of m in their order.  What cf_mform_drops() is left
  * out; LF becomes CRLF; the rest is copied as it is.  The body follows
  * unchanged, in whatever pieces it comes.  `outer` are the fields that will
- * be seen outside, as they will be sent (cf_composite_edits()); structural
+ * be seen outside, as they will be sent (cf_edits_make()); structural
  * ones (MIME-Version, Content-*) get no HP-Outer; values that are not ASCII
  * are pre-encoded (RFC 2047).
  * `head` should be a secret buffer.

@@ -1,12 +1,130 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* edits - see edits.h. */
+/* cf_edits - see edits.h. */
 #include "milter/gateway/edits.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/mem.h"
+#include "common/wire.h"
 
 #define FOLD_AT 76	/* columns of a line, if there is a blank to fold at */
+
+/* Fields that stand outside exactly once, with a value of ours. */
+enum fixed { FIXED_MIME, FIXED_TYPE, FIXED_VERSION, FIXED__COUNT };
+
+static const char *const fixed_name[FIXED__COUNT] = {
+	"MIME-Version", "Content-Type", CF_VERSION_FIELD
+};
+
+static enum fixed
+fixed_of(const char *name)
+{
+	int i = 0;
+
+	while (i < FIXED__COUNT && !cf_field_is(name, fixed_name[i]))
+		i++;
+	return (enum fixed)i;
+}
+
+static bool
+goes(const char *name)
+{
+	return cf_mform_drops(name) || cf_mform_is_structural(name) ||
+	    cf_field_is(name, "Disposition-Notification-To") ||
+	    cf_field_is(name, "Return-Receipt-To") ||
+	    /* Of the body that goes; a signer behind us makes a new one. */
+	    cf_field_is(name, "DKIM-Signature");
+}
+
+/* Which one of its name fields[i] is, from 1. */
+static unsigned
+instance(const struct cf_field *fields, size_t i)
+{
+	unsigned n = 1;
+	size_t k;
+
+	for (k = 0; k < i; k++)
+		if (strcasecmp(fields[k].name, fields[i].name) == 0)
+			n++;
+	return n;
+}
+
+static void
+add_edit(struct cf_edits *list, enum cf_edit_kind kind, const char *name,
+    unsigned index, const char *value)
+{
+	struct cf_edit edit = { kind, name, index, value };
+
+	list->item[list->count++] = edit;
+}
+
+static void
+add_outer(struct cf_edits *list, const char *name, const char *value)
+{
+	struct cf_field field = { name, value };
+
+	list->outer[list->outer_count++] = field;
+}
+
+void
+cf_edits_make(const struct cf_field *fields, size_t count,
+    const char *boundary, struct cf_edits *ret)
+{
+	const char *value[FIXED__COUNT] = { " 1.0", NULL, " 1" };
+	bool there[FIXED__COUNT] = { false };
+	struct cf_edits list = { 0 };
+	enum fixed f;
+	size_t i;
+
+	list.content_type = cf_asprintf(" multipart/mixed; boundary=\"%s\"",
+	    boundary);
+	value[FIXED_TYPE] = list.content_type;
+	list.item = cf_calloc(count + FIXED__COUNT, sizeof *list.item);
+	list.outer = cf_calloc(count + FIXED__COUNT, sizeof *list.outer);
+	for (i = 0; i < count; i++) {
+		f = fixed_of(fields[i].name);
+		if (f < FIXED__COUNT && !there[f]) {
+			there[f] = true;
+			/* An edit costs the mail server a look at its file. */
+			if (strcmp(fields[i].value, value[f]) != 0)
+				add_edit(&list, CF_EDIT_CHANGE,
+				    fields[i].name, 1, value[f] + 1);
+			add_outer(&list, fields[i].name, value[f]);
+		} else if (f == FIXED__COUNT && !goes(fields[i].name)) {
+			add_outer(&list, fields[i].name, fields[i].value);
+		}
+	}
+	/* Downwards, so that no deletion moves an index still to come. */
+	for (i = count; i-- > 0; ) {
+		f = fixed_of(fields[i].name);
+		if (f == FIXED__COUNT ? goes(fields[i].name) :
+		    instance(fields, i) > 1)
+			add_edit(&list, CF_EDIT_DELETE, fields[i].name,
+			    instance(fields, i), NULL);
+	}
+	for (i = 0; i < FIXED__COUNT; i++) {
+		if (there[i])
+			continue;
+		add_edit(&list, CF_EDIT_ADD, fixed_name[i], 0, value[i] + 1);
+		add_outer(&list, fixed_name[i], value[i]);
+	}
+	*ret = list;
+}
+
+void
+cf_edits_free(struct cf_edits *edits)
+{
+	static const struct cf_edits none;
+
+	free(edits->item);
+	free(edits->outer);
+	free(edits->content_type);
+	*edits = none;
+}
+
+/* ---- doing them ---- */
 
 /* Printable ASCII on one line: whoever made it is wrong if it is not. */
 static bool
@@ -82,6 +200,8 @@ cf_edits_apply(const struct cf_edits *edits, const struct cf_edit_ops *ops,
 			    edits->item[i].name);
 	return CF_OK;
 }
+
+/* ---- more of them ---- */
 
 static struct cf_edit *
 append(struct cf_edits *edits)

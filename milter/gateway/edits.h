@@ -1,20 +1,65 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * edits - do a list of header edits to a message through a milter's hands.
+ * cf_edits - what a sealed message changes in its header, and how that is done
+ * through a milter's hands.
  *
  * One place writes header fields: it knows about the blank behind the colon,
  * refuses line ends, NUL and 8-bit in values, folds long ones, and stops at
  * the first failure.
- * Knows: struct cf_edits (common/composite.h).   Does not know: libmilter.
+ * Knows: which fields stand outside P.   Does not know: libmilter.
  * Threads: no shared state.   Logging: never.
  */
 #ifndef CF_MILTER_EDITS_H
 #define CF_MILTER_EDITS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/composite.h"
 #include "common/err.h"
+#include "common/mform.h"
+
+/*
+ * One edit, to be done in the order of the list.  `index` counts from 1
+ * among the fields of that name (any case) as they stand BEFORE all edits;
+ * the list deletes from the highest index down, so it means the same to
+ * Postfix and to Sendmail.  Values have no leading blank and no line end.
+ */
+enum cf_edit_kind {
+	CF_EDIT_CHANGE,		/* set the value of the index-th `name` */
+	CF_EDIT_DELETE,		/* remove it; value is NULL */
+	CF_EDIT_ADD		/* append a field; index is 0 */
+};
+
+struct cf_edit {
+	enum cf_edit_kind kind;
+	const char *name;	/* lends: from the fields, or static */
+	unsigned index;
+	const char *value;	/* lends: from the list, or static */
+};
+
+struct cf_edits {
+	struct cf_edit *item;
+	size_t count;
+	/* The header as it will be outside, in order; lends likewise. */
+	struct cf_field *outer;
+	size_t outer_count;
+	char *content_type;	/* P's, with one leading blank */
+};
+
+/*
+ * What must change in the outer header of the message with `fields`, so that
+ * P stands behind it: the flag, Bcc, Resent-Bcc, Disposition-Notification-To,
+ * Return-Receipt-To, DKIM-Signature and every Content-* field but one
+ * Content-Type go;
+ * MIME-Version, Content-Type and Counterfoil-Version are there once, with
+ * P's values.  All else stays.  `boundary` is CF_BOUNDARY_LEN characters.
+ * ret->outer is what cf_mform_head() wants as `outer`.
+ * Fills *ret; free with cf_edits_free().  `fields` must live as long.
+ */
+void cf_edits_make(const struct cf_field *fields, size_t count,
+    const char *boundary, struct cf_edits *ret);
+void cf_edits_free(struct cf_edits *edits);
 
 /* What a milter can do to a header; each true when it was told. */
 struct cf_edit_ops {

@@ -17,6 +17,7 @@
 
 #include "common/composite.h"
 #include "common/err.h"
+#include "common/field.h"
 #include "milter/gateway/slots.h"
 #include "milter/gateway/snapshot.h"
 

@@ -285,7 +285,7 @@ cf_outbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	o->digest = cf_digest_new();
 	cf_composite_boundary(o->boundary);
 	kept_count = trim_names(o, fields, count, kept);
-	cf_composite_edits(o->named, count, o->boundary, &o->edits);
+	cf_edits_make(o->named, count, o->boundary, &o->edits);
 	choose_message_id(o, fields, count);
 	choose_subject(o, fields, count);
 	digest_header(o, kept, kept_count);

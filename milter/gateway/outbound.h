@@ -16,6 +16,7 @@
 
 #include "common/composite.h"
 #include "common/err.h"
+#include "milter/gateway/edits.h"
 #include "milter/gateway/flag.h"
 #include "milter/gateway/slots.h"
 #include "milter/gateway/snapshot.h"

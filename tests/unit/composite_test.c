@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The composite: written and read back, header edits, the notice replaced. */
+/* The composite: written and read back, the notice replaced. */
 #include <gmime/gmime.h>
 #include <openssl/evp.h>
 #include <strings.h>
@@ -377,122 +377,6 @@ t_boundaries_are_fresh(void **state)
 	assert_string_not_equal(a, b);
 }
 
-/* ---- outer header ---- */
-
-struct header {
-	char *name[64], *value[64];
-	bool gone[64];
-	size_t count;
-};
-
-/*
- * What an MTA does with an edit.  Postfix closes the gap that a deletion
- * leaves, Sendmail does not within one message.
- */
-static void
-apply(struct header *h, const struct cf_edit *e, bool sendmail)
-{
-	unsigned n = 0;
-	size_t i;
-
-	for (i = 0; i < h->count && e->kind != CF_EDIT_ADD; i++) {
-		if (strcasecmp(h->name[i], e->name) != 0 ||
-		    (h->gone[i] && !sendmail) || ++n != e->index)
-			continue;
-		if (e->kind == CF_EDIT_DELETE) {
-			h->gone[i] = true;
-		} else {
-			free(h->value[i]);
-			h->value[i] = cf_asprintf(" %s", e->value);
-		}
-		return;
-	}
-	if (e->kind != CF_EDIT_ADD)
-		fail_msg("no instance %u of %s", e->index, e->name);
-	h->name[h->count] = cf_strdup(e->name);
-	h->value[h->count++] = cf_asprintf(" %s", e->value);
-}
-
-static void
-assert_edits(const struct cf_field *fields, size_t count,
-    const struct cf_field *want, size_t want_count, bool sendmail)
-{
-	struct header h = { .count = 0 };
-	struct cf_edits edits;
-	size_t i, k = 0;
-
-	cf_composite_edits(fields, count, BOUNDARY, &edits);
-	for (i = 0; i < count; i++) {
-		h.name[i] = cf_strdup(fields[i].name);
-		h.value[i] = cf_strdup(fields[i].value);
-	}
-	h.count = count;
-	for (i = 0; i < edits.count; i++) {
-		assert_true(edits.item[i].value == NULL ||
-		    edits.item[i].value[0] != ' ');
-		apply(&h, &edits.item[i], sendmail);
-	}
-	assert_int_equal(edits.outer_count, want_count);
-	for (i = 0; i < h.count; i++) {
-		if (!h.gone[i]) {
-			assert_true(k < want_count);
-			assert_string_equal(h.name[i], want[k].name);
-			assert_string_equal(h.value[i], want[k].value);
-			assert_string_equal(h.name[i], edits.outer[k].name);
-			assert_string_equal(h.value[i], edits.outer[k].value);
-			k++;
-		}
-		free(h.name[i]);
-		free(h.value[i]);
-	}
-	assert_int_equal(k, want_count);
-	cf_edits_free(&edits);
-	cf_edits_free(&edits);
-}
-
-static void
-t_edits_make_the_outer_header(void **state)
-{
-	static const struct cf_field fields[] = {
-		{ "Received", " one" }, { "X-Return-Receipt", " yes" },
-		{ "content-type", " text/plain" }, { "From", " a@x.example" },
-		{ "Content-Transfer-Encoding", " 8bit" },
-		{ "Mime-Version", "1.0 (mine)" }, { "Bcc", " b@x.example" },
-		{ "CONTENT-TYPE", " text/html" }, { "Received", " two" },
-		{ "Content-ID", " <1>" }, { "content-id", " <2>" },
-		{ "MIME-VERSION", " 2.0" }, { "Return-Receipt-To", " a" },
-		{ "Dkim-Signature", " v=1" }, { "DKIM-Signature", " v=1" },
-		{ "disposition-notification-to", " a" }, { "Subject", " s" },
-		{ "Content-Id", " <3>" }, { "x-return-receipt", " no" },
-		{ "Resent-Bcc", " c" }, { "Contents", " stay" },
-		{ "Counterfoil-Version", " 9" }, { "Counterfoil-version", "1" },
-		{ "Content-Type", " third" },
-	};
-	static const struct cf_field want[] = {
-		{ "Received", " one" },
-		{ "content-type", " multipart/mixed; boundary=\"" BOUNDARY
-		    "\"" }, { "From", " a@x.example" },
-		{ "Mime-Version", " 1.0" }, { "Received", " two" },
-		{ "Subject", " s" }, { "Contents", " stay" },
-		{ "Counterfoil-Version", " 1" },
-	};
-	static const struct cf_field bare[] = { { "From", " a" } };
-	static const struct cf_field want_bare[] = {
-		{ "From", " a" }, { "MIME-Version", " 1.0" },
-		{ "Content-Type", " multipart/mixed; boundary=\"" BOUNDARY
-		    "\"" }, { "Counterfoil-Version", " 1" },
-	};
-	int sendmail;
-
-	(void)state;
-	for (sendmail = 0; sendmail < 2; sendmail++) {
-		assert_edits(fields, sizeof fields / sizeof fields[0], want,
-		    sizeof want / sizeof want[0], sendmail);
-		assert_edits(bare, 1, want_bare, 4, sendmail);
-		assert_edits(NULL, 0, want_bare + 1, 3, sendmail);
-	}
-}
-
 /* ---- the notice ---- */
 
 /* As a Maildir keeps it. */
@@ -745,7 +629,6 @@ main(void)
 		cmocka_unit_test(t_base64_is_right_at_every_split),
 		cmocka_unit_test(t_write_errors_come_through),
 		cmocka_unit_test(t_boundaries_are_fresh),
-		cmocka_unit_test(t_edits_make_the_outer_header),
 		cmocka_unit_test(t_lf_and_mbox_files_parse),
 		cmocka_unit_test(t_the_notice_alone_is_replaced),
 		cmocka_unit_test(t_a_notice_in_base64_is_replaced),

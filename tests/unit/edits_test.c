@@ -16,6 +16,7 @@
 #include "common/wire.h"
 #include "milter/gateway/edits.h"
 
+#define BOUNDARY "=_cf_AAECAwQFBgcICQoLDA0ODw"
 #define FIELDS_MAX 40
 #define VALUE_MAX 200
 
@@ -125,8 +126,8 @@ t_apply_gives_outer_on_both_servers(void **state)
 			    (sizeof names / sizeof names[0])];
 			fields[i].value = i % 2 ? " a value" : " another";
 		}
-		cf_composite_edits(fields, count,
-		    "=_cf_AAAAAAAAAAAAAAAAAAAAAA", &edits);
+		cf_edits_make(fields, count,
+		    BOUNDARY, &edits);
 		if (round % 3 == 0)
 			cf_edits_set_message_id(&edits, " <made@a.test>");
 		if (round % 4 == 1)
@@ -156,7 +157,7 @@ t_apply_stops_at_the_first_failure(void **state)
 	size_t n;
 
 	(void)state;
-	cf_composite_edits(fields, 3, "=_cf_AAAAAAAAAAAAAAAAAAAAAA", &edits);
+	cf_edits_make(fields, 3, BOUNDARY, &edits);
 	assert_true(edits.count >= 3);
 	for (n = 1; n <= edits.count; n++) {
 		struct server s = { .keeps_deleted = false };
@@ -252,6 +253,74 @@ t_delete_count_begins_with_the_last(void **state)
 	cf_edits_free(&edits);
 }
 
+static void
+assert_outer(const struct cf_field *fields, size_t count,
+    const struct cf_field *want, size_t want_count, bool sendmail)
+{
+	struct server s = { .keeps_deleted = sendmail };
+	struct cf_edit_ops ops = { change, add, &s, true };
+	struct cf_edits edits;
+	size_t i;
+
+	cf_edits_make(fields, count, BOUNDARY, &edits);
+	load(&s, fields, count);
+	assert_int_equal(cf_edits_apply(&edits, &ops, NULL), CF_OK);
+	check_result(&s, &edits);
+	assert_int_equal(edits.outer_count, want_count);
+	for (i = 0; i < want_count; i++) {
+		assert_string_equal(edits.outer[i].name, want[i].name);
+		assert_string_equal(edits.outer[i].value, want[i].value);
+	}
+	for (i = 0; i < edits.count; i++)
+		assert_true(edits.item[i].value == NULL ||
+		    edits.item[i].value[0] != ' ');
+	cf_edits_free(&edits);
+	cf_edits_free(&edits);
+}
+
+static void
+t_made_edits_give_the_outer_header(void **state)
+{
+	static const struct cf_field fields[] = {
+		{ "Received", " one" }, { "X-Return-Receipt", " yes" },
+		{ "content-type", " text/plain" }, { "From", " a@x.example" },
+		{ "Content-Transfer-Encoding", " 8bit" },
+		{ "Mime-Version", "1.0 (mine)" }, { "Bcc", " b@x.example" },
+		{ "CONTENT-TYPE", " text/html" }, { "Received", " two" },
+		{ "Content-ID", " <1>" }, { "content-id", " <2>" },
+		{ "MIME-VERSION", " 2.0" }, { "Return-Receipt-To", " a" },
+		{ "Dkim-Signature", " v=1" }, { "DKIM-Signature", " v=1" },
+		{ "disposition-notification-to", " a" }, { "Subject", " s" },
+		{ "Content-Id", " <3>" }, { "x-return-receipt", " no" },
+		{ "Resent-Bcc", " c" }, { "Contents", " stay" },
+		{ "Counterfoil-Version", " 9" }, { "Counterfoil-version", "1" },
+		{ "Content-Type", " third" },
+	};
+	static const struct cf_field want[] = {
+		{ "Received", " one" },
+		{ "content-type", " multipart/mixed; boundary=\"" BOUNDARY
+		    "\"" }, { "From", " a@x.example" },
+		{ "Mime-Version", " 1.0" }, { "Received", " two" },
+		{ "Subject", " s" }, { "Contents", " stay" },
+		{ "Counterfoil-Version", " 1" },
+	};
+	static const struct cf_field bare[] = { { "From", " a" } };
+	static const struct cf_field want_bare[] = {
+		{ "From", " a" }, { "MIME-Version", " 1.0" },
+		{ "Content-Type", " multipart/mixed; boundary=\"" BOUNDARY
+		    "\"" }, { "Counterfoil-Version", " 1" },
+	};
+	int sendmail;
+
+	(void)state;
+	for (sendmail = 0; sendmail < 2; sendmail++) {
+		assert_outer(fields, sizeof fields / sizeof fields[0], want,
+		    sizeof want / sizeof want[0], sendmail);
+		assert_outer(bare, 1, want_bare, 4, sendmail);
+		assert_outer(NULL, 0, want_bare + 1, 3, sendmail);
+	}
+}
+
 int
 main(void)
 {
@@ -262,6 +331,7 @@ main(void)
 		cmocka_unit_test(t_apply_folds_long_values_and_knows_leadspc),
 		cmocka_unit_test(t_delete_all_takes_every_one),
 		cmocka_unit_test(t_delete_count_begins_with_the_last),
+		cmocka_unit_test(t_made_edits_give_the_outer_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
