@@ -24,11 +24,11 @@
 #include "milter/gateway/mctx.h"
 #include "milter/gateway/metrics.h"
 #include "milter/gateway/reply.h"
+#include "milter/gateway/report.h"
 #include "milter/store/room.h"
 
 #define NAME "counterfoil"
 #define PACKET_MAX (1024 * 1024)	/* bytes of one command we read */
-#define QUEUE_ID_MAX 60
 #define BACKLOG 256		/* connections not yet accepted */
 #define NEEDED_ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY)
 /* Steps that save a round trip each, asked for when they are offered. */
@@ -50,7 +50,7 @@ struct conn {
 	struct cf_why header_why;
 };
 
-/* ---- replies and log ---- */
+/* ---- replies ---- */
 
 static const char *
 queue_id(SMFICTX *ctx)
@@ -88,50 +88,6 @@ send_reply(SMFICTX *ctx, const struct cf_reply *reply)
 		cf_log(CF_LOG_WARN, "%s: the reply text was not taken",
 		    queue_id(ctx));
 	return reply->code[0] == '5' ? SMFIS_REJECT : SMFIS_TEMPFAIL;
-}
-
-/* A queue id as it goes into the log: it comes from a mail server. */
-static void
-clean_id(const char *id, char out[QUEUE_ID_MAX + 1])
-{
-	size_t i;
-
-	for (i = 0; i < QUEUE_ID_MAX && id[i] != '\0'; i++)
-		out[i] = id[i] > ' ' && id[i] <= '~' && id[i] != ':' ?
-		    id[i] : '?';
-	out[i] = '\0';
-}
-
-/*
- * One line a message; `why` may be empty.  counterfoil-milter(8) documents
- * its form, on which other people's programs rely.
- */
-static void
-log_message(SMFICTX *ctx, const struct cf_mctx *m, const char *verdict,
-    const char *cause, const struct cf_why *why)
-{
-	struct cf_outbound_facts out;
-	struct cf_inbound_facts in;
-	enum cf_log_level level = CF_LOG_INFO;
-	char id[QUEUE_ID_MAX + 1];
-	const char *handle;
-
-	cf_outbound_facts(m->outbound, &out);
-	cf_inbound_facts(m->inbound, &in);
-	if (m->facts.flags == 0 && m->facts.markers == 0 &&
-	    m->decision.trigger == NULL && !m->snapshot->conf.log_passed)
-		level = CF_LOG_DEBUG;
-	handle = m->outbound != NULL ? out.handle : in.handle;
-	clean_id(queue_id(ctx), id);
-	cf_log(level, "%s: %s cause=%s rcpts=%zu ms=%lld key=%s keysrv_ms=%lld"
-	    " in=%llu out=%llu%s%s", id, verdict, cause, m->facts.recipients,
-	    (long long)(cf_clock_mono_ms() - m->began_ms),
-	    *handle == '\0' ? "-" : handle, (long long)out.key_server_ms,
-	    (unsigned long long)(out.bytes_in + in.bytes_in),
-	    (unsigned long long)(out.bytes_out + in.bytes_out),
-	    why->text[0] == '\0' ? "" : ": ", why->text);
-	cf_metrics_message(verdict, cause, out.bytes_in + in.bytes_in,
-	    out.bytes_out + in.bytes_out);
 }
 
 /* ---- connection ---- */
@@ -328,8 +284,8 @@ refuse(SMFICTX *ctx, enum cf_err rc, const struct cf_why *why)
 
 	if (rc == CF_E_FULL && m->decision.action == CF_ACTION_SEAL)
 		cf_room_is_full_here(why);
-	log_message(ctx, m, status == SMFIS_REJECT ? "refused" : "deferred",
-	    cause, why);
+	cf_report_message(queue_id(ctx), m, status == SMFIS_REJECT ?
+	    "refused" : "deferred", cause, why);
 	forget_message(ctx);
 	return status;
 }
@@ -346,7 +302,8 @@ out_of_step(SMFICTX *ctx)
 static sfsistat
 pass(SMFICTX *ctx, const struct cf_mctx *m, sfsistat how)
 {
-	log_message(ctx, m, "passed", m->decision.cause, &m->decision.note);
+	cf_report_message(queue_id(ctx), m, "passed", m->decision.cause,
+	    &m->decision.note);
 	forget_message(ctx);
 	return how;
 }
@@ -472,7 +429,8 @@ mf_eom(SMFICTX *ctx)
 	rc = cf_eom_run(m, &ops, &verdict, &why);
 	if (rc != CF_OK)
 		return refuse(ctx, rc, &why);
-	log_message(ctx, m, verdict, m->decision.cause, &why);
+	cf_report_message(queue_id(ctx), m, verdict, m->decision.cause,
+	    &why);
 	forget_message(ctx);
 	return SMFIS_CONTINUE;
 }
@@ -484,7 +442,8 @@ mf_abort(SMFICTX *ctx)
 	struct cf_why why = { "" };
 
 	if (m != NULL)
-		log_message(ctx, m, "aborted", "mail-server", &why);
+		cf_report_message(queue_id(ctx), m, "aborted", "mail-server",
+		    &why);
 	forget_message(ctx);
 	return SMFIS_CONTINUE;
 }

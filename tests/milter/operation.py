@@ -121,12 +121,13 @@ def t_lines():
 @tap.case("the manual page names every cause that the program can give")
 def t_causes():
 	found = set()
-	for name in ("flag.c", "reply.c", "mf_callbacks.c", "eom.c"):
+	for name in ("trigger.c", "flag.c", "reply.c", "mf_callbacks.c", "eom.c"):
 		text = proc.read_text(os.path.join(lib.TOP, "milter", "gateway",
 		    name))
 		for pattern in (r'refuse(?:_address)?\("([a-z-]+)"',
-		    r'cause = "([a-z-]+)"', r'#define TRIGGER_\w+ "([a-z-]+)"', r'return "([a-z]+(?:-[a-z]+)*)";',
-		    r'[?:]\s*"([a-z-]+)"', r'log_message\(ctx, m, "[a-z]+", '
+		    r'cause = "([a-z-]+)"', r'\{ "([a-z-]+)", CF_TRIGGER_',
+		    r'return "([a-z]+(?:-[a-z]+)*)";', r'[?:]\s*"([a-z-]+)"',
+		    r'cf_report_message\(queue_id\(ctx\), m, "[a-z]+",\s*'
 		    r'"([a-z-]+)"'):
 			found |= set(re.findall(pattern, text))
 	# Two verdicts, and what a sentence says of no options.
@@ -136,7 +137,8 @@ def t_causes():
 	    proc.read_text(os.path.join(lib.TOP, "common", "errors.def"))))
 	found -= {"io", "full", "configuration", "mail-deferred", "mail-away"}
 	for word in ("flag", "size", "stopping", "limit", "mail-server",
-	    "internal", "flag-value", "recipient-address", "file"):
+	    "internal", "flag-value", "recipient-address", "file",
+	    "subject-tag"):
 		tap.true(word in found, "%s is found: %s" % (word, found))
 	page = proc.read_text(os.path.join(lib.TOP, "man",
 	    "counterfoil-milter.8"))
