@@ -82,6 +82,15 @@ struct cf_place {
 	bool base64;		/* else quoted-printable */
 };
 
+/* A whole message (untrusted): header, empty line, body. */
+struct cf_composite_file {
+	const void *bytes;
+	size_t len;
+	/* >= 0: the bytes are a mapping of this file from its beginning, which
+	 * is gone through with little of it resident.  Its place is moved. */
+	int fd;
+};
+
 /* Ends in front of the line end that belongs to the boundary line. */
 struct cf_composite {
 	size_t body_off;
@@ -89,13 +98,17 @@ struct cf_composite {
 };
 
 /*
- * Find the notice in a whole message (untrusted; header, empty line, body)
- * whose E has the key id `handle` (common/reading.h finds E): the one
- * multipart/alternative of a text/plain and a text/html in which the handle
- * stands, in a message that says Counterfoil-Version: 1.  What a list or a
- * gateway put around it does not matter, and none of it is looked at.
+ * Find the notice in `message`, whose E has the key id `handle`
+ * (common/reading.h finds E): the one multipart/alternative of a text/plain
+ * and a text/html in which the handle stands, in a message that says
+ * Counterfoil-Version: 1.  What a list or a gateway put around it does not
+ * matter, and none of it is looked at.
  * CF_E_NOT_SEALED  it is not there, or not to be changed; `why` for the log
  */
+CF_MUST_USE enum cf_err cf_composite_parse_file(
+    const struct cf_composite_file *message, const char *handle,
+    struct cf_composite *ret, struct cf_why *why);
+/* The same for `len` bytes, all in memory. */
 CF_MUST_USE enum cf_err cf_composite_parse(const void *message, size_t len,
     const char *handle, struct cf_composite *ret, struct cf_why *why);
 /*
@@ -103,6 +116,11 @@ CF_MUST_USE enum cf_err cf_composite_parse(const void *message, size_t len,
  * content of the two notice parts replaced and every other byte as it was.
  * `text` and `html` are ASCII.
  */
+CF_MUST_USE enum cf_err cf_composite_rewrite_file(
+    const struct cf_composite_file *message,
+    const struct cf_composite *composite, const char *text, const char *html,
+    cf_composite_write_fn *write, void *arg, struct cf_why *why);
+/* The same for `len` bytes, all in memory. */
 CF_MUST_USE enum cf_err cf_composite_rewrite(const void *message, size_t len,
     const struct cf_composite *composite, const char *text, const char *html,
     cf_composite_write_fn *write, void *arg, struct cf_why *why);

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "common/b64.h"
+#include "common/pages.h"
 #include "common/qp.h"
 #include "common/wire.h"
 
@@ -16,6 +17,7 @@
 #define DASHED_MAX 100		/* lines that begin with "--" */
 #define COLON_MAX 20000		/* lines that may be header fields */
 #define DEPTH_MAX 8		/* multiparts around the notice */
+#define SPAN_MAX ((size_t)65535 * 4)	/* handed on at once */
 
 /* ---- finding the notice ---- */
 
@@ -26,14 +28,15 @@
  * A fold makes no field of its own, and no field is a boundary.
  */
 static bool
-is_overgrown(const char *p, size_t len)
+is_overgrown(const struct cf_composite_file *m)
 {
-	const char *end = p + len, *eol;
+	struct cf_pages pages = cf_pages_begin(m->bytes, m->fd >= 0);
+	const char *p = m->bytes, *end = p + m->len, *eol;
 	size_t dashed = 0, colon = 0;
 	bool body = false;
 
 	for (; p < end; p = eol + 1) {
-		eol = memchr(p, '\n', (size_t)(end - p));
+		eol = cf_pages_chr(&pages, p, end, '\n');
 		if (eol == NULL)
 			eol = end;
 		body |= eol == p || (eol == p + 1 && *p == '\r');
@@ -68,15 +71,23 @@ tree_free(struct tree *t)
 
 /*
  * GMime reads the caller's bytes where they are: the array struct lends
- * them, and the stream, which does not own it, only reads.
+ * them, and the stream, which does not own it, only reads.  All that it reads
+ * of a mapping would stay, so it reads the file.
  */
 static bool
-tree_grow(struct tree *t, GByteArray *lent)
+tree_grow(struct tree *t, int fd, GByteArray *lent)
 {
 	GMimeParserOptions *options = g_mime_parser_options_new();
 
-	t->stream = g_mime_stream_mem_new();
-	g_mime_stream_mem_set_byte_array((GMimeStreamMem *)t->stream, lent);
+	if (fd >= 0) {
+		t->stream = g_mime_stream_fs_new_with_bounds(fd, 0,
+		    (gint64)t->len);
+		g_mime_stream_fs_set_owner((GMimeStreamFs *)t->stream, FALSE);
+	} else {
+		t->stream = g_mime_stream_mem_new();
+		g_mime_stream_mem_set_byte_array((GMimeStreamMem *)t->stream,
+		    lent);
+	}
 	t->parser = g_mime_parser_new_with_stream(t->stream);
 	g_mime_parser_set_persist_stream(t->parser, TRUE);
 	t->message = g_mime_parser_construct_message(t->parser, options);
@@ -297,28 +308,39 @@ body_offset(const char *p, size_t len)
 }
 
 enum cf_err
-cf_composite_parse(const void *message, size_t len, const char *handle,
-    struct cf_composite *ret, struct cf_why *why)
+cf_composite_parse_file(const struct cf_composite_file *message,
+    const char *handle, struct cf_composite *ret, struct cf_why *why)
 {
-	GByteArray lent = { (guint8 *)(uintptr_t)message, (guint)len };
-	CF_AUTO(tree_free) struct tree t = { message, len, NULL, NULL, NULL };
+	size_t len = message->len;
+	GByteArray lent = { (guint8 *)(uintptr_t)message->bytes, (guint)len };
+	CF_AUTO(tree_free) struct tree t = { message->bytes, len, NULL, NULL,
+	    NULL };
 	struct cf_composite c = { 0 };
 	const char *reason;
 
 	if (len == 0 || len > G_MAXINT)
 		return cf_fail(CF_E_NOT_SEALED, why,
 		    "the message is empty or larger than 2 GB");
-	if (is_overgrown(message, len))
+	if (is_overgrown(message))
 		return cf_fail(CF_E_NOT_SEALED, why, "the message has too many "
 		    "parts or header fields to be one of ours");
-	if (!tree_grow(&t, &lent))
+	if (!tree_grow(&t, message->fd, &lent))
 		return cf_fail(CF_E_NOT_SEALED, why, "this is not a message");
 	reason = find_notice(&t, handle, &c);
 	if (reason != NULL)
 		return cf_fail(CF_E_NOT_SEALED, why, "%s", reason);
-	c.body_off = body_offset(message, len);
+	c.body_off = body_offset(message->bytes, len);
 	*ret = c;
 	return CF_OK;
+}
+
+enum cf_err
+cf_composite_parse(const void *message, size_t len, const char *handle,
+    struct cf_composite *ret, struct cf_why *why)
+{
+	const struct cf_composite_file file = { message, len, -1 };
+
+	return cf_composite_parse_file(&file, handle, ret, why);
 }
 
 static void
@@ -353,27 +375,56 @@ write_place(const struct cf_place *place, const char *text,
 	return rc == CF_OK ? write(arg, out.data, out.len, why) : rc;
 }
 
+/* Bytes of the message as they are, from `off` up to `to`. */
+static enum cf_err
+write_span(const struct cf_composite_file *m, size_t off, size_t to,
+    cf_composite_write_fn *write, void *arg, struct cf_why *why)
+{
+	const char *bytes = m->bytes;
+	struct cf_pages pages = cf_pages_begin(bytes + off, m->fd >= 0);
+	enum cf_err rc = CF_OK;
+	size_t n;
+
+	for (; rc == CF_OK && off < to; off += n) {
+		n = to - off < SPAN_MAX ? to - off : SPAN_MAX;
+		rc = write(arg, bytes + off, n, why);
+		cf_pages_pass(&pages, bytes + off);
+	}
+	return rc;
+}
+
 enum cf_err
-cf_composite_rewrite(const void *message, size_t len,
+cf_composite_rewrite_file(const struct cf_composite_file *message,
     const struct cf_composite *composite, const char *text, const char *html,
     cf_composite_write_fn *write, void *arg, struct cf_why *why)
 {
 	const struct cf_composite *c = composite;
 	size_t between = c->text.off + c->text.len;
 	size_t behind = c->html.off + c->html.len;
-	const char *bytes = message;
 	enum cf_err rc;
 
 	if (c->body_off > c->text.off || between > c->html.off ||
-	    behind > len)
+	    behind > message->len)
 		cf_bug("rewriting what has no notice");
-	rc = write(arg, bytes + c->body_off, c->text.off - c->body_off, why);
+	rc = write_span(message, c->body_off, c->text.off, write, arg, why);
 	if (rc == CF_OK)
 		rc = write_place(&c->text, text, write, arg, why);
 	if (rc == CF_OK)
-		rc = write(arg, bytes + between, c->html.off - between, why);
+		rc = write_span(message, between, c->html.off, write, arg,
+		    why);
 	if (rc == CF_OK)
 		rc = write_place(&c->html, html, write, arg, why);
-	return rc == CF_OK ? write(arg, bytes + behind, len - behind, why) :
-	    rc;
+	return rc == CF_OK ? write_span(message, behind, message->len, write,
+	    arg, why) : rc;
+}
+
+enum cf_err
+cf_composite_rewrite(const void *message, size_t len,
+    const struct cf_composite *composite, const char *text, const char *html,
+    cf_composite_write_fn *write, void *arg, struct cf_why *why)
+{
+	const struct cf_composite_file file = { message, len, -1 };
+
+	return cf_composite_rewrite_file(&file, composite, text, html, write,
+	    arg, why);
 }

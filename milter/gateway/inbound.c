@@ -13,11 +13,12 @@
 #include "milter/store/store.h"
 
 /*
- * Reading the structure takes the message whole, and E beside it.  One of
- * this size or more at a time keeps many of them from adding up.
+ * Reading goes through the message several times, and writes E beside it.  One
+ * of this size or more at a time keeps many of them from adding up.
  */
 #define LARGE_LEN (1u << 20)
 #define LARGE_AT_ONCE 1
+#define PLACE_MIN 65536
 /* A spool file asks for room once in so many bytes. */
 #define ASK_EVERY (1u << 20)
 
@@ -25,7 +26,8 @@ struct cf_inbound {
 	const struct cf_snapshot *snapshot;
 	const char *sender;
 	struct cf_spool message;	/* header and body, with CRLF */
-	const void *bytes;		/* all of it, once it is complete */
+	struct cf_composite_file whole;	/* once it is complete */
+	struct cf_bulk_place place;	/* where E is read to */
 	bool large;			/* has the slot */
 	struct cf_reading reading;	/* count 0: not read, or nothing */
 	struct cf_composite composite;
@@ -130,6 +132,10 @@ cf_inbound_begin(const struct cf_snapshot *snapshot, const char *sender,
 	cf_spool_init(&in->message, conf->spool_directory != NULL ?
 	    conf->spool_directory : conf->store_directory,
 	    (size_t)conf->memory_limit);
+	in->place.directory = in->message.directory;
+	/* Less makes no difference to a message that needs a file. */
+	in->place.memory = conf->memory_limit < PLACE_MIN ? PLACE_MIN :
+	    (size_t)conf->memory_limit;
 	in->text.max = in->html.max = CF_NOTICE_MAX;
 	for (i = 0; i < count && rc == CF_OK; i++)
 		rc = inbound_add_field(in, &fields[i], &line, why);
@@ -172,15 +178,26 @@ is_allowed(const struct cf_snapshot *snapshot, const char *service)
 	return false;
 }
 
+/*
+ * Find E and L.  CF_E_FULL, CF_E_IO: E has no place; else `why` says why it
+ * is not there.
+ */
+static enum cf_err
+inbound_read(struct cf_inbound *in, struct cf_why *why)
+{
+	const struct cf_reading_file file = { .bytes = in->whole.bytes,
+	    .len = in->whole.len, .mapped = in->whole.fd >= 0,
+	    .place = in->whole.fd >= 0 ? &in->place : NULL };
+
+	return cf_reading_parse_file(&file, &in->reading, why);
+}
+
 /* Is it ours to rewrite?  Else `why` says why not. */
 static bool
 inbound_is_ours(struct cf_inbound *in, struct cf_why *why)
 {
 	const struct cf_sealed *part = &in->reading.part[0];
 
-	if (cf_reading_parse(in->bytes, in->message.len, &in->reading, why) !=
-	    CF_OK)
-		return false;
 	if (in->reading.count > 1)
 		(void)cf_fail(CF_E_SEVERAL, why,
 		    "it has more than one sealed part");
@@ -193,8 +210,8 @@ inbound_is_ours(struct cf_inbound *in, struct cf_why *why)
 		    "its key server %s is not in allowed_key_servers",
 		    part->link.service);
 	else
-		return cf_composite_parse(in->bytes, in->message.len,
-		    part->handle, &in->composite, why) == CF_OK;
+		return cf_composite_parse_file(&in->whole, part->handle,
+		    &in->composite, why) == CF_OK;
 	return false;
 }
 
@@ -210,6 +227,7 @@ name_blob(struct cf_inbound *in)
 	    part->container.ciphertext_off, digest, in->blob.name);
 	in->blob.directory = conf->store_directory;
 	in->blob.head = &part->e;
+	in->blob.mapped = part->bulk.spooled;
 	in->blob.keep_s = conf->store_keep_s;
 }
 
@@ -287,11 +305,39 @@ take_turn(struct cf_inbound *in, struct cf_progress *progress,
 	return CF_OK;
 }
 
+/* Its turn, E and L; *ret_ours: it is to be rewritten. */
+static enum cf_err
+inbound_look(struct cf_inbound *in, struct cf_progress *progress,
+    bool *ret_ours, struct cf_why *why)
+{
+	enum cf_err rc;
+
+	rc = take_turn(in, progress, why);
+	if (rc == CF_OK)
+		rc = cf_spool_map(&in->message, &in->whole.bytes, why);
+	if (rc != CF_OK)
+		return rc;
+	in->whole.len = in->message.len;
+	in->whole.fd = in->message.fd;
+	rc = inbound_read(in, why);
+	if (rc == CF_E_IO)
+		return rc;
+	/* What the site has no room for passes as it came. */
+	if (rc == CF_E_FULL) {
+		cf_room_is_full(why);
+		in->full = true;
+		return CF_OK;
+	}
+	*ret_ours = rc == CF_OK && inbound_is_ours(in, why);
+	return CF_OK;
+}
+
 enum cf_err
 cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
     bool *ret_rewrite, struct cf_why *why)
 {
 	uint64_t limit = (uint64_t)in->snapshot->conf.message_size_limit;
+	bool ours = false;
 	enum cf_err rc;
 
 	*ret_rewrite = false;
@@ -299,13 +345,9 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 		*why = in->left;
 		return CF_OK;
 	}
-	rc = take_turn(in, progress, why);
-	if (rc == CF_OK)
-		rc = cf_spool_map(&in->message, &in->bytes, why);
-	if (rc != CF_OK)
+	rc = inbound_look(in, progress, &ours, why);
+	if (rc != CF_OK || !ours)
 		return rc;
-	if (!inbound_is_ours(in, why))
-		return CF_OK;
 	name_blob(in);
 	rc = inbound_write_notice(in, why);
 	if (rc == CF_OK)
@@ -319,8 +361,8 @@ cf_inbound_finish(struct cf_inbound *in, struct cf_progress *progress,
 	}
 	rc = inbound_store(in, why);
 	*ret_rewrite = rc == CF_OK;
-	in->full |= rc == CF_E_FULL;
 	/* Its attachment and its sender's reader open it all the same. */
+	in->full |= rc == CF_E_FULL;
 	return rc == CF_E_FULL ? CF_OK : rc;
 }
 
@@ -328,9 +370,8 @@ enum cf_err
 cf_inbound_write(struct cf_inbound *in, cf_composite_write_fn *write,
     void *arg, struct cf_why *why)
 {
-	return cf_composite_rewrite(in->bytes, in->message.len,
-	    &in->composite, cf_buf_str(&in->text), cf_buf_str(&in->html),
-	    write, arg, why);
+	return cf_composite_rewrite_file(&in->whole, &in->composite,
+	    cf_buf_str(&in->text), cf_buf_str(&in->html), write, arg, why);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "common/fault.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/pages.h"
 #include "milter/store/keep.h"
 
 #define LABEL "counterfoil blob v1"
@@ -25,6 +26,7 @@
 #define SHARD_MODE 0750
 /* So much of the time of a stored message may end with the power. */
 #define TIME_LOSS_S 60
+#define WRITE_LEN ((size_t)256 * 1024)	/* of a mapping at once */
 #define LINK_TRIES 5	/* against a sweep that takes it away each time */
 
 void
@@ -256,12 +258,29 @@ write_buf(int fd, const struct cf_buf *buf, struct cf_why *why)
 	    buf->len, why);
 }
 
+/* With little of it resident. */
+static enum cf_err
+write_mapped(int fd, const struct cf_buf *buf, struct cf_why *why)
+{
+	struct cf_pages pages = cf_pages_begin(buf->data, true);
+	enum cf_err rc = CF_OK;
+	size_t at, n;
+
+	for (at = 0; rc == CF_OK && at < buf->len; at += n) {
+		n = buf->len - at < WRITE_LEN ? buf->len - at : WRITE_LEN;
+		rc = cf_file_write_all(fd, buf->data + at, n, why);
+		cf_pages_pass(&pages, buf->data + at);
+	}
+	return rc;
+}
+
 static enum cf_err
 fill(int fd, const struct cf_blob *blob, struct cf_why *why)
 {
 	enum cf_err rc;
 
-	rc = write_buf(fd, blob->head, why);
+	rc = blob->mapped ? write_mapped(fd, blob->head, why) :
+	    write_buf(fd, blob->head, why);
 	if (rc == CF_OK && blob->spool != NULL)
 		rc = cf_spool_copy(blob->spool, fd, why);
 	if (rc == CF_OK)

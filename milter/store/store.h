@@ -32,6 +32,7 @@ struct cf_blob {
 	const char *directory;
 	char name[CF_BLOB_LEN + 1];
 	const struct cf_buf *head;	/* all three in this order are E */
+	bool mapped;			/* `head` is a mapping of a file */
 	const struct cf_spool *spool;	/* or NULL */
 	const struct cf_buf *tail;	/* or NULL */
 	long keep_s;			/* the option store_keep_s */

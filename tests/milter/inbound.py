@@ -323,12 +323,13 @@ def t_spool_reserve():
 def t_store_disk():
 	p = seal(lib.message(os.urandom(200000)))
 	small = seal(lib.message(b"small"))
-	for limit in (1 << 20, 1000):
+	# The last one has room for the message, but not for E beside it.
+	for limit, size in (1 << 20, "128k"), (1000, "128k"), (1000, "400k"):
 		at = lib.Rig(mode="inbound", memory_limit=limit,
 		    store_reserve=0,
 		    allowed_key_servers=[sender.key_server.url])
-		proc.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=0750",
-		    "tmpfs", at.store])
+		proc.run(["mount", "-t", "tmpfs", "-o", "size=%s,mode=0750"
+		    % size, "tmpfs", at.store])
 		try:
 			at.start()
 			unchanged(p, "No space left", at=at)

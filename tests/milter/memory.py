@@ -124,9 +124,9 @@ def check_inbound(count, size, most_mb):
 	rig.stop()
 
 
-@tap.case("eight sealed messages of 25 MB that come in: at most 100 MB")
+@tap.case("eight sealed messages of 25 MB that come in: at most 40 MB")
 def t_large_inbound():
-	check_inbound(8, 25000000, 100)
+	check_inbound(8, 25000000, 40)
 
 
 @tap.case("200 sealed messages of 1 MB that come in: at most 300 MB")

@@ -3,6 +3,7 @@
 #include <gmime/gmime.h>
 #include <openssl/evp.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/composite.h"
@@ -445,6 +446,37 @@ rest(const struct cf_buf *mail, const struct cf_composite *c)
 	return mail->data + c->html.off + c->html.len;
 }
 
+/* A mapped file is read and written as what is in memory. */
+static void
+assert_mapped(const struct cf_buf *mail, const struct cf_composite *want,
+    const struct cf_buf *written)
+{
+	char path[] = "/tmp/cf-composite-test.XXXXXX";
+	struct cf_composite_file file = { .len = mail->len,
+	    .fd = mkstemp(path) };
+	struct cf_buf out = CF_BUF_INIT(MAIL_MAX);
+	struct cf_composite c;
+	void *map;
+
+	unlink(path);
+	assert_int_equal(write(file.fd, mail->data, mail->len), mail->len);
+	map = mmap(NULL, mail->len, PROT_READ, MAP_SHARED, file.fd, 0);
+	assert_true(map != MAP_FAILED);
+	file.bytes = map;
+	assert_int_equal(cf_composite_parse_file(&file, HANDLE, &c, NULL),
+	    CF_OK);
+	assert_int_equal(c.text.off, want->text.off);
+	assert_int_equal(c.html.len, want->html.len);
+	cf_buf_add(&out, mail->data, c.body_off);
+	assert_int_equal(cf_composite_rewrite_file(&file, &c, NEW_TEXT,
+	    NEW_HTML, collect, &out, NULL), CF_OK);
+	assert_int_equal(out.len, written->len);
+	assert_memory_equal(out.data, written->data, out.len);
+	munmap(map, mail->len);
+	close(file.fd);
+	cf_buf_free(&out);
+}
+
 static void
 assert_rewritten(const struct cf_buf *mail, const char *name)
 {
@@ -458,6 +490,7 @@ assert_rewritten(const struct cf_buf *mail, const char *name)
 	cf_buf_add(&again, mail->data, c.body_off);
 	assert_int_equal(cf_composite_rewrite(mail->data, mail->len, &c,
 	    NEW_TEXT, NEW_HTML, collect, &again, NULL), CF_OK);
+	assert_mapped(mail, &c, &again);
 	assert_memory_equal(again.data, mail->data, c.text.off);
 	assert_null(strstr(again.data, "Gr=C3"));
 	assert_null(strstr(again.data, "<p>"));
@@ -490,6 +523,10 @@ t_the_notice_alone_is_replaced(void **state)
 		assert_rewritten(&odd, harmless[i][1]);
 		cf_buf_free(&odd);
 	}
+	/* Larger than what stays of a mapping, behind the sealed part. */
+	for (i = 0; i < 100000; i++)
+		cf_buf_adds(&mail, "A line that a list put there.\r\n");
+	assert_rewritten(&mail, "large");
 	cf_buf_free(&mail);
 }
 
