@@ -237,6 +237,12 @@ cf_store_size(const struct cf_blob *blob)
 	    (blob->tail == NULL ? 0 : blob->tail->len);
 }
 
+/*
+ * Each message syncs for itself, beside the others: the file system makes one
+ * commit of those that wait.  With 20 at once somebody who did it for all of
+ * them stored a twentieth as many a second, file by file, and three fifths by
+ * a sync of the file system, which waits for what others have written, too.
+ */
 static enum cf_err
 make_durable(int fd, const struct cf_blob *blob, struct cf_why *why)
 {
