@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "keysrv/db/db_quota.h"
 
 /* ---- keys by id ---- */
 
@@ -173,11 +174,7 @@ cf_db_lock_get(const struct cf_db *db, size_t result, size_t row,
 		{ "expires_at", CF_DB_TIME, AT(expires_at_ms), 0 },
 		{ "first_released_at", CF_DB_TIME, AT(first_released_at_ms),
 		    0 },
-		{ "hour_at", CF_DB_TIME, AT(quota.hour_at_ms), 0 },
-		{ "hour_refused", CF_DB_INT, AT(quota.refused), 0 },
-		{ "hour_held", CF_DB_INT, AT(quota.held), 0 },
-		{ "hour_more", CF_DB_INT, AT(quota.more), 0 },
-		{ "hour_released", CF_DB_INT, AT(quota.released), 0 },
+		CF_DB_QUOTA_COLUMNS,
 	};
 #undef AT
 

@@ -123,11 +123,7 @@ cf_db_state_args(struct cf_db_args *args)
 		{ "key_id", CF_DB_BYTES_AT, AT(key_id), CF_KEY_ID_LEN },
 		{ "releases", CF_DB_INT, AT(releases), 0 },
 		{ "released_at", CF_DB_TIME, AT(released_at_ms), 0 },
-		{ "hour_at", CF_DB_TIME, AT(quota.hour_at_ms), 0 },
-		{ "hour_refused", CF_DB_INT, AT(quota.refused), 0 },
-		{ "hour_held", CF_DB_INT, AT(quota.held), 0 },
-		{ "hour_more", CF_DB_INT, AT(quota.more), 0 },
-		{ "hour_released", CF_DB_INT, AT(quota.released), 0 },
+		CF_DB_QUOTA_COLUMNS,
 	};
 #undef AT
 

@@ -14,6 +14,14 @@
 
 #define CF_NETWORK_MAX 8	/* bytes of a client's network */
 
+/* The columns of a key's hour; AT(member) gives the offset of `quota`. */
+#define CF_DB_QUOTA_COLUMNS \
+	{ "hour_at", CF_DB_TIME, AT(quota.hour_at_ms), 0 }, \
+	{ "hour_refused", CF_DB_INT, AT(quota.refused), 0 }, \
+	{ "hour_held", CF_DB_INT, AT(quota.held), 0 }, \
+	{ "hour_more", CF_DB_INT, AT(quota.more), 0 }, \
+	{ "hour_released", CF_DB_INT, AT(quota.released), 0 }
+
 /* A challenge as challenge_used knows it. */
 struct cf_db_challenge {
 	int64_t made_at_s;
