@@ -93,15 +93,15 @@ struct source {
 	struct cf_why *why;
 };
 
-/* The largest power of two below n > 1, as its height. */
-static unsigned
-split_height(uint64_t n)
+/* The largest power of two below n > 1: the leaves of the left half. */
+static uint64_t
+left_of(uint64_t n)
 {
-	unsigned height = 0;
+	uint64_t k = 1;
 
-	while (((uint64_t)2 << height) < n)
-		height++;
-	return height;
+	while (2 * k < n)
+		k *= 2;
+	return k;
 }
 
 /*
@@ -136,6 +136,24 @@ add_range(const struct source *s, uint64_t at, uint64_t count)
 	return get_range(s, at, count, &s->proof->hash[s->proof->count++]);
 }
 
+/*
+ * From a tree of *size leaves, which begins with leaf *at, into its left or
+ * right half; the hash of the other half belongs to the proof.
+ */
+static enum cf_err
+go_into_half(const struct source *s, bool left, uint64_t *at, uint64_t *size)
+{
+	uint64_t k = left_of(*size), begin = *at, rest = *size - k;
+
+	if (left) {
+		*size = k;
+		return add_range(s, begin + k, rest);
+	}
+	*at += k;
+	*size = rest;
+	return add_range(s, begin, k);
+}
+
 /* Put the hashes the other way round: they were found from root to leaf. */
 static void
 reverse(struct cf_merkle_proof *proof)
@@ -155,23 +173,14 @@ cf_merkle_inclusion(uint64_t index, uint64_t size, cf_merkle_get *get,
     void *arg, struct cf_merkle_proof *ret, struct cf_why *why)
 {
 	const struct source s = { get, arg, ret, why };
-	uint64_t at = 0, k;
+	uint64_t at = 0;
 	enum cf_err rc = CF_OK;
 
 	ret->count = 0;
 	if (index >= size || size >= SIZE_LIMIT)
 		return cf_fail(CF_E_INTERNAL, why, "no such leaf in the tree");
-	for (; size > 1 && rc == CF_OK;) {
-		k = (uint64_t)1 << split_height(size);
-		if (index - at < k) {
-			rc = add_range(&s, at + k, size - k);
-			size = k;
-		} else {
-			rc = add_range(&s, at, k);
-			at += k;
-			size -= k;
-		}
-	}
+	while (size > 1 && rc == CF_OK)
+		rc = go_into_half(&s, index - at < left_of(size), &at, &size);
 	reverse(ret);
 	return rc;
 }
@@ -181,7 +190,8 @@ cf_merkle_consistency(uint64_t from, uint64_t size, cf_merkle_get *get,
     void *arg, struct cf_merkle_proof *ret, struct cf_why *why)
 {
 	const struct source s = { get, arg, ret, why };
-	uint64_t at = 0, k;
+	uint64_t at = 0;
+	bool left;
 	bool known = true;	/* its root is that of the tree of `from` */
 	enum cf_err rc = CF_OK;
 
@@ -190,17 +200,10 @@ cf_merkle_consistency(uint64_t from, uint64_t size, cf_merkle_get *get,
 		return cf_fail(CF_E_INTERNAL, why, "no tree becomes smaller");
 	if (from == 0)
 		return CF_OK;
-	for (; from - at < size && rc == CF_OK;) {
-		k = (uint64_t)1 << split_height(size);
-		if (from - at <= k) {
-			rc = add_range(&s, at + k, size - k);
-			size = k;
-		} else {
-			rc = add_range(&s, at, k);
-			at += k;
-			size -= k;
-			known = false;
-		}
+	while (from - at < size && rc == CF_OK) {
+		left = from - at <= left_of(size);
+		known &= left;
+		rc = go_into_half(&s, left, &at, &size);
 	}
 	if (rc == CF_OK && !known)
 		rc = add_range(&s, at, size);
