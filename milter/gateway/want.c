@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/assurance.h"
 #include "common/wire.h"
 
 #define HOUR_S 3600
@@ -99,24 +100,37 @@ unknown_word(const struct option *o, size_t i, const char *known,
 	    known);
 }
 
+static bool
+find_assurance(struct span s, enum cf_assurance *ret)
+{
+	int i;
+
+	for (i = 0; i < CF_ASSURANCE__COUNT; i++) {
+		if (is(s, cf_assurance_name((enum cf_assurance)i))) {
+			*ret = (enum cf_assurance)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static enum cf_err
 read_require(const struct option *o, struct cf_want *want, struct cf_why *why)
 {
-	static const char *const later[] = { "mailbox", "account",
-	    "certificate", NULL };
+	enum cf_assurance asked;
 
 	(void)want;
 	if (o->words != 1)
 		return not_one_word(o, why);
-	if (is(o->word[0], "bearer"))
-		return CF_OK;
-	if (one_of(o->word[0], later) != NULL)
+	if (!find_assurance(o->word[0], &asked))
+		return unknown_word(o, 0,
+		    "bearer, mailbox, account or certificate", why);
+	if (asked != CF_ASSURANCE_BEARER)
 		return cf_fail(CF_E_POLICY, why, "require=%.*s cannot be had "
 		    "yet: this version knows whoever holds the message and "
 		    "no more (require=bearer)", (int)o->word[0].len,
 		    o->word[0].p);
-	return unknown_word(o, 0, "bearer, mailbox, account or certificate",
-	    why);
+	return CF_OK;
 }
 
 /* "36h", "7d", "2w" in seconds; -1: not of that form, or out of range. */
