@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* All that it is written with; for strspn(). */
+#define CF_B64URL_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"abcdefghijklmnopqrstuvwxyz0123456789-_"
 /* Characters for `n` bytes, without the NUL. */
 #define CF_B64URL_LEN(n) (((n) * 8 + 5) / 6)
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/b64url.h"
 #include "common/buf.h"
 #include "common/link_reading.h"
 #include "common/wire.h"
@@ -12,8 +13,6 @@
 #define ROUNDS 3		/* of undoing, after the text as it is */
 #define SLASHES_MAX 3
 
-static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    "abcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char host_chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     "abcdefghijklmnopqrstuvwxyz0123456789.-:[]";
 
@@ -95,7 +94,7 @@ static void
 read_secret(struct find *f, struct cf_buf *text, const char *handle,
     char mark)
 {
-	size_t n = strspn(handle, b64url), len;
+	size_t n = strspn(handle, CF_B64URL_CHARS), len;
 	const char *token = handle + CF_HANDLE_LEN + 1;
 
 	if (n > CF_HANDLE_LEN)
@@ -105,7 +104,7 @@ read_secret(struct find *f, struct cf_buf *text, const char *handle,
 		    handle[n] != '#' && handle[n] != '/';
 		return;
 	}
-	len = strspn(token, b64url);
+	len = strspn(token, CF_B64URL_CHARS);
 	if (len < CF_TOKEN_TEXT_LEN) {
 		f->cut |= token[len] != '#' && token[len] != '/';
 		return;
@@ -232,7 +231,7 @@ read_bare(struct find *f, const char *text, const char *path)
 	host += *host == ':';	/* of the scheme */
 	if (!f->joined && host < path && begins_bare(text, host) &&
 	    strncasecmp(host, "http", 4) != 0 &&
-	    strspn(path + 3, b64url) == CF_HANDLE_LEN &&
+	    strspn(path + 3, CF_B64URL_CHARS) == CF_HANDLE_LEN &&
 	    path[3 + CF_HANDLE_LEN] == '#' &&
 	    put_service(&found, false, host, (size_t)(path - host)))
 		read_secret(f, &found, path + 3, '#');

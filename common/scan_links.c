@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/b64url.h"
 #include "common/link_find.h"
 #include "common/mem.h"
 #include "common/scan.h"
@@ -15,8 +16,6 @@
 #define LINES_MAX 2048		/* bytes of a link that was broken */
 
 static const char field[] = CF_LOCATOR_FIELD ":";
-static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void
 add_link(struct cf_scan *s, const struct cf_link *link, bool in_field)
@@ -57,7 +56,7 @@ has_key_id(const char *text)
 	size_t n;
 
 	for (; *text != '\0'; text += n + (text[n] != '\0')) {
-		n = strspn(text, b64url);
+		n = strspn(text, CF_B64URL_CHARS);
 		if (n == CF_HANDLE_LEN &&
 		    cf_b64url_decode(text, n, id, sizeof id))
 			return true;

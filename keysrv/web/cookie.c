@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-#define B64URL ALNUM "-_"
+#include "common/b64url.h"
 
 /* cookie-octet, RFC 6265 4.1.1 */
 static bool
@@ -57,8 +56,8 @@ cf_cookie_write(struct cf_buf *out, const char *name, const char *value,
     int64_t max_age_s)
 {
 	if (strncmp(name, CF_COOKIE_PREFIX, strlen(CF_COOKIE_PREFIX)) != 0 ||
-	    strspn(name, B64URL) != strlen(name) ||
-	    strspn(value, B64URL) != strlen(value))
+	    strspn(name, CF_B64URL_CHARS) != strlen(name) ||
+	    strspn(value, CF_B64URL_CHARS) != strlen(value))
 		cf_bug("a cookie that browsers would not take");
 	cf_buf_adds(out, name);
 	cf_buf_addc(out, '=');

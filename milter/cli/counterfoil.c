@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/privs.h"
+#include "common/prog.h"
 #include "config.h"
 #include "milter/cli/cli.h"
 
@@ -50,10 +51,8 @@ run(const struct cf_cli_conf *conf, int argc, char **argv)
 	return CF_EXIT_USAGE;
 }
 
-enum task { TASK_RUN, TASK_CHECK, TASK_PRINT };
-
 static int
-run_with(const char *path, const char *only, enum task task, int argc,
+run_with(const char *path, const char *only, enum cf_prog_task task, int argc,
     char **argv)
 {
 	struct cf_cli_conf conf = { 0 };
@@ -68,10 +67,10 @@ run_with(const char *path, const char *only, enum task task, int argc,
 		rc = cf_cli_conf_only(&conf, only, &why);
 	if (rc != CF_OK)
 		status = cf_cli_fail(rc, &why);
-	else if (task == TASK_PRINT)
+	else if (task == CF_PROG_PRINT)
 		cf_conf_print(cf_cli_options, cf_cli_options_count, &conf,
 		    stdout);
-	else if (task == TASK_RUN)
+	else if (task == CF_PROG_RUN)
 		status = run(&conf, argc, argv);
 	cf_cli_conf_free(&conf);
 	return status;
@@ -87,7 +86,7 @@ main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 }
 	};
 	const char *path = NULL, *only = NULL;
-	enum task task = TASK_RUN;
+	enum cf_prog_task task = CF_PROG_RUN;
 	int c;
 
 	/* Keys and mail pass through: no core files, and no death by pipe. */
@@ -102,10 +101,10 @@ main(int argc, char **argv)
 			only = optarg;
 			break;
 		case 'n':
-			task = TASK_CHECK;
+			task = CF_PROG_CHECK;
 			break;
 		case 'p':
-			task = TASK_PRINT;
+			task = CF_PROG_PRINT;
 			break;
 		case 'V':
 			puts("counterfoil " PACKAGE_VERSION);
@@ -118,7 +117,7 @@ main(int argc, char **argv)
 			return CF_EXIT_USAGE;
 		}
 	}
-	if (task == TASK_RUN && optind >= argc) {
+	if (task == CF_PROG_RUN && optind >= argc) {
 		usage(stderr);
 		return CF_EXIT_USAGE;
 	}
