@@ -22,12 +22,17 @@ struct sample {
 	bool yes;
 	struct cf_conf_list items;
 	long size, time_s, time_ms;
-	int way;
+	int way, days;
 	char *secret_file;
 };
 
 static const struct cf_conf_name ways[] = {
 	{ "left", 4 }, { "right", 8 }, { "up", 15 }, { NULL, 0 },
+};
+
+/* Bits, of which the option may have several. */
+static const struct cf_conf_name days[] = {
+	{ "mon", 1 }, { "tue", 2 }, { "sun", 64 }, { NULL, 0 },
 };
 
 #define CF_CONF_INTO sample
@@ -48,6 +53,8 @@ static const struct cf_conf_opt sample_table[] = {
 	    "The time."),
 	ENUM(way, "right", ways, RESTART,
 	    "The way."),
+	SET(days, "tue mon", days, RESTART,
+	    "The days."),
 	TIME_MS(time_ms, "500", 1, 864000, RESTART,
 	    "The short time."),
 	STR(secret_file, NULL, cf_conf_check_secret_file, RESTART,
@@ -159,6 +166,9 @@ static const struct {
 	{ "way = \"\"", 1, "way: must be left, right or up" },
 	{ "way = Left", 1, "way: must be left, right or up" },
 	{ "way = {left, up}", 1, "way: there must be one value" },
+	{ "days = {mon,\n\"\"}", 2, "days: \"\" is not known" },
+	{ "days = {mon,\nsat}", 2, "days: \"sat\" is not known, it must be "
+	    "mon, tue or sun" },
 	{ "time_ms = 2h", 1, "time_ms: \"2h\" is not a number of milli" },
 	{ "yes = 7up", 1, "yes" },
 	{ "items = {\n\t\"https://x.example\", # a\n\n\tb, c\n}", 4,
@@ -300,6 +310,7 @@ t_conf_names_what_changed(void **state)
 		{ "items = {\"https://a.test\"}", " items" },
 		{ "items = {}", " items" },
 		{ "way = right", NULL }, { "way = up", " way" },
+		{ "days = {mon, tue, mon}", NULL }, { "days = {}", " days" },
 		{ "size = 5", NULL }, { "size = 5\ntime_ms = 1", " time_ms" },
 	};
 	struct sample before, after;
@@ -347,6 +358,31 @@ t_conf_names_stand_for_values(void **state)
 	assert_string_equal(cf_conf_name(ways, 4), "left");
 	assert_false(cf_conf_value(ways, "lef", &value));
 	assert_int_equal(value, 7);
+	free(text);
+	cf_conf_free(sample_table, N_OPTS, &s);
+}
+
+static void
+t_conf_a_set_is_the_bits_of_its_words(void **state)
+{
+	static const char config[] = "days = {sun, mon}";
+	struct sample s;
+	struct cf_why why;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	assert_int_equal(load_bytes("", 0, &s, &why), CF_OK);
+	assert_int_equal(s.days, 3);
+	cf_conf_free(sample_table, N_OPTS, &s);
+	assert_int_equal(s.days, 0);
+	assert_int_equal(load_bytes(config, strlen(config), &s, &why), CF_OK);
+	assert_int_equal(s.days, 65);
+	cf_conf_print(sample_table, N_OPTS, &s, out);
+	fclose(out);
+	assert_non_null(strstr(text, "# The days.\ndays = {\"mon\", "
+	    "\"sun\"}\n"));
 	free(text);
 	cf_conf_free(sample_table, N_OPTS, &s);
 }
@@ -436,6 +472,7 @@ main(void)
 		cmocka_unit_test(t_conf_finds_a_line_again),
 		cmocka_unit_test(t_conf_names_what_changed),
 		cmocka_unit_test(t_conf_names_stand_for_values),
+		cmocka_unit_test(t_conf_a_set_is_the_bits_of_its_words),
 		cmocka_unit_test(t_conf_numbers_take_units),
 		cmocka_unit_test(t_conf_refuses_with_file_and_line),
 	};
