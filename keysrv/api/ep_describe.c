@@ -54,12 +54,7 @@ answer(struct cf_req *req, const struct cf_read_item *item)
 		cf_jout_time(&out, "expires_at", key->expires_at_ms);
 	cf_jout_str(&out, "assurance", cf_assurance_name(key->assurance));
 	cf_jout_str(&out, "algorithm", key->algorithm);
-	cf_jout_b64(&out, "opening_key", key->opening_key,
-	    sizeof key->opening_key);
-	cf_jout_b64(&out, "possession_key", key->possession_key,
-	    sizeof key->possession_key);
-	cf_jout_b64(&out, "key_commitment", key->key_commitment,
-	    sizeof key->key_commitment);
+	cf_ask_write_registered(&out, key);
 	cf_jout_str(&out, "state", state_of(key));
 	cf_jout_end(&out);
 }

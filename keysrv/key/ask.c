@@ -128,3 +128,14 @@ cf_ask_write_issuer(struct cf_jout *out, const struct cf_key_row *key)
 	cf_jout_str(out, "account", key->account);
 	cf_jout_close(out, '}');
 }
+
+void
+cf_ask_write_registered(struct cf_jout *out, const struct cf_key_row *key)
+{
+	cf_jout_b64(out, "opening_key", key->opening_key,
+	    sizeof key->opening_key);
+	cf_jout_b64(out, "possession_key", key->possession_key,
+	    sizeof key->possession_key);
+	cf_jout_b64(out, "key_commitment", key->key_commitment,
+	    sizeof key->key_commitment);
+}

@@ -51,5 +51,8 @@ void cf_ask_challenge(const struct cf_ask *ask, struct cf_db_challenge *ret);
 /* "issuer": {...}, the address that the issuing account may speak for. */
 struct cf_jout;
 void cf_ask_write_issuer(struct cf_jout *out, const struct cf_key_row *key);
+/* "opening_key" and what else was registered of the key and its message. */
+void cf_ask_write_registered(struct cf_jout *out,
+    const struct cf_key_row *key);
 
 #endif

@@ -44,12 +44,8 @@ issue_write_record(struct cf_buf *rec, const unsigned char *event_id,
 	(void)snprintf(account, sizeof account, "%lld",
 	    (long long)item->caller->account_id);
 	cf_record_text(rec, "account", account);
-	cf_record_bytes(rec, "opening-key", key->opening_key,
-	    sizeof key->opening_key);
-	cf_record_bytes(rec, "possession-key", key->possession_key,
-	    sizeof key->possession_key);
-	cf_record_bytes(rec, "key-commitment", key->key_commitment,
-	    sizeof key->key_commitment);
+	cf_record_registered(rec, key->opening_key, key->possession_key,
+	    key->key_commitment);
 }
 
 struct writes {

@@ -366,12 +366,7 @@ release_write_reply(struct cf_req *req, const struct cf_release_item *item,
 	cf_jout_str(&out, "algorithm", key->algorithm);
 	cf_jout_b64(&out, "key", item->kd.bytes, item->kd.len);
 	cf_ask_write_issuer(&out, key);
-	cf_jout_b64(&out, "opening_key", key->opening_key,
-	    sizeof key->opening_key);
-	cf_jout_b64(&out, "possession_key", key->possession_key,
-	    sizeof key->possession_key);
-	cf_jout_b64(&out, "key_commitment", key->key_commitment,
-	    sizeof key->key_commitment);
+	cf_ask_write_registered(&out, key);
 	cf_jout_end(&out);
 }
 

@@ -38,12 +38,8 @@ write_released(struct cf_buf *rec, const struct cf_release_item *item,
 	add_proof_lines(rec, &item->ask);
 	cf_record_bytes(rec, "secret-sha256", item->secret_sha256,
 	    sizeof item->secret_sha256);
-	cf_record_bytes(rec, "opening-key", key->opening_key,
-	    sizeof key->opening_key);
-	cf_record_bytes(rec, "possession-key", key->possession_key,
-	    sizeof key->possession_key);
-	cf_record_bytes(rec, "key-commitment", key->key_commitment,
-	    sizeof key->key_commitment);
+	cf_record_registered(rec, key->opening_key, key->possession_key,
+	    key->key_commitment);
 }
 
 static void

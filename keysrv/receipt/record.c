@@ -69,3 +69,16 @@ cf_record_repeated(struct cf_buf *rec,
 	cf_record_text(rec, "since", since);
 	cf_buf_addf(rec, "count %lld\n", (long long)rest->count);
 }
+
+void
+cf_record_registered(struct cf_buf *rec,
+    const unsigned char opening_key[CF_PUBLIC_KEY_LEN],
+    const unsigned char possession_key[CF_PUBLIC_KEY_LEN],
+    const unsigned char key_commitment[CF_COMMITMENT_LEN])
+{
+	cf_record_bytes(rec, "opening-key", opening_key, CF_PUBLIC_KEY_LEN);
+	cf_record_bytes(rec, "possession-key", possession_key,
+	    CF_PUBLIC_KEY_LEN);
+	cf_record_bytes(rec, "key-commitment", key_commitment,
+	    CF_COMMITMENT_LEN);
+}

@@ -19,6 +19,7 @@
 
 #include "common/buf.h"
 #include "common/link.h"
+#include "common/proofs.h"
 #include "common/wire.h"
 #include "keysrv/key/quota.h"
 
@@ -39,5 +40,10 @@ void cf_record_repeated(struct cf_buf *rec,
 void cf_record_text(struct cf_buf *rec, const char *name, const char *text);
 void cf_record_bytes(struct cf_buf *rec, const char *name, const void *bytes,
     size_t len);
+/* What was registered of a key and its message: the end of some records. */
+void cf_record_registered(struct cf_buf *rec,
+    const unsigned char opening_key[CF_PUBLIC_KEY_LEN],
+    const unsigned char possession_key[CF_PUBLIC_KEY_LEN],
+    const unsigned char key_commitment[CF_COMMITMENT_LEN]);
 
 #endif
