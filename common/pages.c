@@ -35,24 +35,6 @@ cf_pages_drop(struct cf_pages *pages, const char *at)
 }
 
 const char *
-cf_pages_find(struct cf_pages *pages, const char *p, const char *end,
-    const void *needle, size_t len)
-{
-	const char *at;
-	size_t n;
-
-	for (; (size_t)(end - p) >= len; p += n - (len - 1)) {
-		n = (size_t)(end - p);
-		n = pages->mapped && n > SLICE ? SLICE : n;
-		cf_pages_pass(pages, p);
-		at = memmem(p, n, needle, len);
-		if (at != NULL)
-			return at;
-	}
-	return NULL;
-}
-
-const char *
 cf_pages_chr(struct cf_pages *pages, const char *p, const char *end, char c)
 {
 	const char *at;

@@ -37,9 +37,7 @@ cf_pages_pass(struct cf_pages *pages, const char *at)
 		cf_pages_drop(pages, at);
 }
 
-/* memmem(3) and memchr(3) from `p` to `end`, which pass what they read. */
-const char *cf_pages_find(struct cf_pages *pages, const char *p,
-    const char *end, const void *needle, size_t len);
+/* memchr(3) from `p` to `end`, which passes what it reads. */
 const char *cf_pages_chr(struct cf_pages *pages, const char *p,
     const char *end, char c);
 

@@ -26,6 +26,7 @@
 #define CF_SCAN_LINKS_MAX 256	/* different L's */
 #define CF_SCAN_WORDS_MAX (512 * 1024)	/* bytes of words, and of fields,
 					 * with an L */
+#define CF_SCAN_B64_LINE 60	/* a longer line of base64 is no text */
 
 struct cf_scan_link {
 	struct cf_link link;
@@ -52,12 +53,25 @@ struct cf_scan_text {
 	const char *p, *end;
 	int depth;		/* how many others it lies within */
 	struct cf_pages pages;
+	/* The most lines of base64 that are E, and nothing but that. */
+	const char *e_lines, *e_lines_end;
 };
 
 static inline void
 cf_scan_pass(struct cf_scan_text *text, const char *at)
 {
 	cf_pages_pass(&text->pages, at);
+}
+
+/*
+ * Where to go on at the beginning of a line: behind the lines of E.  Each has
+ * CF_SCAN_B64_LINE characters or more, all of base64, so that whoever looks for
+ * words, fields or encodings would find nothing there.
+ */
+static inline const char *
+cf_scan_over(const struct cf_scan_text *text, const char *line)
+{
+	return line == text->e_lines ? text->e_lines_end : line;
 }
 
 /* reading.c: all there is in one text. */

@@ -7,7 +7,6 @@
 #include "common/hex.h"
 #include "common/scan.h"
 
-#define B64_LINE 60		/* a longer line of base64 is no text */
 #define B64_RUN 16		/* a shorter one is a word */
 #define WIDE_RUN 8		/* characters of UTF-16 that are no accident */
 
@@ -30,7 +29,7 @@ static void
 read_decoded(struct cf_scan *s, const struct cf_scan_text *outer,
     struct cf_bulk *out)
 {
-	struct cf_scan_text text;
+	struct cf_scan_text text = { .depth = outer->depth + 1 };
 	struct cf_buf all;
 	enum cf_err rc = cf_bulk_map(out, &all, NULL);
 
@@ -39,7 +38,6 @@ read_decoded(struct cf_scan *s, const struct cf_scan_text *outer,
 		s->left -= out->len;
 		text.p = all.data;
 		text.end = all.data + all.len;
-		text.depth = outer->depth + 1;
 		text.pages = cf_pages_begin(text.p, out->spooled);
 		cf_scan_text(s, &text);
 	} else if (rc != CF_OK && rc != CF_E_TOO_LARGE) {
@@ -164,6 +162,8 @@ read_quoted(struct cf_scan *s, struct cf_scan_text *text)
 	layer_begin(s, (size_t)(end - text->p), &out);
 	for (p = text->p; p < end && out.failed == CF_OK;
 	    p = eol + (eol < end)) {
+		if (!in_uu && !joined && (p = cf_scan_over(text, p)) == end)
+			break;
 		eol = end_of_line(text, p);
 		if (in_uu && !joined && is_plain_uu(p, eol)) {
 			cf_bulk_add(&out, p, (size_t)(eol - p) + (eol < end));
@@ -172,7 +172,7 @@ read_quoted(struct cf_scan *s, struct cf_scan_text *text)
 		in_uu = is_uu_begin(p, eol) ||
 		    (in_uu && (joined || uu_count(p, eol) > 0));
 		joined = is_broken_softly(p, eol);
-		if (b64_line(text, p, eol) < B64_LINE ||
+		if (b64_line(text, p, eol) < CF_SCAN_B64_LINE ||
 		    cf_pages_chr(&text->pages, p, eol, '=') != NULL)
 			quoted |= unquote_line(text, p, eol, &out);
 	}
@@ -209,8 +209,9 @@ read_runs(struct cf_scan *s, struct cf_scan_text *text)
 			continue;
 		}
 		for (from = p; p < end; p = eol + (eol < end)) {
+			p = cf_scan_over(text, p);
 			eol = end_of_line(text, p);
-			if (b64_line(text, p, eol) == 0)
+			if (p < end && b64_line(text, p, eol) == 0)
 				break;
 		}
 		read_run(s, text, from, p);
@@ -247,6 +248,7 @@ read_uuencoded(struct cf_scan *s, struct cf_scan_text *text)
 	struct cf_bulk out;
 
 	for (; p < end; p = eol + (eol < end)) {
+		p = cf_scan_over(text, p);
 		eol = end_of_line(text, p);
 		if (!is_uu_begin(p, eol) || !may_decode(s, text))
 			continue;

@@ -122,7 +122,7 @@ find_fields(struct cf_scan *s, struct cf_scan_text *text)
 	const char *p = text->p, *eol;
 
 	for (; (size_t)(text->end - p) > sizeof field &&
-	    s->fields < CF_SCAN_WORDS_MAX; p = eol + 1) {
+	    s->fields < CF_SCAN_WORDS_MAX; p = cf_scan_over(text, eol + 1)) {
 		if ((*p == 'C' || *p == 'c') &&
 		    strncasecmp(p, field, sizeof field - 1) == 0)
 			read_field(s, p + sizeof field - 1, text->end);
@@ -233,7 +233,8 @@ find_words(struct cf_scan *s, struct cf_scan_text *text)
 
 	for (; p < end && s->words < CF_SCAN_WORDS_MAX; p++) {
 		cf_scan_pass(text, p);
-		if (ends_word(p, end))
+		p = cf_scan_over(text, p);
+		if (p == end || ends_word(p, end))
 			continue;
 		from = p;
 		p = end_of_word(text, p);

@@ -146,18 +146,35 @@ take_der(struct cf_scan *s, struct cf_scan_text *text, const char *p,
 	return good ? p + total : NULL;
 }
 
+/*
+ * The next end of the OID's tail from `p` on, or NULL.  Its last byte is one
+ * that texts do not have.
+ */
+static const char *
+next_tail(struct cf_scan_text *text, const char *p)
+{
+	const unsigned char *tail = oid + sizeof oid - OID_TAIL;
+
+	while ((p = cf_pages_chr(&text->pages, p, text->end,
+	    (char)tail[OID_TAIL - 1])) != NULL) {
+		p++;
+		if (p - text->p >= OID_TAIL &&
+		    memcmp(p - OID_TAIL, tail, OID_TAIL) == 0)
+			break;
+	}
+	return p;
+}
+
 /* What remains of E where a program took its bytes for letters. */
 static void
 find_ruins(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const unsigned char *tail = oid + sizeof oid - OID_TAIL;
-	const char *p = text->p, *at = p, *from;
+	const char *p = text->p, *at = p, *from, *tail;
 
-	while ((at = cf_pages_find(&text->pages, at, text->end, tail,
-	    OID_TAIL)) != NULL) {
-		from = at - p > OID_SPAN ? at - OID_SPAN : p;
-		from = memmem(from, (size_t)(at - from), oid, OID_HEAD);
-		at += OID_TAIL;
+	while ((at = next_tail(text, at)) != NULL) {
+		tail = at - OID_TAIL;
+		from = tail - p > OID_SPAN ? tail - OID_SPAN : p;
+		from = memmem(from, (size_t)(tail - from), oid, OID_HEAD);
 		if (from != NULL && ((size_t)(at - from) != sizeof oid ||
 		    memcmp(from, oid, sizeof oid) != 0))
 			note_damage(s, "its bytes were changed: a program on "
@@ -165,27 +182,34 @@ find_ruins(struct cf_scan *s, struct cf_scan_text *text)
 	}
 }
 
+/* E as it is whose OID is at `at`, as take_der(). */
+static const char *
+take_oid(struct cf_scan *s, struct cf_scan_text *text, const char *at)
+{
+	size_t n, total;
+
+	for (n = 3; n <= 6 && (size_t)(at - text->p) >= n; n++) {
+		total = der_total((const unsigned char *)at - n,
+		    (size_t)(text->end - at) + n);
+		if (total > 0)
+			return take_der(s, text, at - n, total);
+	}
+	return NULL;
+}
+
 static void
 find_der(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *at, *from = text->p, *next;
-	size_t n, total;
+	const char *at = text->p, *from = at, *next;
 
-	while ((at = cf_pages_find(&text->pages, from, text->end, oid,
-	    sizeof oid)) != NULL) {
-		from = at + sizeof oid;
-		for (n = 3; n <= 6; n++) {
-			if ((size_t)(at - text->p) < n)
-				break;
-			total = der_total((const unsigned char *)at - n,
-			    (size_t)(text->end - at) + n);
-			if (total == 0)
-				continue;
-			next = take_der(s, text, at - n, total);
-			if (next != NULL)
-				from = next;
-			break;
-		}
+	while ((at = next_tail(text, at)) != NULL) {
+		if ((size_t)(at - from) < sizeof oid ||
+		    memcmp(at - sizeof oid, oid, sizeof oid) != 0)
+			continue;
+		next = take_oid(s, text, at - sizeof oid);
+		if (next != NULL)
+			at = next;
+		from = at;
 	}
 }
 
@@ -300,6 +324,33 @@ cf_scan_b64_total(const char *p, const char *end)
 	return der_total(head, len);
 }
 
+/*
+ * Which lines of these characters, of which `total` bytes were made, are
+ * whole and nothing but base64?  So are all when there are no more characters
+ * than the bytes take, and their line ends.
+ */
+static void
+note_lines(struct cf_scan_text *text, const char *p, const char *end,
+    size_t total)
+{
+	size_t ends = 0, need = total / 3 * 4 + (total % 3 * 8 + 5) / 6;
+	const char *from = p, *line = p, *eol;
+
+	while ((eol = cf_pages_chr(&text->pages, line, end, '\n')) != NULL) {
+		ends += 1 + (eol > line && eol[-1] == '\r');
+		if (line == p && p > text->p && p[-1] != '\n')
+			from = eol + 1;
+		else if (eol - line < CF_SCAN_B64_LINE + 1)
+			return;
+		line = eol + 1;
+	}
+	if ((size_t)(end - p) != need + ends ||
+	    line - from <= text->e_lines_end - text->e_lines)
+		return;
+	text->e_lines = from;
+	text->e_lines_end = line;
+}
+
 /* E in base64.  Gives the end of what was taken, or NULL. */
 static const char *
 take_b64(struct cf_scan *s, struct cf_scan_text *text, const char *p)
@@ -323,19 +374,21 @@ take_b64(struct cf_scan *s, struct cf_scan_text *text, const char *p)
 		good = keep(s, &e);
 	cf_bulk_free(&e);
 	s->attempts += !good;
+	if (good)
+		note_lines(text, p, next, total);
 	return good ? next : NULL;
 }
 
-/* 30 81 to 30 84 begin with these two characters. */
+/* 30 81 to 30 84 begin with "MI". */
 static void
 find_b64(struct cf_scan *s, struct cf_scan_text *text)
 {
-	const char *at = text->p, *next;
+	const char *at = text->p, *end = text->end, *next;
 
-	while ((at = cf_pages_find(&text->pages, at, text->end, "MI", 2)) !=
-	    NULL) {
-		next = take_b64(s, text, at);
-		at = next == NULL ? at + 2 : next;
+	while ((at = cf_pages_chr(&text->pages, at, end, 'M')) != NULL) {
+		next = end - at > 1 && at[1] == 'I' ? take_b64(s, text, at) :
+		    NULL;
+		at = next == NULL ? at + 1 : next;
 	}
 }
 

@@ -619,6 +619,40 @@ t_the_link_is_that_of_the_key_id(void **state)
 	cf_buf_free(&file);
 }
 
+/*
+ * The lines of E are passed over by whoever looks for something else: what
+ * stands before and behind them is not.
+ */
+static void
+t_what_is_around_the_lines_of_e_is_read(void **state)
+{
+	static const char *const before[] = { "", "x\n", "x ", "> ", "x=\n",
+	    "begin 644 x\n", "QUJD\n" };
+	static const char *const behind[] = { "$L", "\n$L\n",
+	    "Counterfoil-Locator: $L\n", "a=3D\n$l\n" };
+	static const size_t columns[] = { 19, 60, 61, 64, 76, 1 << 20 };
+	struct cf_buf file = CF_BUF_INIT(MAIL_MAX);
+	size_t i, k, n;
+
+	(void)state;
+	for (i = 0; i < sizeof before / sizeof before[0]; i++)
+		for (k = 0; k < sizeof columns / sizeof columns[0]; k++)
+			for (n = 0; n < sizeof behind / sizeof behind[0]; n++) {
+				cf_buf_reset(&file);
+				cf_buf_adds(&file, before[i]);
+				add_b64(&file, der, der_len, columns[k]);
+				expand(behind[n], &file);
+				must_read(before[i], &file, true);
+				cf_buf_reset(&file);
+				expand(behind[n], &file);
+				cf_buf_addc(&file, '\n');
+				expand(before[i], &file);
+				add_b64(&file, der, der_len, columns[k]);
+				must_read(before[i], &file, true);
+			}
+	cf_buf_free(&file);
+}
+
 static void
 t_what_is_not_e_is_refused(void **state)
 {
@@ -809,6 +843,7 @@ main(void)
 		cmocka_unit_test(t_several_are_told_apart_and_a_key_id_is_one),
 		cmocka_unit_test(t_uuencode_is_not_read_as_quoted),
 		cmocka_unit_test(t_the_link_is_that_of_the_key_id),
+		cmocka_unit_test(t_what_is_around_the_lines_of_e_is_read),
 		cmocka_unit_test(t_what_is_not_e_is_refused),
 		cmocka_unit_test(t_hostile_files_cost_little),
 		cmocka_unit_test(t_large_e_is_read),
