@@ -251,9 +251,9 @@ scan(struct find *f, const char *text)
 	for (s = text; *s != '\0'; s++)
 		if (*s == '#')
 			read_fragment(f, s + 1);
-		else if (strncasecmp(s, "http", 4) == 0)
+		else if ((*s | 0x20) == 'h' && strncasecmp(s, "http", 4) == 0)
 			read_url(f, s, s == text);
-		else if (strncasecmp(s, CF_PATH_KEY, 3) == 0)
+		else if (*s == '/' && strncasecmp(s, CF_PATH_KEY, 3) == 0)
 			read_bare(f, text, s);
 }
 
@@ -263,14 +263,15 @@ search(struct find *f, const char *text, bool joined)
 	CF_AUTO(cf_buf_free) struct cf_buf now =
 	    CF_BUF_INIT_SECRET(CF_LINK_READING_MAX);
 	int round;
+	bool other = true;	/* than in the round before */
 
 	f->joined = joined;
 	cf_buf_adds(&now, text);
-	for (round = 0; round <= ROUNDS; round++) {
-		if (round > 0)
-			cf_link_reading_undo(&now);
-		cf_link_reading_clean(&now, joined);
-		scan(f, cf_buf_str(&now));
+	for (round = 0; round <= ROUNDS && other; round++) {
+		other = round == 0 || cf_link_reading_undo(&now);
+		other |= cf_link_reading_clean(&now, joined);
+		if (other)
+			scan(f, cf_buf_str(&now));
 	}
 }
 

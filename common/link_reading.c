@@ -112,9 +112,10 @@ read_change(const char *s, struct cf_buf *out)
 {
 	size_t i, n;
 
-	if (strchr("hH[(&<=\xc2\xe2\xef", *s) == NULL)
-		return 0;
 	for (i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+		/* Most are told apart by their first character. */
+		if (((*s ^ changes[i].from[0]) & ~0x20) != 0)
+			continue;
 		n = strlen(changes[i].from);
 		if (strncasecmp(s, changes[i].from, n) == 0) {
 			cf_buf_adds(out, changes[i].to);
@@ -256,17 +257,29 @@ read_rewritten(const char *s, struct cf_buf *out)
 	return n > 0 ? n : proofpoint3(s, out);
 }
 
-/* `text` anew: what `step` does not write stays as it is. */
-static void
-reading_rewrite(struct cf_buf *text,
+/*
+ * `text` anew: what `step` does not write, which begins with one of `begin`
+ * alone, stays as it is.  True: it wrote something.
+ */
+static bool
+reading_rewrite(struct cf_buf *text, const char *begin,
     size_t (*step)(const char *, struct cf_buf *))
 {
 	struct cf_buf out = CF_BUF_INIT_SECRET(CF_LINK_READING_MAX);
 	const char *s = cf_buf_str(text);
-	size_t n;
+	size_t n = strcspn(s, begin);
+	bool wrote = false;
 
-	while (*s != '\0') {
+	if (s[n] == '\0')
+		return false;
+	(void)!cf_buf_reserve(&out, text->len);
+	for (; *s != '\0'; n = strcspn(s, begin)) {
+		cf_buf_add(&out, s, n);
+		s += n;
+		if (*s == '\0')
+			break;
 		n = step(s, &out);
+		wrote |= n > 0;
 		if (n == 0)
 			cf_buf_addc(&out, *s++);
 		s += n;
@@ -277,21 +290,26 @@ reading_rewrite(struct cf_buf *text,
 			out.data[n] = ' ';
 	cf_buf_free(text);
 	*text = out;
+	return wrote;
 }
 
-void
+bool
 cf_link_reading_undo(struct cf_buf *text)
 {
-	reading_rewrite(text, read_rewritten);
+	return reading_rewrite(text, "%a/", read_rewritten);
 }
 
-void
+bool
 cf_link_reading_clean(struct cf_buf *text, bool joined)
 {
+	static const char spaces[] = "= \t\n\v\f\r";
+	bool wrote = false;
+
 	if (joined)
-		reading_rewrite(text, read_joined);
-	reading_rewrite(text, read_escape);
-	reading_rewrite(text, read_change);
+		wrote |= reading_rewrite(text, spaces, read_joined);
+	wrote |= reading_rewrite(text, "&=\\", read_escape);
+	wrote |= reading_rewrite(text, "hH[(&<=\xc2\xe2\xef", read_change);
 	if (joined)		/* what was written as an escape */
-		reading_rewrite(text, read_joined);
+		wrote |= reading_rewrite(text, spaces, read_joined);
+	return wrote;
 }

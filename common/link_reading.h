@@ -21,10 +21,11 @@
 /*
  * Take out what programs put into a text: escapes, invisible characters, what
  * keeps a link from being clicked.  `joined`: white space within it, too.
- * `text` is a secret buffer, written anew.
+ * `text` is a secret buffer, written anew.  False: nothing was in it, and it
+ * is as it was.
  */
-void cf_link_reading_clean(struct cf_buf *text, bool joined);
-/* One step back of what rewriters do; a text may need several. */
-void cf_link_reading_undo(struct cf_buf *text);
+bool cf_link_reading_clean(struct cf_buf *text, bool joined);
+/* One step back of what rewriters do; a text may need several.  False: none. */
+bool cf_link_reading_undo(struct cf_buf *text);
 
 #endif
