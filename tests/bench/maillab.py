@@ -90,6 +90,12 @@ def empty_store(store):
 			os.unlink(os.path.join(folder, name))
 
 
+def stored(store):
+	"""How many messages are in it."""
+	return sum(len(files) for folder, _, files in os.walk(store)
+	    if folder != store)
+
+
 class Gateway:
 	"""Milters of one build, for mail out and in, and its key server."""
 
@@ -148,7 +154,10 @@ class MailLab:
 		self.gateways = {name: Gateway(path(name), build, self.pg,
 		    self.authority, name)
 		    for name, build in self.run.builds.items()}
+		# What comes in to each of them was sealed by our build.
+		services = [g.keysrv.url for g in self.gateways.values()]
 		for gateway in self.gateways.values():
+			gateway.inbound.configure(allowed_key_servers=services)
 			self.begin(gateway)
 		self.peers = {mode: PeerMilter(path(mode), mode)
 		    for mode in MODES}

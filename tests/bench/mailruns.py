@@ -2,8 +2,8 @@
 """What is measured of mail through Postfix and the milters."""
 
 import meters
-from lab import mail
-from maillab import empty_store, mail_lab
+from lab import mail, proc
+from maillab import empty_store, mail_lab, stored
 from turns import note
 
 # The sizes that are large, with sessions, messages a turn, and turns.
@@ -75,7 +75,11 @@ def inbound_turn(lab, port, files, sessions):
 	gateway = lab.gateways.get(port.removesuffix("-in"))
 	if gateway:
 		empty_store(gateway.inbound.store)
-	return lab.measure(port, lambda: lab.send_files(port, files, sessions))
+	sample = lab.measure(port, lambda: lab.send_files(port, files,
+	    sessions))
+	if gateway and stored(gateway.inbound.store) != len(files):
+		raise proc.LabError("%s did not store each message" % port)
+	return sample
 
 
 def bench_memory(run):
