@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/crypto_point.h"
 
 /* The texts end in the NUL that separates them from what follows. */
 static const char opening_info[] = "counterfoil opening v1";
@@ -241,38 +242,6 @@ cf_proof_sign(const struct cf_secret *seed, const void *text, size_t len,
 		cf_bug("signing failed");
 }
 
-/*
- * Points of small order, as y with the sign bit cleared: under such a "key"
- * a signature can be made that holds for any text, and libcrypto takes them.
- */
-static bool
-is_weak(const unsigned char public_key[CF_PUBLIC_KEY_LEN])
-{
-	static const unsigned char weak[][CF_PUBLIC_KEY_LEN] = {
-		{ 0 }, { 1 },
-		{ 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3,
-		    0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05,
-		    0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
-		    0xfc, 0x05 },
-		{ 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c,
-		    0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa,
-		    0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
-		    0x03, 0x7a },
-	};
-	unsigned char y[CF_PUBLIC_KEY_LEN];
-	size_t i;
-
-	memcpy(y, public_key, sizeof y);
-	y[31] &= 0x7f;
-	for (i = 0; i < sizeof weak / sizeof weak[0]; i++)
-		if (memcmp(y, weak[i], sizeof y) == 0)
-			return true;
-	/* p-1, p and p+1, p = 2^255 - 19 */
-	for (i = 1; i < 31 && y[i] == 0xff; i++)
-		continue;
-	return i == 31 && y[31] == 0x7f && y[0] >= 0xec && y[0] <= 0xee;
-}
-
 enum cf_err
 cf_proof_verify(const unsigned char public_key[CF_PUBLIC_KEY_LEN],
     const void *text, size_t len,
@@ -286,7 +255,7 @@ cf_proof_verify(const unsigned char public_key[CF_PUBLIC_KEY_LEN],
 	if (key == NULL || ctx == NULL ||
 	    EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) != 1)
 		cf_bug("no Ed25519");
-	if (is_weak(public_key))
+	if (cf_point_is_weak(public_key))
 		return cf_fail(CF_E_BAD_SIGNATURE, why,
 		    "the public key is not one");
 	/* A public key that is no point of the curve fails here, too. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/address.h"
+#include "common/crypto_point.h"
 #include "common/digest.h"
 #include "common/fault.h"
 #include "common/mem.h"
@@ -126,6 +127,23 @@ read_policy(struct cf_item_key *key, struct cf_why *why)
 	return CF_OK;
 }
 
+/* Under another "key" no proof would ever hold, or any would. */
+static enum cf_err
+check_points(const struct cf_item_key *key, struct cf_why *why)
+{
+	if (!cf_point_is_key(key->opening_key))
+		return cf_fail(CF_E_SYNTAX, why,
+		    "\"opening_key\" is not a public key of Ed25519.");
+	if (!cf_point_is_key(key->possession_key))
+		return cf_fail(CF_E_SYNTAX, why,
+		    "\"possession_key\" is not a public key of Ed25519.");
+	if (memcmp(key->opening_key, key->possession_key,
+	    CF_PUBLIC_KEY_LEN) == 0)
+		return cf_fail(CF_E_SYNTAX, why, "\"opening_key\" and "
+		    "\"possession_key\" are the same.");
+	return CF_OK;
+}
+
 static enum cf_err
 read_keys(struct cf_issue_item *item, struct cf_why *why)
 {
@@ -149,6 +167,9 @@ read_keys(struct cf_issue_item *item, struct cf_why *why)
 		if (strcmp(key->algorithm, CF_ISSUE_ALGORITHM) != 0)
 			return cf_fail(CF_E_SYNTAX, why, "\"algorithm\" is "
 			    "not \"" CF_ISSUE_ALGORITHM "\".");
+		rc = check_points(key, why);
+		if (rc != CF_OK)
+			return rc;
 		for (j = 0; j < i; j++)
 			if (memcmp(item->key[j].key_id, key->key_id,
 			    CF_KEY_ID_LEN) == 0)

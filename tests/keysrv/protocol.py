@@ -243,6 +243,26 @@ def t_issue_members():
 	tap.equal(len(g.events(m)), 0, "events")
 
 
+@tap.case("a registered key is one of Ed25519 under which a proof means "
+    "something")
+def t_issue_points():
+	m = Message()
+	good = m.possession_key
+	bad = [bytes(32), b"\1" + bytes(31), b"\xff" * 32,
+	    b"\xed" + b"\xff" * 30 + b"\x7f", b"\2" + bytes(31)]
+	for name in ("opening_key", "possession_key"):
+		for point in bad:
+			a = post("/api/v1/issue", m.issue(keys=[
+			    m.key(**{name: b64(point)})]), token=g.token)
+			problem(a, 400, "malformed", repr(point))
+			tap.contains(a.json["detail"], '"%s" is not' % name,
+			    "detail")
+	a = post("/api/v1/issue", m.issue(keys=[m.key(opening_key=b64(good))]),
+	    token=g.token)
+	problem(a, 400, "malformed", "one key for both")
+	tap.equal(len(g.events(m)), 0, "events")
+
+
 @tap.case("a sender is an address that receipts reach, a recipient one that "
     "can be shown")
 def t_issue_addresses():

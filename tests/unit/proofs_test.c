@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Derivations, signed texts, signatures and challenges, by the vectors. */
+#include "common/crypto_point.h"
 #include "common/link.h"
 #include "common/proofs.h"
 #include "tests/unit/fixture.h"
@@ -191,6 +192,28 @@ t_keys_of_small_order_verify_nothing(void **state)
 			    CF_E_BAD_SIGNATURE)
 				fail_msg("%s verifies", weak[i]);
 	}
+}
+
+static void
+t_what_is_a_key(void **state)
+{
+	CF_AUTO(json_decrefp) json_t *points = fixture_json("points.json");
+	unsigned char point[CF_POINT_LEN];
+	const json_t *c;
+	size_t i, keys = 0;
+
+	(void)state;
+	json_array_foreach(json_object_get(points, "points"), i, c) {
+		fixture_bytes(c, "point", point, sizeof point);
+		if (cf_point_is_key(point) !=
+		    json_is_true(json_object_get(c, "key")))
+			fail_msg("%s: %s", fixture_text(c, "about"),
+			    fixture_text(c, "point"));
+		if (strncmp(fixture_text(c, "about"), "order", 5) == 0)
+			assert_true(cf_point_is_weak(point));
+		keys += cf_point_is_key(point);
+	}
+	assert_true(keys > 20 && keys < i - 20);
 }
 
 static void
@@ -413,6 +436,7 @@ main(void)
 		cmocka_unit_test(t_signed_texts_and_signatures_are_the_vectors),
 		cmocka_unit_test(t_a_changed_bit_breaks_the_signature),
 		cmocka_unit_test(t_keys_of_small_order_verify_nothing),
+		cmocka_unit_test(t_what_is_a_key),
 		cmocka_unit_test(t_texts_refuse_what_would_forge_a_line),
 		cmocka_unit_test(t_challenge_is_the_vector_and_is_checked),
 		cmocka_unit_test(t_registered_values_are_checked),

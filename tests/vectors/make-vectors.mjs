@@ -14,6 +14,7 @@ import { createCipheriv, createDecipheriv, createHash, createHmac,
 	createPrivateKey, createPublicKey, hkdfSync, sign } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { commitmentCases } from "./commitment.mjs";
+import { pointCases } from "./points.mjs";
 
 const here = new URL(".", import.meta.url);
 const sha256 = (...parts) =>
@@ -910,6 +911,7 @@ const files = {
 	"links.json": json(linkCases()),
 	"message.json": json(messageVector()),
 	"mform.json": json(mformVector()),
+	"points.json": json(pointCases()),
 	"two-text.json": json(two.json),
 	"two-text.a.der": two.a,
 	"two-text.b.der": two.b,
