@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Message commitments, computed from counterfoil-format(7) alone. */
-import { createHash, createHmac } from "node:crypto";
+import { createCipheriv, createHash, createHmac } from "node:crypto";
 
 const names = ["From", "To", "Cc", "Subject", "Date", "MIME-Version",
 	"Content-Type", "Content-Transfer-Encoding"];
@@ -92,6 +92,26 @@ const messages = {
 	"a fold first": " x\r\nSubject: y\r\n\r\nbody\r\n",
 };
 
+/* The sender's note; digests that begin with a character of their own each. */
+function note(secret, keyId)
+{
+	const subject = "Angebot \u00fcber 17 \ud83d\udce8";
+	const aad = Buffer.concat([Buffer.from("counterfoil note v1\0"), keyId]);
+	const cipher = createCipheriv("aes-256-gcm",
+		createHmac("sha256", secret).update(aad).digest(),
+		Buffer.alloc(12));
+	const text = Buffer.from("v".repeat(32) + [..."01234567"].map(c =>
+		c.repeat(8)).join("") + "b".repeat(8) + subject);
+
+	cipher.setAAD(aad);
+
+	const sealed = Buffer.concat([cipher.update(Buffer.concat([text,
+		Buffer.alloc(496 - text.length)])), cipher.final()]);
+
+	return { subject, sealed: b64(Buffer.concat([sealed,
+		cipher.getAuthTag()])) };
+}
+
 export function commitmentCases()
 {
 	const secret = sha256("a gateway's reference secret");
@@ -100,7 +120,7 @@ export function commitmentCases()
 		Buffer.from("counterfoil message salt v1\0"), keyId])).digest();
 
 	return { reference_secret: b64(secret), key_id: b64(keyId),
-		salt: b64(salt),
+		salt: b64(salt), note: note(secret, keyId),
 		messages: Object.entries(messages).map(([about, m]) => {
 			const d = digests(m);
 
