@@ -19,12 +19,25 @@ import { assert, run, test } from "./tap.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 const temp = mkdtempSync(join(tmpdir(), "cf-page-unit-"));
 
-const page = await loadPage(["assurance", "b64url", "bytes", "container",
-	"der", "files", "link", "mail", "mform", "opening", "proofs", "visible"], temp);
+const page = await loadPage(["assurance", "b64url", "bytes", "commitment",
+	"container", "der", "files", "link", "mail", "mform", "opening", "proofs", "visible"], temp);
 const vector = name => JSON.parse(readFileSync(
 	join(here, "../vectors", `${name}.json`), "utf8"));
 const bytes = buffer => new Uint8Array(buffer);
 const text = latin1 => bytes(Buffer.from(latin1, "latin1"));
+
+/* --- commitment ---------------------------------------------------------- */
+
+const committed = vector("commitment");
+
+for (const { about, m, commitment } of committed.messages)
+	test(`commitment: ${about}`, async () => {
+		const given = bytes(Buffer.from(m, "base64url"));
+
+		assert.equal(await page.commitment.messageCommitment(
+			bytes(Buffer.from(committed.salt, "base64url")), given),
+			commitment);
+	});
 
 /* --- link ---------------------------------------------------------------- */
 
