@@ -92,9 +92,9 @@ cf_db_lost(struct cf_db *db, struct cf_why *why, const char *what)
 /*
  * The limits of a database session and the role that has no more rights than it
  * needs.  Keys are found by key id through indexes; a plan that was made
- * while the tables were empty must not stay a scan.  With that said, each
- * statement is planned once: planning a join of partitioned tables takes
- * longer than doing it.
+ * while the tables were empty or small must not stay a scan, be it one of a
+ * whole index that is kept for a join.  With that said, each statement is
+ * planned once: planning a join takes longer than doing it.
  */
 #define OR_LOCAL "$2::bigint = 1)"
 static const struct cf_db_stmt SESSION = { "", "SELECT "
@@ -104,6 +104,7 @@ static const struct cf_db_stmt SESSION = { "", "SELECT "
     "set_config('enable_seqscan', 'off', " OR_LOCAL ", "
     "set_config('enable_hashjoin', 'off', " OR_LOCAL ", "
     "set_config('enable_mergejoin', 'off', " OR_LOCAL ", "
+    "set_config('enable_material', 'off', " OR_LOCAL ", "
     "set_config('plan_cache_mode', 'force_generic_plan', " OR_LOCAL ", "
     "set_config('jit', 'off', " OR_LOCAL ", "
     "set_config('role', $1, " OR_LOCAL };
