@@ -44,7 +44,8 @@ struct conn {
 	struct sockaddr_storage client;	/* family 0: not an IP address */
 	char *daemon_name;
 	struct cf_mctx *msg;
-	/* The end of its header was not answered: what was made of it. */
+	bool decided;		/* its header has ended */
+	/* That end was not answered: what was made of it. */
 	bool owed;
 	enum cf_err header_rc;
 	struct cf_why header_why;
@@ -241,7 +242,7 @@ mf_envfrom(SMFICTX *ctx, char **argv)
 		return send_reply(ctx, &reply);
 	}
 	cf_mctx_free(&conn->msg);
-	conn->owed = false;
+	conn->decided = conn->owed = false;
 	conn->msg = cf_mctx_new(argv[0] == NULL ? "" : argv[0]);
 	cf_mctx_client(conn->msg,
 	    (const struct sockaddr *)(const void *)&conn->client,
@@ -332,6 +333,7 @@ mf_eoh(SMFICTX *ctx)
 		return out_of_step(ctx);
 	conn->header_why = none;
 	conn->header_rc = cf_mctx_decide(conn->msg, &conn->header_why);
+	conn->decided = true;
 	conn->owed = (conn->steps & SMFIP_NR_EOH) != 0;
 	return conn->owed ? SMFIS_NOREPLY : answer_header(ctx, conn);
 }
@@ -349,7 +351,7 @@ mf_body(SMFICTX *ctx, unsigned char *data, size_t len)
 	sfsistat status;
 	enum cf_err rc;
 
-	if (m == NULL)
+	if (m == NULL || !conn->decided)
 		return out_of_step(ctx);
 	status = conn->owed ? answer_header(ctx, conn) : SMFIS_CONTINUE;
 	if (status != SMFIS_CONTINUE)
@@ -414,7 +416,7 @@ mf_eom(SMFICTX *ctx)
 	sfsistat status;
 	enum cf_err rc;
 
-	if (m == NULL)
+	if (m == NULL || !conn->decided)
 		return out_of_step(ctx);
 	/* There was no body to say it at. */
 	status = conn->owed ? answer_header(ctx, conn) : SMFIS_CONTINUE;

@@ -138,6 +138,23 @@ def t_no_recipient():
 	    "answers: %r" % answers)
 
 
+@tap.case("a message without the end of its header is none")
+def t_no_header():
+	for rest in ("body", "end"):
+		for _ in range(2):
+			s = rig.session()
+			result = client.Result()
+			s.envelope("<alice@a.test>", ["<bob@b.test>"], result)
+			if rest == "body":
+				s.send_body(b"Hello\r\n", result)
+			else:
+				s.end(result)
+			tap.equal(result.verdict, "tempfail", rest)
+			s.quit()
+	content = lib.message()
+	lib.check_sealed(rig, rig.send(content), content)
+
+
 @tap.case("aborted twice, in every phase, and used again")
 def t_abort():
 	content = lib.message(b"x" * 400000)
