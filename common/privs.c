@@ -3,6 +3,7 @@
 #include "common/privs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -23,6 +24,19 @@ cf_privs_core(bool wanted)
 		(void)setrlimit(RLIMIT_CORE, &limit);
 	}
 	(void)prctl(PR_SET_DUMPABLE, wanted, 0, 0, 0);
+}
+
+void
+cf_privs_standard_files(void)
+{
+	int fd;
+
+	/* The lowest that is free is given out. */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
 }
 
 static enum cf_err

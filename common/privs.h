@@ -17,6 +17,12 @@
  */
 void cf_privs_core(bool wanted);
 /*
+ * See to it that standard input, output and error are something, first of all:
+ * else the next file or socket becomes one of them, and what is said goes
+ * there.  Where one was closed, all writing to it fails.
+ */
+void cf_privs_standard_files(void);
+/*
  * Become `user` (NULL or "": stay as we are) with the groups of that user and
  * `group` as the primary one (NULL or "": the user's own).  Core dumps are
  * turned off either way.

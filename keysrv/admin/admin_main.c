@@ -144,6 +144,7 @@ main(int argc, char **argv)
 	const struct command *c;
 	size_t i;
 
+	cf_privs_standard_files();
 	cf_privs_core(false);
 	(void)umask(077);
 	cf_log_open("counterfoil-admin", CF_LOG_STDERR, CF_LOG_WARN);

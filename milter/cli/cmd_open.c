@@ -206,6 +206,9 @@ output_begin(const char *path, size_t len, struct output *out,
 	out->path = path;
 	if (path == NULL) {
 		out->fd = STDOUT_FILENO;
+		if ((fcntl(out->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+			return cf_fail(CF_E_IO, why, "standard output is "
+			    "closed: say -o FILE");
 		return CF_OK;
 	}
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))

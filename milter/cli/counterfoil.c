@@ -90,6 +90,7 @@ main(int argc, char **argv)
 	int c;
 
 	/* Keys and mail pass through: no core files, and no death by pipe. */
+	cf_privs_standard_files();
 	cf_privs_core(false);
 	signal(SIGPIPE, SIG_IGN);
 	while ((c = getopt_long(argc, argv, "+c:hnV", longs, NULL)) != -1) {

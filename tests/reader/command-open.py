@@ -124,6 +124,22 @@ def t_streams():
 		    (0, SIMPLE, b""), "-q, LF, stdin")
 
 
+@tap.case("without standard output nothing is asked, without any of them the "
+    "message is whole")
+def t_closed():
+	def closed(how, *words):
+		return proc.run(["sh", "-c", 'exec "$@" ' + how, "sh",
+		    proc.program("counterfoil"), "-c", c.config, "open",
+		    *words, c.file], check=False, limit_s=3 * PATIENT_S)
+	with Case() as c:
+		done = closed(">&-")
+		tap.equal((done.returncode, c.server.calls), (75, []),
+		    "exit status, calls")
+		tap.contains(done.stderr.decode(),
+		    "standard output is closed", "why")
+		c.must_open(closed("<&- >&- 2>&-", "-o", c.out))
+
+
 @tap.case("the notice replaced and trace fields put on top change nothing")
 def t_rewritten():
 	with Case() as c:
