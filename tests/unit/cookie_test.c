@@ -79,6 +79,7 @@ t_a_cookie_is_for_this_host_alone(void **state)
 
 #define START_MS 1800000000000	/* in 2027 */
 #define COOKIE "BAUGBAUGBAUGBAUGBAUGBAUGBAUGBAUGBAUGBAUGBAU"
+#define NO_HOST_COOKIE "counterfoil=" COOKIE
 
 static char service_url[] = "https://keys.example";
 static struct cf_settings settings = { .service_url = service_url };
@@ -204,7 +205,7 @@ t_a_cookie_not_of_our_form_is_none(void **state)
 	static const char *const cookies[] = { CF_CSRF_COOKIE "=",
 	    CF_CSRF_COOKIE "=x", CF_CSRF_COOKIE "=" COOKIE "A",
 	    CF_CSRF_COOKIE "=" COOKIE "; " CF_CSRF_COOKIE "=" COOKIE,
-	    "counterfoil=" COOKIE };
+	    NO_HOST_COOKIE };
 	char token[CF_CHALLENGE_TEXT_LEN + 1], cookie[200];
 	struct cf_secret visitor = CF_SECRET_EMPTY;
 	const struct cf_req req = request();
