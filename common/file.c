@@ -156,16 +156,35 @@ cf_file_read_fd(int fd, struct cf_buf *buf, struct cf_why *why)
 }
 
 enum cf_err
+cf_file_open(const char *path, int *ret_fd, struct cf_why *why)
+{
+	struct stat st;
+	enum cf_err rc;
+	int fd = strcmp(path, "-") == 0 ?
+	    fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) :
+	    open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return cf_file_fail(why, path);
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		rc = cf_file_fail(why, path);
+		close(fd);
+		return rc;
+	}
+	*ret_fd = fd;
+	return CF_OK;
+}
+
+enum cf_err
 cf_file_read(const char *path, struct cf_buf *buf, struct cf_why *why)
 {
 	enum cf_err rc;
 	int fd;
 
-	if (strcmp(path, "-") == 0)
-		return cf_file_read_fd(STDIN_FILENO, buf, why);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return cf_file_fail(why, path);
+	rc = cf_file_open(path, &fd, why);
+	if (rc != CF_OK)
+		return rc;
 	rc = cf_file_read_fd(fd, buf, why);
 	close(fd);
 	return rc;

@@ -37,6 +37,12 @@ CF_MUST_USE enum cf_err cf_file_write_new(const char *path, mode_t mode,
 CF_MUST_USE enum cf_err cf_file_replace(const char *path, const void *data,
     size_t len, struct cf_why *why);
 /*
+ * Open `path` ("-" = standard input) for reading; the caller closes *ret_fd,
+ * which is its own in any case.  CF_E_IO, with the path; so for a directory.
+ */
+CF_MUST_USE enum cf_err cf_file_open(const char *path, int *ret_fd,
+    struct cf_why *why);
+/*
  * Read all of `fd` or of `path` ("-" = standard input) into `buf`, up to its
  * ceiling.
  */

@@ -2,7 +2,6 @@
 /* cf_cli - see cli.h. */
 #include "milter/cli/cli.h"
 
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +55,9 @@ read_file(const char *path, struct cf_bulk *bulk, struct cf_why *why)
 	enum cf_err rc;
 	int fd;
 
-	if (strcmp(path, "-") == 0)
-		return cf_bulk_read(bulk, STDIN_FILENO, why);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return cf_file_fail(why, path);
+	rc = cf_file_open(path, &fd, why);
+	if (rc != CF_OK)
+		return rc;
 	rc = cf_bulk_read(bulk, fd, why);
 	close(fd);
 	return rc;

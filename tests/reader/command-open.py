@@ -140,6 +140,13 @@ def t_closed():
 		c.must_open(closed("<&- >&- 2>&-", "-o", c.out))
 
 
+@tap.case("a directory is named as what it is, and nobody is asked")
+def t_directory():
+	with Case() as c:
+		c.must_fail(c.run(c.folder), 75, c.folder + ": Is a directory")
+		tap.equal(c.server.calls, [], "calls")
+
+
 @tap.case("the notice replaced and trace fields put on top change nothing")
 def t_rewritten():
 	with Case() as c:
